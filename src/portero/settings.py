@@ -1,0 +1,130 @@
+"""Every setting, one row each: name, type, default, sentence. Read once at freeze, then frozen.
+
+`PORTERO_*` is read from the Flask config, then from the environment (a value in the config wins). An unknown
+`PORTERO_*` name is refused: a typing error must not switch a protection off. The `JWT_*` settings stay
+Flask-JWT-Extended's; `secret_rules` in `crypto` judges `JWT_SECRET_KEY`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from portero.errors import ConfigurationError
+
+PREFIX = "PORTERO_"
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a text is wanted")
+    return value.strip()
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool):
+        raise ValueError("a whole number is wanted")
+    number = int(value)
+    if number < 0:
+        raise ValueError("it must not be negative")
+    return number
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    try:
+        return words[str(value).strip().lower()]
+    except KeyError:
+        raise ValueError("yes or no is wanted") from None
+
+
+def _seconds(value: Any) -> timedelta:
+    return value if isinstance(value, timedelta) else timedelta(seconds=_whole(value))
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    parts: Iterable[str] = value.split(",") if isinstance(value, str) else value
+    return tuple(part.strip() for part in parts if part.strip())
+
+
+def _row(read: Callable[[Any], Any], default: Any, sentence: str) -> Any:
+    return field(default=default, metadata={"read": read, "sentence": sentence})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The frozen settings of one application. `docs/reference/settings.md` is made from these rows."""
+
+    url: str = _row(_text, "http://127.0.0.1:8000", "The public address; `iss` of every token is this plus /auth/v1.")
+    database_url: str = _row(_text, "", "SQLAlchemy URL; default: Flask-SQLAlchemy's engine, else instance/portero.db.")
+    dev: bool = _row(_flag, False, "Development: missing tables are made, sign-ups confirm themselves.")
+    auth_path: str = _row(_text, "/auth/v1", "Where Supabase Auth's contract is served.")
+    data_path: str = _row(_text, "/rest/v1", "Where PostgREST's protocol is served.")
+    data_through_flask: bool = _row(_flag, False, "Serve the data API as a Flask view, so that Flask's hooks see it.")
+    disable_signup: bool = _row(_flag, False, "Refuse sign-ups; users are made by administrators only.")
+    require_api_key: bool = _row(_flag, False, "Refuse requests without an apikey (default: they are the role anon).")
+    accept_shared_secret_tokens: bool = _row(
+        _flag, False, "Migration only: accept hand-made HS256 tokens without a session. Shown by `portero doctor`."
+    )
+    cors_origins: tuple[str, ...] = _row(
+        _names, ("*",), "Origins browsers may call from; * allows any, without cookies."
+    )
+    trusted_proxies: int = _row(_whole, 0, "How many proxies in front set X-Forwarded-For; 0 ignores the header.")
+    session_time_box: timedelta = _row(_seconds, timedelta(days=30), "A session ends this long after its sign-in.")
+    session_idle: timedelta = _row(_seconds, timedelta(days=14), "A session unrefreshed for this long ends.")
+    password_min_length: int = _row(_whole, 8, "Shortest password; NIST's figure without a second factor is 15.")
+    password_slots: int = _row(_whole, 0, "Password hashes computed at one time; 0 means one per core.")
+    throttle_sign_in: int = _row(_whole, 30, "Sign-in attempts a minute from one address.")
+    throttle_sign_up: int = _row(_whole, 20, "Sign-ups a minute from one address.")
+    throttle_refresh: int = _row(_whole, 60, "Refreshes a minute of one session.")
+    throttle_update: int = _row(_whole, 30, "Changes of a user's own record in five minutes.")
+    max_rows: int = _row(_whole, 1000, "Most rows in one answer, at every level of a read.")
+    max_body: int = _row(_whole, 1024 * 1024, "Largest request body at the data API; bytes.")
+    max_batch: int = _row(_whole, 500, "Most rows in one bulk insert.")
+    max_embed_depth: int = _row(_whole, 5, "Deepest embed in one read.")
+    max_conditions: int = _row(_whole, 100, "Most filter conditions in one request.")
+    max_list: int = _row(_whole, 500, "Longest in.(…) list.")
+    max_pattern: int = _row(_whole, 256, "Longest LIKE or regular-expression pattern; characters.")
+    statement_timeout: timedelta = _row(_seconds, timedelta(seconds=5), "Longest run of one statement.")
+    require_write_filter: bool = _row(_flag, False, "Refuse PATCH and DELETE without a filter.")
+    aggregates: bool = _row(_flag, False, "Allow count(), sum(), avg(), min(), max() in select for every model.")
+    transaction_end: str = _row(
+        _text, "commit", "commit, commit-allow-override, rollback or rollback-allow-override; rollback is for tests."
+    )
+    server_timing: bool = _row(_flag, False, "Add Server-Timing to the answers of the data API.")
+    smtp_host: str = _row(_text, "", "Mail server; without one, sign-ups confirm themselves.")
+
+
+def read_settings(config: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """Read every `PORTERO_*` setting.
+
+    >>> read_settings({"PORTERO_MAX_ROWS": 50}, {"PORTERO_DEV": "yes"}).max_rows
+    50
+
+    Raises:
+        ConfigurationError: an unknown name, or a value of the wrong type.
+    """
+    given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+    given.update({name: value for name, value in config.items() if name.startswith(PREFIX)})
+    rows = {PREFIX + row.name.upper(): row for row in dataclasses.fields(Settings)}
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        if name in OUTSIDE:
+            continue
+        row = rows.get(name)
+        if row is None:
+            raise ConfigurationError(f"{name} is not a setting of Portero; `portero doctor --settings` lists them.")
+        try:
+            values[row.name] = row.metadata["read"](value)
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(f"{name} cannot be {value!r}: {error}.") from None
+    return Settings(**values)
+
+
+#: Names with the prefix that are read by tools around the application, not by it.
+OUTSIDE = frozenset({"PORTERO_PACKS", "PORTERO_PUBLISHABLE_KEY", "PORTERO_SECRET_KEY", "PORTERO_APP"})
