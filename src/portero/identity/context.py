@@ -1,0 +1,143 @@
+"""What every identity function stands on, and what a sign-in gives back.
+
+`IdentityContext` is the first argument of every function in `identity`. It holds no request and no user. Changes are
+made through `IdentityContext.changing()`: rows and their audit entries in one transaction, log lines after its commit.
+It never holds a password.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from portero.crypto.passwords import Passwords
+from portero.events import Event
+from portero.identity.access_tokens import AccessTokens
+from portero.identity.keys import KeyRing
+from portero.settings import Settings
+from portero.store import audit
+from portero.store.engine import Database
+from portero.store.identities import IdentityRecord
+from portero.store.sessions import SessionRecord
+from portero.store.users import UserRecord
+
+LOG = logging.getLogger("portero.audit")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Where a request came from.
+
+    Attributes:
+        address: the caller's network address as text, behind the configured proxies; "" for the command line.
+        user_agent: the `User-Agent` header, cut to 255 characters.
+    """
+
+    address: str = ""
+    user_agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One transaction of `identity`: its connection, and the events that become true when it commits."""
+
+    connection: sa.Connection
+    events: list[Event] = field(default_factory=list)
+
+    def record(self, event: Event) -> None:
+        """Write `event` to the audit table; its log line follows the commit."""
+        audit.record(self.connection, event)
+        self.events.append(event)
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityContext:
+    """Everything `identity` needs, opened once at freeze.
+
+    Attributes:
+        database: where users and sessions are kept.
+        settings: the frozen settings.
+        keyring: the keys that sign and verify access tokens.
+        access_tokens: mints and verifies them.
+        passwords: hashes and verifies passwords, a bounded number at a time.
+        refresh_mac_keys: derived keys of refresh tokens; the first one makes new tokens, all verify (rotation).
+        throttle_key: a derived key; names of throttle counters are MACs, so that no stranger's address is stored.
+        confirms_itself: a sign-up is confirmed without a mail (development, or no mail server is configured).
+    """
+
+    database: Database
+    settings: Settings
+    keyring: KeyRing
+    access_tokens: AccessTokens
+    passwords: Passwords
+    refresh_mac_keys: tuple[bytes, ...] = field(repr=False)
+    throttle_key: bytes = field(repr=False)
+    confirms_itself: bool = True
+
+    @contextmanager
+    def changing(self) -> Iterator[Change]:
+        """Open one transaction; an exception rolls rows and audit entries back, and logs nothing."""
+        with self.database.writing() as connection:
+            change = Change(connection)
+            yield change
+        for event in change.events:
+            LOG.info("%s", line_of(event))
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user with the external and e-mail identities that belong to them."""
+
+    user: UserRecord
+    identities: tuple[IdentityRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """What a sign-in, sign-up or refresh gives back.
+
+    Attributes:
+        account: the user.
+        session: the session that was opened or advanced.
+        access_token: a JWT.
+        refresh_token: opaque; the only one of the session that stands, next to its direct parent.
+        issued_at: when the access token was made; `expires_at` minus this is `expires_in`.
+        expires_at: when the access token expires.
+        weak_password: why the password that was just used would be refused today; empty if it would not.
+    """
+
+    account: Account
+    session: SessionRecord
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    issued_at: datetime
+    expires_at: datetime
+    weak_password: tuple[str, ...] = ()
+
+    @property
+    def user(self) -> UserRecord:
+        """The user who signed in."""
+        return self.account.user
+
+    @property
+    def expires_in(self) -> int:
+        """Seconds the access token lives."""
+        return int(self.expires_at.timestamp()) - int(self.issued_at.timestamp())
+
+
+def line_of(event: Event) -> str:
+    """Write an event as one line of JSON: nothing a caller sends can break it in two (ASCII only)."""
+    members: dict[str, object] = {"happening": event.happening.value, "at": event.at.isoformat()}
+    if event.user_id is not None:
+        members["user_id"] = str(event.user_id)
+    if event.session_id is not None:
+        members["session_id"] = str(event.session_id)
+    if event.address:
+        members["address"] = event.address
+    return json.dumps({**members, **event.details}, ensure_ascii=True)

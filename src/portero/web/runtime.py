@@ -1,0 +1,52 @@
+"""What one frozen application holds for its requests: `extension.freeze()` builds it, the edge reads it.
+
+It never changes after it was built, except for the remembered publishable keys, which are public.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, cast
+
+from flask import Flask, current_app
+
+from portero.identity.context import IdentityContext
+from portero.settings import Settings
+from portero.store.engine import Database
+
+if TYPE_CHECKING:
+    from portero.data.pipeline import DataApi
+
+EXTENSION = "portero"
+
+
+class Freezable(Protocol):
+    """What the extension puts into `app.extensions["portero"]`: it builds the runtime once, at the first request."""
+
+    def freeze(self, app: Flask) -> Runtime:
+        """Return the runtime of `app`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The parts of one application.
+
+    Attributes:
+        settings: the frozen settings.
+        database: the store.
+        identity: what `identity` functions take first.
+        data: the data API, or None while an application exposes nothing (tests of the auth side).
+        known_keys: publishable keys that were looked up, with the Unix second until which that is believed.
+    """
+
+    settings: Settings
+    database: Database
+    identity: IdentityContext
+    data: DataApi | None = None
+    known_keys: dict[str, float] = field(default_factory=dict, repr=False)
+
+
+def runtime() -> Runtime:
+    """Return the runtime of the current Flask application; the extension freezes it at the first request."""
+    held = current_app.extensions[EXTENSION]
+    return held if isinstance(held, Runtime) else cast("Freezable", held).freeze(current_app)
