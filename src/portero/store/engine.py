@@ -1,0 +1,106 @@
+"""The one way to the database: many readers, one writer, and one word (`DatabaseUnavailable`) for "not now".
+
+It never makes SQL from a request and never changes the developer's own engine or sessions. What holds is in
+docs/explanation/storage.md: one SQLite library per process, one writer per file, an fsync before each acknowledgement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from portero.errors import ConfigurationError
+from portero.store.postgresql import PostgresqlServer
+from portero.store.sqlite import SqliteFile, SqliteFunction
+
+Parameters = Sequence[Any] | Mapping[str, Any]
+STATEMENT_TIMEOUT = timedelta(seconds=5)
+
+
+class _Way(Protocol):
+    """What each of the two databases offers."""
+
+    engine: sa.Engine
+
+    def fetch_all(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]: ...
+    def reading(self) -> AbstractContextManager[sa.Connection]: ...
+    def writing(self, timeout: timedelta | None = None) -> AbstractContextManager[sa.Connection]: ...
+    def close(self) -> None: ...
+
+
+class Database:
+    """An opened database; threads share it, processes do not (each opens its connections on first use).
+
+    Attributes:
+        url: the SQLAlchemy URL it was opened with.
+        dialect_name: `sqlite` or `postgresql`.
+        engine: for compiling and reflection. On SQLite its connections cannot write: writes go through `writing`.
+        fetch_all: `fetch_all(sql, parameters) -> list[tuple]`, the hot path. One statement in the driver's own
+            paramstyle (`?` or `:name` on SQLite, `%s` or `%(name)s` on PostgreSQL), read-only, all rows at once.
+    """
+
+    def __init__(self, url: sa.URL, way: _Way) -> None:
+        self.url = url
+        self.dialect_name = url.get_backend_name()
+        self.engine: sa.Engine = way.engine
+        self.fetch_all: Callable[[str, Parameters], list[tuple[Any, ...]]] = way.fetch_all
+        self._way = way
+
+    @classmethod
+    def open(
+        cls,
+        url: str | sa.URL,
+        *,
+        statement_timeout: timedelta = STATEMENT_TIMEOUT,
+        sqlite_functions: Sequence[SqliteFunction] = (),
+    ) -> Database:
+        """Open a database by its SQLAlchemy URL; nothing is connected before the first use.
+
+        Args:
+            url: `sqlite:///…` (a file), `postgresql://…` or `postgresql+psycopg://…`.
+            statement_timeout: the longest run of one statement; on SQLite also of one transaction.
+            sqlite_functions: SQL functions that every SQLite connection gets.
+
+        Raises:
+            ConfigurationError: a database in memory, another database or driver, or a SQLite that is not safe.
+        """
+        parsed = sa.make_url(url)
+        backend = parsed.get_backend_name()
+        if backend == "sqlite":
+            return cls(parsed, SqliteFile(parsed, statement_timeout, tuple(sqlite_functions)))
+        if backend == "postgresql":
+            return cls(parsed, PostgresqlServer(parsed, statement_timeout))
+        raise ConfigurationError(f"Portero keeps its data in SQLite or PostgreSQL, not in {backend!r}.")
+
+    def reading(self) -> AbstractContextManager[sa.Connection]:
+        """Give a connection that sees one state of the database throughout; nothing it does is kept.
+
+        Raises:
+            DatabaseUnavailable: not reachable, too busy, or a statement took too long.
+        """
+        return self._way.reading()
+
+    def writing(self, *, timeout: timedelta | None = None) -> AbstractContextManager[sa.Connection]:
+        """Give the writing connection in a transaction: committed and on disk at the end, undone at an exception.
+
+        On SQLite one writer at a time per file, over all threads and processes; never nest it.
+
+        Args:
+            timeout: how long its statements may run; default: the database's statement timeout.
+
+        Raises:
+            DatabaseUnavailable: the turn did not come in time, the disk is full, the server is away.
+            sqlalchemy.exc.IntegrityError: as the database says it.
+        """
+        return self._way.writing(timeout)
+
+    def close(self) -> None:
+        """Close every connection of this process; the next use opens anew."""
+        self._way.close()
+
+    def __repr__(self) -> str:
+        return f"<Database {self.url.render_as_string(hide_password=True)}>"

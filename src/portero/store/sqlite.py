@@ -1,0 +1,356 @@
+"""SQLite as Portero uses it: one writer per file over all processes, readers that cannot write, fsync at each commit.
+
+It never opens a database in memory, never waits without a bound, and never carries a connection across a fork.
+What it obeys: sqlite.org/wal.html, pragma.html (synchronous=FULL), howtocorrupt.html.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from portero.errors import ConfigurationError, DatabaseUnavailable
+from portero.store import forking
+from portero.store.sqlite_driver import DRIVER, is_safe, use_one_library
+from portero.store.writer_turn import WriterTurn
+
+#: How long a writer waits for its turn, and SQLite for a lock that a foreign program holds.
+LONGEST_WAIT = timedelta(seconds=5)
+_READERS = 32
+#: How many of SQLite's steps pass between two looks at the clock: some milliseconds; a short statement never looks.
+_STEPS = 100_000
+_JOURNAL_LIMIT = 64 * 1024 * 1024
+#: Primary result codes that mean "not now" (sqlite.org/rescode.html): BUSY, LOCKED, NOMEM, INTERRUPT, IOERR, CORRUPT,
+#: FULL, CANTOPEN, PROTOCOL, NOTADB.
+_UNAVAILABLE = {
+    5: "the database is locked by another program",
+    6: "a table is locked",
+    7: "out of memory",
+    9: "a statement took too long",
+    10: "reading or writing the disk failed",
+    11: "the database file is damaged",
+    13: "the disk is full",
+    14: "the database file cannot be opened",
+    15: "the lock protocol failed",
+    26: "the file is not a database",
+}
+_READ_ONLY = 8
+_WRONG_PLACE = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR}
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteFunction:
+    """A function that SQL may call; `deterministic` lets SQLite use it in indexes and call it once for equal input."""
+
+    name: str
+    arguments: int
+    function: Callable[..., Any]
+    deterministic: bool = True
+
+
+class _Clock:
+    """When the work of one connection began and how long it may take; asked by SQLite every `_STEPS` steps."""
+
+    __slots__ = ("limit", "started")
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+        self.started = time.monotonic()
+
+    def is_over(self) -> bool:
+        return time.monotonic() - self.started > self.limit
+
+
+class _Reader(_Clock):
+    """One thread's read-only connection with its one kept cursor."""
+
+    __slots__ = ("__weakref__", "connection", "cursor")
+
+    def __init__(self, limit: float) -> None:
+        super().__init__(limit)
+        self.connection: Any = None
+        self.cursor: Any = None
+
+
+def unavailable(error: BaseException | None, *, writing: bool = False) -> DatabaseUnavailable | None:
+    """Say whether a driver's error means "not now"; None for every other error."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return None
+    primary = code & 0xFF
+    if writing and primary == _READ_ONLY:
+        return DatabaseUnavailable("the database cannot be written")
+    sentence = _UNAVAILABLE.get(primary)
+    return DatabaseUnavailable(sentence) if sentence else None
+
+
+class SqliteFile:
+    """One SQLite file, opened by this process on first use."""
+
+    def __init__(self, url: sa.URL, statement_timeout: timedelta, functions: Sequence[SqliteFunction]) -> None:
+        self.path = _file_of(url)
+        self._limit = statement_timeout.total_seconds()
+        self._functions = functions
+        self._mutex = threading.Lock()
+        self._must_refuse = False
+        self._turn = WriterTurn(self.path.with_name(self.path.name + ".writer"))
+        self._alone = WriterTurn(self.path.with_name(self.path.name + ".process"))
+        use_one_library()
+        self.engine = self._make_engine(self._connect_reader, pool_size=_READERS, max_overflow=0, pool_timeout=2)
+        self._writer_engine = self._make_engine(self._connect_writer, poolclass=sa.StaticPool)
+        sa.event.listen(self._writer_engine, "begin", _begin_immediate)
+        sa.event.listen(self.engine, "begin", _begin)
+        self._reset()
+        forking.watch(self)
+
+    def _reset(self) -> None:
+        self._local = threading.local()
+        self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
+        self._writer: sa.Connection | None = None
+        self._writing_thread: int | None = None
+        self._is_prepared = False
+        self._is_carried = False
+
+    # -- reading
+
+    def fetch_all(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one reading statement on this thread's own connection; all rows at once (an unread cursor would keep it).
+
+        Raises:
+            DatabaseUnavailable: see `_UNAVAILABLE`.
+        """
+        try:
+            reader: _Reader = self._local.reader
+        except AttributeError:
+            reader = self._open_reader()
+        reader.started = time.monotonic()
+        try:
+            rows: list[tuple[Any, ...]] = reader.cursor.execute(sql, parameters).fetchall()
+        except DRIVER.DatabaseError as error:
+            raise unavailable(error) or error from error
+        return rows
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """Give a connection in one read transaction."""
+        with _translated(writing=False), self.engine.connect() as connection:
+            clock: _Clock = connection.info["clock"]
+            clock.started = time.monotonic()
+            yield connection
+
+    # -- writing
+
+    @contextmanager
+    def writing(self, timeout: timedelta | None = None) -> Iterator[sa.Connection]:
+        """Give the one writing connection in `BEGIN IMMEDIATE`; committed and synced at the end."""
+        if self._writing_thread == threading.get_ident():
+            raise RuntimeError("this thread writes already: a second writer would wait for the first for ever")
+        deadline = time.monotonic() + LONGEST_WAIT.total_seconds()
+        if not self._mutex.acquire(timeout=LONGEST_WAIT.total_seconds()):
+            raise DatabaseUnavailable("too many wait to write")
+        try:
+            self._writing_thread = threading.get_ident()
+            self._prepare()
+            self._turn.take(deadline - time.monotonic())
+            try:
+                yield from self._transaction(self._limit if timeout is None else timeout.total_seconds())
+            finally:
+                self._turn.give_back()
+        finally:
+            self._writing_thread = None
+            self._mutex.release()
+
+    def _transaction(self, limit: float) -> Iterator[sa.Connection]:
+        try:
+            with _translated(writing=True):
+                if self._writer is None:
+                    self._writer = self._writer_engine.connect()
+                clock: _Clock = self._writer.info["clock"]
+                clock.limit, clock.started = limit, time.monotonic()
+                with self._writer.begin():
+                    yield self._writer
+        except DatabaseUnavailable:
+            self._drop_writer()  # whatever state it is in, the next write begins with a fresh one
+            raise
+
+    def _drop_writer(self) -> None:
+        writer, self._writer = self._writer, None
+        with suppress(sa.exc.DBAPIError):
+            if writer is not None:
+                writer.close()
+            self._writer_engine.dispose()
+
+    # -- opening and closing
+
+    def close(self) -> None:
+        """Close every connection of this process."""
+        with self._mutex:
+            self._close()
+
+    def _close(self) -> None:
+        for reader in list(self._readers):
+            reader.connection.close()
+        self._drop_writer()
+        self.engine.dispose()
+        self._turn.close()
+        self._alone.close()
+        self._reset()
+
+    def before_fork(self) -> None:
+        """Close what is idle, so that the child inherits no open SQLite."""
+        self._mutex.acquire()
+        own = getattr(self._local, "reader", None)
+        others = [reader for reader in self._readers if reader is not own]
+        self._must_refuse = bool(others or self.engine.pool.checkedout())  # type: ignore[attr-defined]
+        if not self._must_refuse:
+            self._close()
+        self._mutex.release()
+
+    def after_fork(self) -> None:
+        """Forget what was inherited; refuse later use where another thread's connection came along."""
+        self._mutex = threading.Lock()
+        if self._must_refuse:
+            _inherited.append((self._local, list(self._readers), self._writer, self.engine.pool))
+            self.engine.dispose(close=False)
+            self._writer_engine.dispose(close=False)
+        self._turn.after_fork()
+        self._alone.after_fork()
+        self._reset()
+        self._is_carried = self._must_refuse
+
+    def _prepare(self) -> None:
+        """Make the file, private, and switch it to WAL: once a process, one process at a time."""
+        if self._is_prepared:
+            return
+        if self._is_carried:
+            raise ConfigurationError("This process was forked while the database was in use: fork before, or spawn.")
+        self._make_private()
+        if not is_safe(DRIVER.sqlite_version_info):
+            self._stay_alone()
+        self._turn.take(LONGEST_WAIT.total_seconds())
+        try:
+            with _translated(writing=True):
+                connection = self._connect(_Clock(self._limit))
+                mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+                connection.close()
+        finally:
+            self._turn.give_back()
+        if mode != "wal":
+            raise ConfigurationError(f"{self.path} cannot have a write-ahead log: is it on a network file system?")
+        self._is_prepared = True
+
+    def _stay_alone(self) -> None:
+        try:
+            self._alone.take(0)
+        except DatabaseUnavailable:
+            raise ConfigurationError(
+                f"SQLite {DRIVER.sqlite_version} can lose writes when several processes share a file: "
+                f"run one worker, or install pysqlite3. Another process has {self.path}."
+            ) from None
+
+    def _make_private(self) -> None:
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            for name in ("", "-wal", "-shm", ".writer"):
+                path = self.path.with_name(self.path.name + name)
+                if path.exists() and path.stat().st_mode & 0o077:
+                    path.chmod(0o600)
+        except OSError as error:
+            if error.errno in _WRONG_PLACE:
+                raise ConfigurationError(f"{self.path} cannot be opened for writing: {error.strerror}.") from None
+            raise DatabaseUnavailable("the database file cannot be opened") from error
+
+    def _open_reader(self) -> _Reader:
+        with self._mutex:
+            self._prepare()
+        reader = _Reader(self._limit)
+        reader.connection = self._connect(reader, "query_only=ON", "wal_autocheckpoint=0", "cache_size=-8000")
+        reader.cursor = reader.connection.cursor()
+        weakref.finalize(reader, reader.connection.close).atexit = False
+        self._readers.add(reader)
+        self._local.reader = reader
+        return reader
+
+    def _connect_reader(self, clock: _Clock) -> Any:
+        if not self._is_prepared:
+            with self._mutex:
+                self._prepare()
+        return self._connect(clock, "query_only=ON", "wal_autocheckpoint=0")
+
+    def _connect_writer(self, clock: _Clock) -> Any:
+        return self._connect(clock)
+
+    def _connect(self, clock: _Clock, *pragmas: str) -> Any:
+        wait = LONGEST_WAIT.total_seconds()
+        connection = DRIVER.connect(  # `timeout` sets busy_timeout before anything else can meet a lock
+            str(self.path), timeout=wait, isolation_level=None, cached_statements=256, check_same_thread=False
+        )
+        for pragma in (
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "trusted_schema=OFF",
+            "mmap_size=0",
+            f"journal_size_limit={_JOURNAL_LIMIT}",
+            *pragmas,
+        ):
+            connection.execute(f"PRAGMA {pragma}").close()
+        for each in self._functions:
+            connection.create_function(each.name, each.arguments, each.function, deterministic=each.deterministic)
+        connection.set_progress_handler(clock.is_over, _STEPS)
+        return connection
+
+    def _make_engine(self, connect: Callable[[_Clock], Any], **options: Any) -> sa.Engine:
+        def creator(record: Any) -> Any:
+            record.info["clock"] = clock = _Clock(self._limit)
+            return connect(clock)
+
+        return sa.create_engine(f"sqlite:///{self.path}", creator=creator, **options)
+
+
+#: Connections that came across a fork, kept so that nothing closes them.
+_inherited: list[Any] = []
+
+
+def _file_of(url: sa.URL) -> Path:
+    name = url.database or ""
+    if name in ("", ":memory:") or url.query.get("mode") == "memory":
+        raise ConfigurationError(
+            "SQLite in memory is not shared by threads and workers: name a file (sqlite:////path/app.db); "
+            "portero.testing uses a temporary one."
+        )
+    if name.startswith("file:"):
+        raise ConfigurationError("Name the SQLite file by its path (sqlite:////path/app.db), not by a file: URI.")
+    if url.get_driver_name() not in ("pysqlite", "sqlite"):
+        raise ConfigurationError(f"sqlite+{url.get_driver_name()} is another driver than Portero's: write sqlite:///…")
+    return Path(name).absolute()
+
+
+def _begin(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+def _begin_immediate(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+@contextmanager
+def _translated(*, writing: bool) -> Iterator[None]:
+    try:
+        yield
+    except DRIVER.DatabaseError as error:
+        raise unavailable(error, writing=writing) or error from error
+    except sa.exc.DBAPIError as error:
+        raise unavailable(error.orig, writing=writing) or error from error
+    except sa.exc.TimeoutError as error:
+        raise DatabaseUnavailable("too many wait to read") from error

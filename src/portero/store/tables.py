@@ -1,0 +1,165 @@
+"""The tables that are Portero's own, mapped, so that a developer's model can refer to them by class.
+
+The names begin with `portero_` on both databases and stand in the default schema (docs/decisions says why). The
+rows are written by this floor's modules alone: nothing here decides anything, and no secret stands in the clear.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from portero.store.types import JsonDocument, UtcDateTime
+
+PREFIX = "portero_"
+
+
+class OwnTable(DeclarativeBase):
+    """What every table of Portero's own is made from; its metadata holds those tables and no others."""
+
+    metadata = sa.MetaData(
+        naming_convention={
+            "pk": "%(table_name)s_pkey",
+            "fk": "%(table_name)s_%(column_0_name)s_fkey",
+            "uq": "%(table_name)s_%(column_0_name)s_key",
+            "ix": "%(table_name)s_%(column_0_name)s_idx",
+            "ck": "%(table_name)s_%(constraint_name)s_check",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it as a plain attribute
+        datetime: UtcDateTime(),
+        dict[str, Any]: JsonDocument,
+        list[Any]: JsonDocument,
+        UUID: sa.Uuid(),
+        str: sa.Text(),
+    }
+
+
+class User(OwnTable):
+    """Somebody who can sign in. `portero.User`; a developer's models may have foreign keys to `User.id`."""
+
+    __tablename__ = "portero_users"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    aud: Mapped[str] = mapped_column(default="authenticated")
+    role: Mapped[str] = mapped_column(default="authenticated")
+    email: Mapped[str | None] = mapped_column(unique=True)
+    username: Mapped[str | None] = mapped_column(unique=True)
+    phone: Mapped[str | None] = mapped_column(unique=True)
+    password_hash: Mapped[str | None]
+    email_confirmed_at: Mapped[datetime | None]
+    phone_confirmed_at: Mapped[datetime | None]
+    invited_at: Mapped[datetime | None]
+    confirmation_sent_at: Mapped[datetime | None]
+    recovery_sent_at: Mapped[datetime | None]
+    email_change: Mapped[str | None]
+    email_change_sent_at: Mapped[datetime | None]
+    phone_change: Mapped[str | None]
+    phone_change_sent_at: Mapped[datetime | None]
+    reauthentication_sent_at: Mapped[datetime | None]
+    last_sign_in_at: Mapped[datetime | None]
+    banned_until: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+    app_metadata: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    user_metadata: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    is_anonymous: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    updated_at: Mapped[datetime]
+
+
+class Identity(OwnTable):
+    """One way a user is known: the e-mail address, or an account elsewhere (provider and its subject)."""
+
+    __tablename__ = "portero_identities"
+    __table_args__ = (sa.UniqueConstraint("provider", "provider_id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    user_id: Mapped[UUID] = mapped_column(sa.ForeignKey(User.id, ondelete="CASCADE"), index=True)
+    provider: Mapped[str]
+    provider_id: Mapped[str]
+    identity_data: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    email: Mapped[str | None] = mapped_column(index=True)
+    last_sign_in_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class Session(OwnTable):
+    """One sign-in that stands. An ended session is a row that is not there: nothing can bring it back."""
+
+    __tablename__ = "portero_sessions"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    user_id: Mapped[UUID] = mapped_column(sa.ForeignKey(User.id, ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    refreshed_at: Mapped[datetime | None]
+    refresh_counter: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    aal: Mapped[str] = mapped_column(default="aal1")
+    amr: Mapped[list[Any]] = mapped_column(default=list)
+    address: Mapped[str | None]
+    user_agent: Mapped[str | None]
+    tag: Mapped[str | None]
+
+
+class SigningKey(OwnTable):
+    """A key that signs access tokens; the private half is sealed, the public half is what JWKS publishes."""
+
+    __tablename__ = "portero_signing_keys"
+
+    kid: Mapped[str] = mapped_column(primary_key=True)
+    alg: Mapped[str]
+    public_jwk: Mapped[dict[str, Any]]
+    sealed_private_key: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
+    status: Mapped[str]
+    created_at: Mapped[datetime]
+    activated_at: Mapped[datetime | None]
+    retired_at: Mapped[datetime | None]
+
+
+class ApiKey(OwnTable):
+    """A publishable or secret API key, known by its digest; `value` is filled for the publishable kind only."""
+
+    __tablename__ = "portero_api_keys"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    name: Mapped[str]
+    kind: Mapped[str]
+    digest: Mapped[str] = mapped_column(unique=True)
+    hint: Mapped[str]
+    value: Mapped[str | None]
+    created_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class Counter(OwnTable):
+    """How often something happened in a window (attempts, refreshes); shared by all workers, swept when over."""
+
+    __tablename__ = "portero_counters"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    hits: Mapped[int] = mapped_column(sa.BigInteger)
+    window_ends_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class AuditEntry(OwnTable):
+    """One thing that happened, as `events.Event` says it; entries outlive the user they speak of."""
+
+    __tablename__ = "portero_audit"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    happening: Mapped[str]
+    at: Mapped[datetime] = mapped_column(index=True)
+    user_id: Mapped[UUID | None] = mapped_column(index=True)
+    session_id: Mapped[UUID | None]
+    address: Mapped[str] = mapped_column(default="")
+    details: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+#: Portero's tables by name, parents first.
+OWN_TABLES = {table.name: table for table in OwnTable.metadata.sorted_tables}
