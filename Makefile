@@ -1,0 +1,62 @@
+# make run          a sample project, served on http://127.0.0.1:8000
+# make test         everything the tests need, then the tests
+# make lint         ruff, mypy, import-linter
+# make conformance  the case packs (CASES= DATABASE=sqlite|postgresql PROFILE= TIER= OUT=)
+# make bench        Portero beside the tutorial application, writes benchmarks/results.json
+# make lock         new requirements*.lock from pyproject.toml
+# Needed: Python 3.11 or newer, git, make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PACKS := $(or $(PORTERO_PACKS),../shared/conformance)
+BUILD := hatchling>=1.26\neditables>=0.5\n
+
+.PHONY: run test lint conformance bench lock check-python
+
+run: .venv/installed
+	@test -d sample || $(BIN)/portero new sample --quiet
+	@cd sample && exec ../$(BIN)/portero serve --dev --examples
+
+test: .venv/installed-dev
+	$(BIN)/coverage erase
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+conformance: .venv/installed-dev
+	@PORTERO_PACKS="$(PACKS)" $(BIN)/python -m tests.conformance.run \
+		$(if $(CASES),--cases "$(CASES)") $(if $(DATABASE),--database "$(DATABASE)") \
+		$(if $(PROFILE),--profile "$(PROFILE)") $(if $(TIER),--tier "$(TIER)") $(if $(OUT),--out "$(OUT)")
+
+bench: .venv/installed-dev
+	$(BIN)/python -m benchmarks.run $(ARGS)
+
+lock: .venv/installed-dev
+	$(BIN)/pip install --quiet "uv>=0.8"
+	printf '$(BUILD)' | $(BIN)/uv pip compile pyproject.toml - $(LOCKING) -o requirements.lock
+	printf '$(BUILD)' | $(BIN)/uv pip compile pyproject.toml - --group dev --extra postgresql $(LOCKING) -o requirements-dev.lock
+
+# Versions and hashes for every platform; no address of any index.
+LOCKING := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
+
+.venv/installed: requirements.lock pyproject.toml | check-python
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing Portero into .venv (once; a minute or two) ..."
+	@test -e .venv/installed-dev || $(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/installed-dev: requirements-dev.lock pyproject.toml | check-python
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing what the tests need into .venv (PostgreSQL and Node among it) ..."
+	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@ .venv/installed
+
+check-python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Portero needs Python 3.11 or newer; name it: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
