@@ -7,7 +7,8 @@
     ├── InvalidToken            a token was refused (`reason` is one of `TokenFault`); nothing of it may be believed
     ├── AuthError               a refusal in the words of Supabase Auth (contract auth.md §3)
     ├── DataError               a refusal in the words of PostgREST (contract data.md §4.10)
-    └── DatabaseUnavailable     the database cannot be asked now; the edge answers 503 with Retry-After
+    ├── DatabaseUnavailable     the database cannot be asked now; the edge answers 503 with Retry-After
+    └── TooBusy                 more is being done already than this machine should do; likewise 503
 
 The public words (`message`, `details`, `hint`) go to the caller. The private cause is the exception's `__cause__`:
 it is logged, and never sent.
@@ -30,6 +31,14 @@ class ConfigurationError(PorteroError):
 
 class DatabaseUnavailable(PorteroError):
     """The database could not be reached or is too busy; `retry_after` is in seconds."""
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class TooBusy(PorteroError):
+    """More is being done already than this machine should do at one time; `retry_after` is in seconds."""
 
     def __init__(self, message: str, *, retry_after: int = 1) -> None:
         super().__init__(message)

@@ -1,0 +1,41 @@
+"""Strict base64url: exactly one text for each sequence of bytes (RFC 4648 §5 without padding, RFC 7515 §2).
+
+A token must not have a second spelling: whoever keys anything by its text (a cache, a log, a deny list) would be fooled.
+Never tolerant: padding, white space, `+`, `/`, other characters and non-zero spare bits are all refused.
+"""
+
+from __future__ import annotations
+
+import base64
+
+
+def encode(data: bytes) -> str:
+    """Write bytes as base64url without padding.
+
+    >>> encode(bytes([251, 255]))
+    '-_8'
+    """
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def decode(text: str) -> bytes:
+    """Read base64url written exactly as `encode` writes it.
+
+    >>> decode("-_8")
+    b'\\xfb\\xff'
+    >>> decode("-_9")
+    Traceback (most recent call last):
+    ...
+    ValueError: not strict base64url
+
+    Raises:
+        ValueError: any other spelling; the message holds nothing of the text.
+    """
+    try:
+        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except ValueError:
+        raise ValueError("not strict base64url") from None
+    # Python's decoder skips foreign characters and ignores spare bits: writing the bytes again shows both.
+    if encode(data) != text:
+        raise ValueError("not strict base64url")
+    return data

@@ -1,0 +1,156 @@
+"""Password hashes: argon2id (RFC 9106), a bounded number at one time; bcrypt is verified so that users can be brought along.
+
+A hash costs tens of milliseconds and 19 MiB by intent. So no more than `slots` are computed at once, a short queue waits,
+and the rest is told to come back: a flood of sign-ins must not take the memory or the machine. A stranger's attempt costs what
+a user's does. Never judges whether a password is good enough, never logs or keeps one.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import secrets
+import threading
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import argon2
+import bcrypt
+
+from portero.errors import TooBusy
+
+#: Longer texts are no passwords: normalising and hashing them would only be work for an attacker to order; code points.
+LONGEST_PASSWORD = 1024
+
+_BCRYPT = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}")
+_BCRYPT_LIMIT = 72
+_DEAREST_BCRYPT = 14
+_DEAREST_MEMORY = 1024 * 1024
+_DEAREST_TIME = 10
+_MOST_LANES = 16
+_QUEUE_PER_SLOT = 4
+
+
+class Passwords:
+    """Hashes and verifies passwords, at most `slots` at one time in this process.
+
+    Args:
+        slots: hashes computed at one time; 0 means one per core.
+        time_cost: argon2id passes.
+        memory_cost: argon2id memory in KiB.
+        parallelism: argon2id lanes.
+    """
+
+    def __init__(self, slots: int = 0, *, time_cost: int = 2, memory_cost: int = 19456, parallelism: int = 1) -> None:
+        self._slots = slots or os.cpu_count() or 1
+        self._hasher = argon2.PasswordHasher(time_cost, memory_cost, parallelism, hash_len=32, salt_len=16)
+        self._free = threading.Semaphore(self._slots)
+        self._lock = threading.Lock()
+        self._present = 0
+        # Verifying against random bytes takes as long as against a real hash, and never succeeds.
+        salt, tag = (base64.b64encode(secrets.token_bytes(size)).rstrip(b"=").decode() for size in (16, 32))
+        self._decoy = f"$argon2id$v=19$m={memory_cost},t={time_cost},p={parallelism}${salt}${tag}"
+
+    def hash(self, password: str) -> str:
+        """Hash a password for storage.
+
+        Raises:
+            ValueError: longer than 1024 code points, or not text that UTF-8 can carry.
+            TooBusy: too many are waiting already.
+        """
+        if len(password) > LONGEST_PASSWORD:
+            raise ValueError("a password has at most 1024 characters")
+        data = _normalised(password)
+        with self._slot():
+            return self._hasher.hash(data)
+
+    def verify(self, password: str, stored_hash: str | None) -> bool:
+        """Say whether a password is the one that was hashed.
+
+        Args:
+            password: what the caller sent.
+            stored_hash: argon2 or bcrypt; None for a user who does not exist or has no password: the same work is
+                done and the answer is False.
+
+        Raises:
+            TooBusy: too many are waiting already.
+        """
+        if stored_hash is not None and not is_known_hash(stored_hash):
+            stored_hash = None
+        try:
+            data = _normalised(password[: LONGEST_PASSWORD + 1])
+        except ValueError:
+            data, stored_hash = b"", None
+        if len(password) > LONGEST_PASSWORD:
+            stored_hash = None
+        with self._slot():
+            if stored_hash is not None and stored_hash.startswith("$2"):
+                return _fits_bcrypt(password, stored_hash)
+            fits = self._fits_argon2(data, stored_hash or self._decoy)
+        return fits and stored_hash is not None
+
+    def needs_rehash(self, stored_hash: str) -> bool:
+        """Say whether a hash is of another kind or cost than today's, so that the next sign-in should replace it."""
+        if not stored_hash.startswith("$argon2id$"):
+            return True
+        return self._hasher.check_needs_rehash(stored_hash)
+
+    def _fits_argon2(self, data: bytes, stored_hash: str) -> bool:
+        try:
+            return self._hasher.verify(stored_hash, data)
+        except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+            return False
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        with self._lock:
+            if self._present >= self._slots * (1 + _QUEUE_PER_SLOT):
+                raise TooBusy("too many passwords are being hashed")
+            self._present += 1
+        try:
+            with self._free:
+                yield
+        finally:
+            with self._lock:
+                self._present -= 1
+
+
+def is_known_hash(stored_hash: str) -> bool:
+    """Say whether `verify` can check a hash, at a cost this server is ready to pay (for hashes that are imported).
+
+    >>> is_known_hash("$2b$10$" + "a" * 53), is_known_hash("$2b$31$" + "a" * 53), is_known_hash("secret")
+    (True, False, False)
+    """
+    found = _BCRYPT.fullmatch(stored_hash)
+    if found:
+        return 4 <= int(found[1]) <= _DEAREST_BCRYPT
+    try:
+        parameters = argon2.extract_parameters(stored_hash)
+    except (argon2.exceptions.InvalidHashError, ValueError):
+        return False
+    return (
+        parameters.memory_cost <= _DEAREST_MEMORY
+        and parameters.time_cost <= _DEAREST_TIME
+        and parameters.parallelism <= _MOST_LANES
+    )
+
+
+def _normalised(password: str) -> bytes:
+    """Give one byte form to the forms in which keyboards send one text (NIST SP 800-63B §3.1.1.2: NFKC, once)."""
+    try:
+        return unicodedata.normalize("NFKC", password).encode()
+    except UnicodeEncodeError:
+        raise ValueError("a password is text that UTF-8 can carry") from None
+
+
+def _fits_bcrypt(password: str, stored_hash: str) -> bool:
+    # As it was hashed elsewhere: not normalised, and bcrypt never looked further than 72 bytes.
+    data = password.encode()[:_BCRYPT_LIMIT]
+    if b"\0" in data:
+        return False
+    try:
+        return bcrypt.checkpw(data, stored_hash.encode())
+    except ValueError:
+        return False
