@@ -1,6 +1,6 @@
 """The Flask application the conformance cases are sent to: every table of the fixture, open to everybody.
 
-A server loads it by its factory: `granian --interface wsgi --factory exposed_app:create_app`. What it serves comes from
+A server loads it by its factory: `granian --interface wsgi --factory tests.conformance.exposed_app:create_app`. What it serves comes from
 the environment (`CONFORMANCE_…`, set by `run.py`); it makes no tables and no rows.
 """
 
@@ -12,9 +12,9 @@ import pathlib
 import secrets
 
 import sqlalchemy as sa
-from fixture_tables import build, read
 from flask import Flask
-from refill import refill_of
+from tests.conformance.fixture_tables import build, read
+from tests.conformance.refill import refill_of
 
 from portero import JWTManager, allow_all, expose_table
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from fixture_tables import Description, compact, quote
+from tests.conformance.fixture_tables import Description, compact, quote
 
 WAITING = "waiting"
 

