@@ -1,8 +1,8 @@
 """The request's tree: what a caller asks of the data API, as frozen nodes (contract data.md §4.2–4.6).
 
-The tree is a *shape*: hashable, and free of every value of the request. A value (the text after `eq.`, a limit) stands in a
-list beside it, and the node holds its place there, its *slot*. So requests that differ only in values share one shape, and
-plans are cached by (shape, role). Nothing here knows models, databases or HTTP.
+The tree is a *shape*: hashable, and free of every value of the request. A value (the text after `eq.`, a limit) stands
+in a list beside it, and the node holds its place there, its *slot*. So requests that differ only in values share one
+shape, and plans are cached by (shape, role). Nothing here knows models, databases or HTTP.
 """
 
 from __future__ import annotations
@@ -161,7 +161,6 @@ class ReadShape:
     is_counted: bool = False
     is_keyed: bool = False
     media: Media = Media()
-    zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,115 @@
+"""A reader of one query-string text: position, expectation, and the one way to refuse (PGRST100).
+
+It never looks at models and raises DataError only.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from portero.errors import DataError
+
+_NAME_EXTRA = frozenset("_ $")
+
+
+def syntax_error(what: str, text: str, details: str, position: int = 0) -> DataError:
+    """Make the PGRST100 refusal in PostgREST's form; the text is shown in its first 100 characters."""
+    shown = text if len(text) <= 100 else text[:100] + "…"
+    return DataError(
+        400, "PGRST100", f'"failed to parse {what} ({shown})" (line 1, column {position + 1})', details=details
+    )
+
+
+class Scanner:
+    """Reads `text` from left to right; `what` names it in refusals."""
+
+    __slots__ = ("at", "text", "what")
+
+    def __init__(self, text: str, what: str) -> None:
+        self.text = text
+        self.what = what
+        self.at = 0
+
+    def fail(self, expected: str) -> NoReturn:
+        """Raise PGRST100 here.
+
+        Raises:
+            DataError: PGRST100.
+        """
+        found = f'"{self.text[self.at]}"' if self.at < len(self.text) else "end of input"
+        raise syntax_error(self.what, self.text, f"unexpected {found} expecting {expected}", self.at)
+
+    def peek(self, word: str) -> bool:
+        """Say whether `word` comes next."""
+        return self.text.startswith(word, self.at)
+
+    def take(self, word: str) -> bool:
+        """Read `word` if it comes next."""
+        if self.text.startswith(word, self.at):
+            self.at += len(word)
+            return True
+        return False
+
+    def expect(self, word: str) -> None:
+        """Read `word` or refuse."""
+        if not self.take(word):
+            self.fail(f'"{word}"')
+
+    def skip_blanks(self) -> None:
+        """Pass over blanks."""
+        while self.at < len(self.text) and self.text[self.at] in " \t":
+            self.at += 1
+
+    def at_end(self) -> bool:
+        """Say whether everything was read."""
+        return self.at >= len(self.text)
+
+    def quoted(self) -> str:
+        r"""Read `"…"`, in which `\x` stands for x.
+
+        >>> Scanner(r'"a\"b" rest', "select").quoted()
+        'a"b'
+        """
+        self.expect('"')
+        text, at, parts = self.text, self.at, []
+        while at < len(text) and text[at] != '"':
+            if text[at] == "\\" and at + 1 < len(text):
+                at += 1
+            parts.append(text[at])
+            at += 1
+        self.at = at
+        self.expect('"')
+        return "".join(parts)
+
+    def name(self) -> str:
+        """Read a name: quoted, or letters, digits, `_`, `$`, blanks and `-` where no `>` follows.
+
+        >>> Scanner("field-with_sep::text", "select").name()
+        'field-with_sep'
+        >>> Scanner('"Full Title",id', "select").name()
+        'Full Title'
+        """
+        if self.peek('"'):
+            return self.quoted()
+        text, start, at = self.text, self.at, self.at
+        while at < len(text) and _goes_on(text, at):
+            at += 1
+        self.at = at
+        found = text[start:at].strip(" ")
+        if not found:
+            self.fail("field name (* or [a..z0..9_$])")
+        return found
+
+    def word(self) -> str:
+        """Read letters, digits and `_`; may be empty."""
+        start = self.at
+        while self.at < len(self.text) and (self.text[self.at].isalnum() or self.text[self.at] == "_"):
+            self.at += 1
+        return self.text[start : self.at]
+
+
+def _goes_on(text: str, at: int) -> bool:
+    mark = text[at]
+    if mark == "-":
+        return not text.startswith("->", at)
+    return mark.isalnum() or mark in _NAME_EXTRA
