@@ -28,7 +28,8 @@ class _Way(Protocol):
 
     def fetch_all(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]: ...
     def reading(self) -> AbstractContextManager[sa.Connection]: ...
-    def writing(self, timeout: timedelta | None = None) -> AbstractContextManager[sa.Connection]: ...
+    def writing(self, timeout: timedelta | None, durable: bool) -> AbstractContextManager[sa.Connection]: ...
+    def migrating(self) -> AbstractContextManager[sa.Connection]: ...
     def close(self) -> None: ...
 
 
@@ -84,19 +85,33 @@ class Database:
         """
         return self._way.reading()
 
-    def writing(self, *, timeout: timedelta | None = None) -> AbstractContextManager[sa.Connection]:
+    def writing(
+        self, *, timeout: timedelta | None = None, durable: bool = True
+    ) -> AbstractContextManager[sa.Connection]:
         """Give the writing connection in a transaction: committed and on disk at the end, undone at an exception.
 
         On SQLite one writer at a time per file, over all threads and processes; never nest it.
 
         Args:
             timeout: how long its statements may run; default: the database's statement timeout.
+            durable: false does not wait for the disk at the commit: a power cut may undo it (not a killed process).
+                For throttle counters only.
 
         Raises:
             DatabaseUnavailable: the turn did not come in time, the disk is full, the server is away.
             sqlalchemy.exc.IntegrityError: as the database says it.
         """
-        return self._way.writing(timeout)
+        return self._way.writing(timeout, durable)
+
+    def migrating(self) -> AbstractContextManager[sa.Connection]:
+        """Give the writing connection in a transaction that changes tables; one process at a time.
+
+        Foreign keys are checked at its end instead of at each statement, so that a table can be made anew on SQLite.
+
+        Raises:
+            DatabaseUnavailable: as `writing`.
+        """
+        return self._way.migrating()
 
     def close(self) -> None:
         """Close every connection of this process; the next use opens anew."""

@@ -19,6 +19,8 @@ from portero.store import forking
 _POOL = 8
 _POOL_WAIT = 2
 _CONNECT_WAIT = 2
+#: A number of our own among the advisory locks of a database: "portero" in ASCII.
+_MIGRATION_LOCK = int.from_bytes(b"portero")
 #: SQLSTATE classes that mean "not now": connection, resources, operator intervention, system error; and lock waits.
 _UNAVAILABLE_CLASSES = ("08", "53", "57", "58")
 _UNAVAILABLE_STATES = {"55P03", "40001", "40P01", "25006"}
@@ -87,12 +89,22 @@ class PostgresqlServer:
             yield connection
 
     @contextmanager
-    def writing(self, timeout: timedelta | None = None) -> Iterator[sa.Connection]:
+    def writing(self, timeout: timedelta | None = None, durable: bool = True) -> Iterator[sa.Connection]:
         """Give a connection in a transaction, committed at the end."""
         with _translated(), self.engine.begin() as connection:
             if timeout is not None:
                 limit = int(timeout.total_seconds() * 1000)
                 connection.exec_driver_sql(f"SET LOCAL statement_timeout = {limit}")
+            if not durable:
+                connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+            yield connection
+
+    @contextmanager
+    def migrating(self) -> Iterator[sa.Connection]:
+        """Give a connection in a transaction that no other migrating process is in."""
+        with _translated(), self.engine.begin() as connection:
+            connection.exec_driver_sql("SET LOCAL lock_timeout = 60000; SET LOCAL statement_timeout = 0")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
             yield connection
 
     def close(self) -> None:

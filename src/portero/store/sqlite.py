@@ -27,6 +27,7 @@ from portero.store.writer_turn import WriterTurn
 
 #: How long a writer waits for its turn, and SQLite for a lock that a foreign program holds.
 LONGEST_WAIT = timedelta(seconds=5)
+_LONGEST_MIGRATION = timedelta(minutes=10)
 _READERS = 32
 #: How many of SQLite's steps pass between two looks at the clock: some milliseconds; a short statement never looks.
 _STEPS = 100_000
@@ -152,8 +153,33 @@ class SqliteFile:
     # -- writing
 
     @contextmanager
-    def writing(self, timeout: timedelta | None = None) -> Iterator[sa.Connection]:
+    def writing(self, timeout: timedelta | None = None, durable: bool = True) -> Iterator[sa.Connection]:
         """Give the one writing connection in `BEGIN IMMEDIATE`; committed and synced at the end."""
+        with self._my_turn(), self._writer_for(self._limit if timeout is None else timeout.total_seconds()) as writer:
+            if durable:
+                with writer.begin():
+                    yield writer
+            else:
+                with _pragma(writer, "synchronous", "NORMAL", "FULL"), writer.begin():
+                    yield writer
+
+    @contextmanager
+    def migrating(self) -> Iterator[sa.Connection]:
+        """Give the writing connection with foreign keys checked at the end: dropping a table would empty others."""
+        with (
+            self._my_turn(),
+            self._writer_for(_LONGEST_MIGRATION.total_seconds()) as writer,
+            _pragma(writer, "foreign_keys", "OFF", "ON"),
+            writer.begin(),
+        ):
+            yield writer
+            broken = writer.exec_driver_sql("PRAGMA foreign_key_check").all()
+            if broken:
+                raise ConfigurationError(f"The migration would leave rows of {broken[0][0]} that refer to nothing.")
+
+    @contextmanager
+    def _my_turn(self) -> Iterator[None]:
+        """Be the only writer: of the threads here, then of the processes."""
         if self._writing_thread == threading.get_ident():
             raise RuntimeError("this thread writes already: a second writer would wait for the first for ever")
         deadline = time.monotonic() + LONGEST_WAIT.total_seconds()
@@ -164,22 +190,22 @@ class SqliteFile:
             self._prepare()
             self._turn.take(deadline - time.monotonic())
             try:
-                yield from self._transaction(self._limit if timeout is None else timeout.total_seconds())
+                yield
             finally:
                 self._turn.give_back()
         finally:
             self._writing_thread = None
             self._mutex.release()
 
-    def _transaction(self, limit: float) -> Iterator[sa.Connection]:
+    @contextmanager
+    def _writer_for(self, seconds: float) -> Iterator[sa.Connection]:
         try:
             with _translated(writing=True):
                 if self._writer is None:
                     self._writer = self._writer_engine.connect()
                 clock: _Clock = self._writer.info["clock"]
-                clock.limit, clock.started = limit, time.monotonic()
-                with self._writer.begin():
-                    yield self._writer
+                clock.limit, clock.started = seconds, time.monotonic()
+                yield self._writer
         except DatabaseUnavailable:
             self._drop_writer()  # whatever state it is in, the next write begins with a fresh one
             raise
@@ -334,6 +360,17 @@ def _file_of(url: sa.URL) -> Path:
     if url.get_driver_name() not in ("pysqlite", "sqlite"):
         raise ConfigurationError(f"sqlite+{url.get_driver_name()} is another driver than Portero's: write sqlite:///…")
     return Path(name).absolute()
+
+
+@contextmanager
+def _pragma(writer: sa.Connection, name: str, inside: str, outside: str) -> Iterator[None]:
+    """Set a pragma that cannot be changed in a transaction, and set it back."""
+    raw: Any = writer.connection.driver_connection
+    raw.execute(f"PRAGMA {name}={inside}").close()
+    try:
+        yield
+    finally:
+        raw.execute(f"PRAGMA {name}={outside}").close()
 
 
 def _begin(connection: sa.Connection) -> None:

@@ -1,0 +1,38 @@
+"""Rows of `portero_audit`: what happened, written in the transaction in which it becomes true. Never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+
+from portero.events import Event, Happening
+from portero.store.tables import AuditEntry
+
+_TABLE = AuditEntry.__table__
+
+
+def record(connection: sa.Connection, event: Event) -> None:
+    """Write one event."""
+    connection.execute(
+        sa.insert(_TABLE).values(
+            id=uuid4(),
+            happening=event.happening.value,
+            at=event.at,
+            user_id=event.user_id,
+            session_id=event.session_id,
+            address=event.address,
+            details=dict(event.details),
+        )
+    )
+
+
+def latest(connection: sa.Connection, limit: int, *, user_id: UUID | None = None) -> Sequence[Event]:
+    """Give the newest events, of everybody or of one user."""
+    columns = [column for column in _TABLE.c if column.name != "id"]
+    query = sa.select(*columns).order_by(_TABLE.c.at.desc(), _TABLE.c.id).limit(limit)
+    if user_id is not None:
+        query = query.where(_TABLE.c.user_id == user_id)
+    rows = connection.execute(query).mappings()
+    return [Event(**{**row, "happening": Happening(row["happening"])}) for row in rows]

@@ -1,0 +1,59 @@
+"""Rows of `portero_counters`: how often something happened lately, counted once for all workers.
+
+A counter is a fixed window: it starts with the first hit and is void when its time is over. New counters pay for the
+removal of void ones, so the table holds no more than what is live. Names are the caller's affair: never an address in
+the clear.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from portero.store.tables import Counter
+from portero.store.types import UtcDateTime
+
+_TABLE = Counter.__table__
+#: How many void counters a new one takes away.
+_SWEPT_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What a hit came to: `allowed` while `count` is within the limit; the window is over at `expires_at`."""
+
+    allowed: bool
+    count: int
+    expires_at: datetime
+
+
+def hit(connection: sa.Connection, name: str, limit: int, window: timedelta, now: datetime) -> Hit:
+    """Count one more, in one statement: of any number of hits at one time, `limit` are allowed."""
+    over = _TABLE.c.window_ends_at <= sa.bindparam("now", type_=UtcDateTime())
+    added = _insert(connection).values(name=name, hits=1, window_ends_at=now + window)
+    statement = added.on_conflict_do_update(
+        index_elements=[_TABLE.c.name],
+        set_={
+            "hits": sa.case((over, 1), else_=_TABLE.c.hits + 1),
+            "window_ends_at": sa.case((over, added.excluded.window_ends_at), else_=_TABLE.c.window_ends_at),
+        },
+    ).returning(_TABLE.c.hits, _TABLE.c.window_ends_at)
+    count, expires_at = connection.execute(statement, {"now": now}).one()
+    if count == 1:
+        sweep(connection, now, limit=_SWEPT_AT_ONCE)
+    return Hit(count <= limit, count, expires_at)
+
+
+def sweep(connection: sa.Connection, now: datetime, *, limit: int = 1000) -> int:
+    """Remove void counters; give how many."""
+    # Two sweepers must not wait for each other: on PostgreSQL each takes what the other has not.
+    void = sa.select(_TABLE.c.name).where(_TABLE.c.window_ends_at <= now).limit(limit).with_for_update(skip_locked=True)
+    return connection.execute(sa.delete(_TABLE).where(_TABLE.c.name.in_(void))).rowcount
+
+
+def _insert(connection: sa.Connection) -> Any:
+    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(_TABLE)

@@ -1,0 +1,79 @@
+"""Rows of `portero_identities`: the ways a user is known (e-mail, accounts elsewhere)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+
+from portero.store.tables import Identity
+
+_TABLE = Identity.__table__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityRecord:
+    """One identity; `provider_id` is the provider's subject (for `email`, the user's id as text)."""
+
+    id: UUID = field(default_factory=uuid4)
+    user_id: UUID
+    provider: str
+    provider_id: str
+    identity_data: Mapping[str, Any] = field(default_factory=dict)
+    email: str | None = None
+    last_sign_in_at: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
+
+
+def insert(connection: sa.Connection, identity: IdentityRecord) -> IdentityRecord:
+    """Insert an identity and give it as stored.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: the provider's subject belongs to a user already, or there is no such user.
+    """
+    values = asdict(identity)
+    values["email"] = identity.email.lower() if identity.email else None
+    return _one(connection, sa.insert(_TABLE).values(values).returning(*_TABLE.c))  # type: ignore[return-value]
+
+
+def of_user(connection: sa.Connection, user_id: UUID) -> Sequence[IdentityRecord]:
+    """Give a user's identities, oldest first."""
+    return of_users(connection, [user_id]).get(user_id, [])
+
+
+def of_users(connection: sa.Connection, user_ids: Iterable[UUID]) -> dict[UUID, list[IdentityRecord]]:
+    """Give the identities of several users in one statement, oldest first."""
+    query = sa.select(*_TABLE.c).where(_TABLE.c.user_id.in_(list(user_ids)))
+    found: dict[UUID, list[IdentityRecord]] = {}
+    for row in connection.execute(query.order_by(_TABLE.c.created_at, _TABLE.c.id)).mappings():
+        found.setdefault(row["user_id"], []).append(IdentityRecord(**row))
+    return found
+
+
+def by_provider(connection: sa.Connection, provider: str, provider_id: str) -> IdentityRecord | None:
+    """Find the identity that a provider's subject is."""
+    where = (_TABLE.c.provider == provider) & (_TABLE.c.provider_id == provider_id)
+    return _one(connection, sa.select(*_TABLE.c).where(where))
+
+
+def update(connection: sa.Connection, identity_id: UUID, now: datetime, /, **changes: Any) -> IdentityRecord | None:
+    """Change columns of an identity and give it as stored; None if there is no such identity."""
+    values = {"updated_at": now, **changes}
+    if isinstance(values.get("email"), str):
+        values["email"] = values["email"].lower()
+    return _one(connection, sa.update(_TABLE).where(_TABLE.c.id == identity_id).values(values).returning(*_TABLE.c))
+
+
+def delete(connection: sa.Connection, identity_id: UUID) -> bool:
+    """Take an identity from its user."""
+    return connection.execute(sa.delete(_TABLE).where(_TABLE.c.id == identity_id)).rowcount == 1
+
+
+def _one(connection: sa.Connection, statement: sa.Executable) -> IdentityRecord | None:
+    row = connection.execute(statement).mappings().one_or_none()
+    return None if row is None else IdentityRecord(**row)

@@ -1,0 +1,130 @@
+"""Rows of `portero_sessions`: a session stands while its row is there; ending it deletes the row.
+
+It never keeps a refresh token: only the counter that the one valid token carries (contract auth.md §2.6, v2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+
+from portero.store.tables import Session, User
+from portero.store.types import UtcDateTime
+from portero.store.users import UserRecord
+
+_TABLE = Session.__table__
+_USERS = User.__table__
+#: Names of the parameters in `standing()`.
+SESSION_ID = "portero_session_id"
+NOW = "portero_now"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRecord:
+    """One session; `amr` holds the contract's entries (method, timestamp), newest first."""
+
+    id: UUID = field(default_factory=uuid4)
+    user_id: UUID
+    created_at: datetime
+    refreshed_at: datetime | None = None
+    refresh_counter: int = 0
+    aal: str = "aal1"
+    amr: Sequence[Any] = ()
+    address: str | None = None
+    user_agent: str | None = None
+    tag: str | None = None
+
+
+def insert(connection: sa.Connection, session: SessionRecord) -> SessionRecord:
+    """Insert a session and give it as stored.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: there is no such user (any more).
+    """
+    values = {**asdict(session), "amr": list(session.amr)}
+    return _one(connection, sa.insert(_TABLE).values(values).returning(*_TABLE.c))  # type: ignore[return-value]
+
+
+def by_id(connection: sa.Connection, session_id: UUID, *, lock: bool = False) -> SessionRecord | None:
+    """Find a session; `lock` keeps the row from others until the transaction ends."""
+    query = sa.select(*_TABLE.c).where(_TABLE.c.id == session_id)
+    return _one(connection, query.with_for_update() if lock else query)
+
+
+def with_user(connection: sa.Connection, session_id: UUID) -> tuple[SessionRecord, UserRecord] | None:
+    """Find a session and its user in one statement."""
+    columns = [column.label(f"user_{column.name}") for column in _USERS.c]
+    query = sa.select(*_TABLE.c, *columns).join(_USERS, _USERS.c.id == _TABLE.c.user_id)
+    row = connection.execute(query.where(_TABLE.c.id == session_id)).one_or_none()
+    if row is None:
+        return None
+    width = len(_TABLE.c)
+    session = SessionRecord(**dict(zip(_TABLE.c.keys(), row[:width], strict=True)))
+    return session, UserRecord(**dict(zip(_USERS.c.keys(), row[width:], strict=True)))
+
+
+def of_user(connection: sa.Connection, user_id: UUID) -> Sequence[SessionRecord]:
+    """Give a user's sessions, newest first."""
+    query = sa.select(*_TABLE.c).where(_TABLE.c.user_id == user_id)
+    rows = connection.execute(query.order_by(_TABLE.c.created_at.desc(), _TABLE.c.id)).mappings()
+    return [SessionRecord(**row) for row in rows]
+
+
+def advance(connection: sa.Connection, session_id: UUID, counter: int, now: datetime) -> bool:
+    """Spend the refresh token with this counter: true for exactly one of all who try it at one time."""
+    spend = sa.update(_TABLE).where(_TABLE.c.id == session_id, _TABLE.c.refresh_counter == counter)
+    return connection.execute(spend.values(refresh_counter=counter + 1, refreshed_at=now)).rowcount == 1
+
+
+def delete(connection: sa.Connection, session_id: UUID) -> bool:
+    """End a session; false if it had ended."""
+    return connection.execute(sa.delete(_TABLE).where(_TABLE.c.id == session_id)).rowcount == 1
+
+
+def delete_of_user(connection: sa.Connection, user_id: UUID, except_id: UUID | None = None) -> int:
+    """End a user's sessions, all or all but one; give how many ended."""
+    statement = sa.delete(_TABLE).where(_TABLE.c.user_id == user_id)
+    if except_id is not None:
+        statement = statement.where(_TABLE.c.id != except_id)
+    return connection.execute(statement).rowcount
+
+
+def delete_overdue(connection: sa.Connection, *, created_before: datetime, touched_before: datetime) -> int:
+    """End sessions older than the time box and those not refreshed for too long; give how many ended."""
+    touched_at = sa.func.coalesce(_TABLE.c.refreshed_at, _TABLE.c.created_at, type_=UtcDateTime())
+    overdue = (_TABLE.c.created_at < created_before) | (touched_at < touched_before)
+    return connection.execute(sa.delete(_TABLE).where(overdue)).rowcount
+
+
+def standing() -> sa.ColumnElement[int]:
+    """Build the column that is 1 while the session stands and its user is neither banned nor deleted, else NULL.
+
+    It belongs into the very statement that does the work, so that it sees the same state. Its parameters are
+    `portero_session_id` (UUID) and `portero_now` (aware datetime).
+    """
+    is_free = _USERS.c.banned_until.is_(None) | (_USERS.c.banned_until <= sa.bindparam(NOW, type_=UtcDateTime()))
+    return (
+        sa.select(sa.literal_column("1", sa.Integer))
+        .select_from(_TABLE.join(_USERS, _USERS.c.id == _TABLE.c.user_id))
+        .where(_TABLE.c.id == sa.bindparam(SESSION_ID, type_=sa.Uuid()), _USERS.c.deleted_at.is_(None), is_free)
+        .correlate(None)
+        .scalar_subquery()
+    )
+
+
+_STANDING = sa.select(standing())
+
+
+def is_standing(connection: sa.Connection, session_id: UUID, now: datetime) -> bool:
+    """Ask `standing` by itself, where no other statement is made."""
+    return connection.execute(_STANDING, {SESSION_ID: session_id, NOW: now}).scalar_one() == 1
+
+
+def _one(connection: sa.Connection, statement: sa.Executable) -> SessionRecord | None:
+    row = connection.execute(statement).mappings().one_or_none()
+    return None if row is None else SessionRecord(**row)
