@@ -33,7 +33,7 @@ import sqlalchemy as sa
 from tests.conformance.fixture_tables import build, load, read
 from tests.conformance.profiles import settings_of
 from tests.conformance.refill import RESET_PATH, engine_for, keep_waiting
-from tests.conformance.served import DidNotStart, free_port, served
+from tests.served import DidNotStart, free_port, served
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
