@@ -8,15 +8,18 @@ Obeys contract data.md §4.1, §4.2, §4.10 and design house.md §4, §4a.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
 
+from portero.data import policy, relations
 from portero.data.policy import Exposure, Policies
-from portero.data.relations import Relation
-from portero.data.wire_types import WireType
+from portero.data.relations import Relation, Side
+from portero.data.wire_types import WireType, wire_type
+from portero.errors import ConfigurationError, DataError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +69,10 @@ class Model:
         Raises:
             DataError: 42703 (400), the same for a hidden and for a missing column.
         """
-        raise NotImplementedError
+        found = self.columns.get(name)
+        if found is None:
+            raise DataError(400, "42703", f"column {self.name}.{name} does not exist")
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +81,7 @@ class Catalogue:
 
     models: Mapping[str, Model]
     dialect: str
+    sides: Mapping[str, Side]
 
     def model(self, name: str) -> Model:
         """Find an exposed model by its name on the wire.
@@ -82,7 +89,16 @@ class Catalogue:
         Raises:
             DataError: PGRST205 (404) with the nearest exposed name as hint.
         """
-        raise NotImplementedError
+        found = self.models.get(name)
+        if found is None:
+            near = relations.nearest(name, self.models)
+            raise DataError(
+                404,
+                "PGRST205",
+                f"Could not find the table 'public.{name}' in the schema cache",
+                hint=f"Perhaps you meant the table 'public.{near}'" if near else None,
+            )
+        return found
 
     def relation(self, source: Model, target: str, hint: str | None = None) -> Relation:
         """Find the relation that an embed `target!hint(…)` in `source` means.
@@ -90,13 +106,121 @@ class Catalogue:
         Raises:
             DataError: PGRST200 (400) none; PGRST201 (300) more than one, `details` lists them.
         """
-        raise NotImplementedError
+        return relations.find(source.relations, source.name, target, hint, self.sides)
+
+
+def exposures_of(registries: Iterable[sa.orm.registry]) -> tuple[Exposure, ...]:
+    """Collect what `expose` marked among the mapped classes of these registries, in order of name."""
+    marked = (policy.exposure_of(mapper.class_) for registry in registries for mapper in registry.mappers)
+    return tuple(sorted((each for each in marked if each), key=lambda each: str(each.target.__qualname__)))
 
 
 def build(exposures: Iterable[Exposure], dialect: str) -> Catalogue:
-    """Build the catalogue of these exposures.
+    """Build the catalogue of these exposures for `sqlite` or `postgresql`.
 
     Raises:
         ConfigurationError: a name, a column type, a policy or an option cannot be served; the sentence says which.
     """
-    raise NotImplementedError
+    drafts = [_Draft.of(exposure, dialect) for exposure in exposures]
+    names = [draft.name for draft in drafts]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigurationError(f"Two models are exposed as {name!r}: give one another name (name=…).")
+    sides = {draft.name: Side(draft.name, draft.table, frozenset(draft.columns)) for draft in drafts}
+    found = relations.relations_of(list(sides.values()))
+    models = {draft.name: draft.finished(found[draft.name]) for draft in drafts}
+    return Catalogue(MappingProxyType(models), dialect, MappingProxyType(sides))
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A model without its relations: those need all the others first."""
+
+    exposure: Exposure
+    name: str
+    table: sa.Table
+    columns: Mapping[str, Column]
+
+    @classmethod
+    def of(cls, exposure: Exposure, dialect: str) -> _Draft:
+        table = _table(exposure)
+        name = exposure.name or str(table.name)
+        _known(exposure.hidden, table, name, "hides")
+        _known(exposure.columns or (), table, name, "lists")
+        _known(exposure.fill, table, name, "fills")
+        columns = {
+            str(column.name): _column(column, name, dialect)
+            for column in table.columns
+            if _is_readable(column, exposure)
+        }
+        if not columns:
+            raise ConfigurationError(f"{name!r} is exposed without a readable column.")
+        return cls(exposure, name, table, MappingProxyType(columns))
+
+    def finished(self, found: Sequence[Relation]) -> Model:
+        exposure = self.exposure
+        if exposure.max_rows is not None and exposure.max_rows < 1:
+            raise ConfigurationError(f"{self.name!r}: max_rows must be at least 1.")
+        return Model(
+            name=self.name,
+            table=self.table,
+            columns=self.columns,
+            writable=MappingProxyType({name: each for name, each in self.columns.items() if not each.is_generated}),
+            primary_key=tuple(str(column.name) for column in self.table.primary_key),
+            unique_keys=relations.unique_keys(self.table),
+            relations=tuple(found),
+            policies=policy.evaluate(exposure, self.name, self.table),
+            fill=MappingProxyType({name: _filled(value, self.name, name) for name, value in exposure.fill.items()}),
+            max_rows=exposure.max_rows,
+            aggregates=exposure.aggregates,
+            require_write_filter=exposure.require_write_filter,
+        )
+
+
+def _table(exposure: Exposure) -> sa.Table:
+    if isinstance(exposure.target, sa.Table):
+        return exposure.target
+    mapper = sa.inspect(exposure.target, raiseerr=False)
+    table = getattr(mapper, "local_table", None)
+    if not isinstance(table, sa.Table):
+        raise ConfigurationError(f"{exposure.target!r} is exposed but not mapped to a table.")
+    return table
+
+
+def _known(names: Iterable[str], table: sa.Table, model: str, does: str) -> None:
+    known = {column.name for column in table.columns}
+    for name in names:
+        if name not in known:
+            near = relations.nearest(name, known)
+            also = f"; did you mean {near!r}?" if near else "."
+            raise ConfigurationError(f"{model!r} {does} the column {name!r}, which it does not have{also}")
+
+
+def _is_readable(column: sa.Column[Any], exposure: Exposure) -> bool:
+    is_listed = exposure.columns is None or column.name in exposure.columns
+    return is_listed and column.name not in exposure.hidden
+
+
+def _column(column: sa.Column[Any], model: str, dialect: str) -> Column:
+    try:
+        wire = wire_type(column.type, dialect)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{model}.{column.name}: {error} Hide the column or change its type.") from None
+    has_default = column.default is not None or column.server_default is not None
+    is_autoincrement = column is column.table._autoincrement_column
+    always = column.identity is not None and column.identity.always
+    return Column(
+        name=str(column.name),
+        column=column,
+        wire=wire,
+        nullable=bool(column.nullable),
+        has_default=has_default or is_autoincrement,
+        is_generated=column.computed is not None or bool(always),
+    )
+
+
+def _filled(value: Any, model: str, name: str) -> Any:
+    """A fill is a SQL expression or a plain value; a Python function would run once and give every row the same."""
+    if callable(value) and not isinstance(value, sa.ColumnElement):
+        raise ConfigurationError(f"{model!r} fills {name!r} with a function: give a value or a SQL expression.")
+    return value

@@ -9,19 +9,23 @@ Obeys design house.md §4.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-ME_ID: Final = "portero_me_id"
-ME_ROLE: Final = "portero_me_role"
+from portero.data import truth_guard
+from portero.data.caller import me
+from portero.errors import ConfigurationError, DataError
+from portero.principal import ANON, SERVICE_ROLE
 
 Clause = sa.ColumnElement[bool]
-Policy = Callable[[Any], Clause]
+Policy = Callable[[Any], Any]
 T = TypeVar("T", bound=type)
+
+_MARK = "__portero_exposure__"
 
 
 class Verb(StrEnum):
@@ -35,9 +39,9 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exposure:
-    """What `expose` or `expose_table` says about one model; policies are not evaluated yet."""
+    """What `expose` or `expose_table` says about one model; its policies are not evaluated yet."""
 
-    target: type | sa.Table
+    target: Any
     policies: Mapping[Verb, Policy]
     fill: Mapping[str, Any]
     hidden: tuple[str, ...]
@@ -52,10 +56,11 @@ class Exposure:
 class Policies:
     """The evaluated policies of one model: expressions over its own table, None where a verb has no policy."""
 
-    select: Clause | None
-    insert: Clause | None
-    update: Clause | None
-    delete: Clause | None
+    table: str
+    select: Clause | None = None
+    insert: Clause | None = None
+    update: Clause | None = None
+    delete: Clause | None = None
 
     def of(self, verb: Verb, role: str) -> Clause:
         """Give the condition for a caller of this role: TRUE for `service_role`, the policy for everybody else.
@@ -63,4 +68,232 @@ class Policies:
         Raises:
             DataError: 42501 (403; 401 for `anon`): the verb has no policy.
         """
-        raise NotImplementedError
+        if role == SERVICE_ROLE:
+            return sa.true()
+        clause: Clause | None = getattr(self, verb.value)
+        if clause is None:
+            raise refused(f"permission denied for table {self.table}", role)
+        return clause
+
+
+def refused(message: str, role: str) -> DataError:
+    """Make the refusal 42501: 403, or 401 for a caller who could sign in (contract §4.10)."""
+    if role == ANON:
+        return DataError(401, "42501", message, headers=[("WWW-Authenticate", "Bearer")])
+    return DataError(403, "42501", message)
+
+
+def row_refused(table: str, role: str) -> DataError:
+    """Make the refusal of a written row that its policy does not allow."""
+    return refused(f'new row violates row-level security policy for table "{table}"', role)
+
+
+def allow_all(row: Any) -> Clause:
+    """Allow every row to everybody who reaches the API, anonymous callers included."""
+    return sa.true()
+
+
+def deny_all(row: Any) -> Clause:
+    """Allow no row to anybody but `service_role`; unlike a missing policy, a read answers an empty list."""
+    return sa.false()
+
+
+def expose(
+    policies: Own | None = None,
+    *,
+    select: Policy | None = None,
+    insert: Policy | None = None,
+    update: Policy | None = None,
+    delete: Policy | None = None,
+    fill: Mapping[str, Any] | None = None,
+    hidden: Iterable[str] = (),
+    name: str | None = None,
+    columns: Iterable[str] | None = None,
+    max_rows: int | None = None,
+    aggregates: bool | None = None,
+    require_write_filter: bool | None = None,
+) -> Callable[[T], T]:
+    """Mark a mapped class as part of the data API.
+
+    Args:
+        policies: `own("owner_id")`, which gives all four policies and the fill; the named ones win over it.
+        select, insert, update, delete: each a function from the model to a SQLAlchemy condition. Insert is checked
+            against the new row as stored, update against the old and the new row. A verb without one is refused to
+            everybody but `service_role`.
+        fill: column name → what the server sets on insert (`me.id`, a value, a SQL expression). A caller who sends
+            something else for such a column is refused.
+        hidden: columns that do not exist for the API: not read, filtered, ordered, written or named in errors.
+        name: the name on the wire; default: the table's.
+        columns: the only columns the API knows; default: all that are not hidden.
+        max_rows, aggregates, require_write_filter: for this model, instead of the settings of these names.
+    """
+    given = {Verb.SELECT: select, Verb.INSERT: insert, Verb.UPDATE: update, Verb.DELETE: delete}
+    options = _Options(policies, given, fill, hidden, name, columns, max_rows, aggregates, require_write_filter)
+
+    def mark(model: T) -> T:
+        setattr(model, _MARK, options.exposure(model))
+        return model
+
+    return mark
+
+
+def expose_table(
+    table: sa.Table,
+    policies: Own | None = None,
+    *,
+    select: Policy | None = None,
+    insert: Policy | None = None,
+    update: Policy | None = None,
+    delete: Policy | None = None,
+    fill: Mapping[str, Any] | None = None,
+    hidden: Iterable[str] = (),
+    name: str | None = None,
+    columns: Iterable[str] | None = None,
+    max_rows: int | None = None,
+    aggregates: bool | None = None,
+    require_write_filter: bool | None = None,
+) -> Exposure:
+    """Make a plain table (a junction, say) part of the data API; its policies are given `table.c`.
+
+    Arguments as for `expose`.
+    """
+    given = {Verb.SELECT: select, Verb.INSERT: insert, Verb.UPDATE: update, Verb.DELETE: delete}
+    options = _Options(policies, given, fill, hidden, name, columns, max_rows, aggregates, require_write_filter)
+    return options.exposure(table)
+
+
+def exposure_of(model: type) -> Exposure | None:
+    """Give what `expose` said about this very class; a subclass does not inherit it."""
+    exposure: Exposure | None = vars(model).get(_MARK)
+    return exposure
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """The policies of rows that belong to one user; made by `own`."""
+
+    column: str
+
+    def owns(self, row: Any) -> Clause:
+        """Compare the owner's column with the caller."""
+        owner: Clause = getattr(row, self.column) == me.id
+        return owner
+
+
+def own(column: str) -> Own:
+    """Allow all four verbs on the rows whose `column` is the caller's id, and fill it on insert.
+
+    A row without an owner (NULL) belongs to nobody: a comparison with NULL is never true.
+    """
+    return Own(column)
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    policies: Own | None
+    given: Mapping[Verb, Policy | None]
+    fill: Mapping[str, Any] | None
+    hidden: Iterable[str]
+    name: str | None
+    columns: Iterable[str] | None
+    max_rows: int | None
+    aggregates: bool | None
+    require_write_filter: bool | None
+
+    def exposure(self, target: Any) -> Exposure:
+        label = getattr(target, "__name__", None) or getattr(target, "name", "?")
+        if self.policies is not None and not isinstance(self.policies, Own):
+            raise ConfigurationError(f"expose({label}): a policy is given by name (select=…), only own(…) without one.")
+        if isinstance(self.hidden, str) or isinstance(self.columns, str):
+            raise ConfigurationError(f"expose({label}): hidden and columns are lists of column names.")
+        policies: dict[Verb, Policy] = {}
+        if self.policies:
+            policies.update(dict.fromkeys(Verb, self.policies.owns))
+        policies.update({verb: policy for verb, policy in self.given.items() if policy is not None})
+        fill = {self.policies.column: me.id} if self.policies else {}
+        return Exposure(
+            target=target,
+            policies=policies,
+            fill={**fill, **(self.fill or {})},
+            hidden=tuple(self.hidden),
+            name=self.name,
+            columns=None if self.columns is None else tuple(self.columns),
+            max_rows=self.max_rows,
+            aggregates=self.aggregates,
+            require_write_filter=self.require_write_filter,
+        )
+
+
+def evaluate(exposure: Exposure, name: str, table: sa.Table) -> Policies:
+    """Call every policy of an exposure once, under the guard.
+
+    Raises:
+        ConfigurationError: a policy is not callable, truth-tests a clause, or gives anything but a condition.
+    """
+    row = table.c if isinstance(exposure.target, sa.Table) else exposure.target
+    clauses = {
+        verb.value: _evaluated(policy, row, f"the {verb.value} policy of {name!r}", table)
+        for verb, policy in exposure.policies.items()
+    }
+    return Policies(name, **clauses)
+
+
+def _evaluated(policy: Policy, row: Any, what: str, table: sa.Table) -> Clause:
+    if not callable(policy):
+        raise ConfigurationError(f"{what} must be a function of the row, such as lambda row: row.owner_id == me.id.")
+    try:
+        with truth_guard.guarded():
+            clause = policy(row)
+    except truth_guard.TruthTested:
+        raise ConfigurationError(
+            f"{what} uses Python's and, or, not, if or in on a condition, which would silently drop a part of it: "
+            "use &, |, ~ (with parentheses) and .in_()."
+        ) from None
+    except (AttributeError, TypeError, sa.exc.SQLAlchemyError) as error:
+        raise ConfigurationError(f"{what} cannot be evaluated: {error}") from error
+    return _condition(clause, what, table)
+
+
+def _condition(clause: Any, what: str, table: sa.Table) -> Clause:
+    if hasattr(clause, "close") and hasattr(clause, "cr_code"):
+        clause.close()
+        raise ConfigurationError(f"{what} is a coroutine: it must be an ordinary function.")
+    if isinstance(clause, bool):
+        raise ConfigurationError(
+            f"{what} gives a plain {clause}, not a condition: say allow_all or deny_all, and compare columns with "
+            "== and .is_(None), not with is."
+        )
+    if not isinstance(clause, sa.ColumnElement) or not _is_boolean(clause):
+        raise ConfigurationError(f"{what} gives a {type(clause).__name__}, not a condition over the row.")
+    plain = truth_guard.without_orm(clause)
+    _compilable(plain, what, table)
+    return plain
+
+
+def _is_boolean(clause: sa.ColumnElement[Any]) -> bool:
+    return isinstance(clause.type, sa.Boolean)
+
+
+def _compilable(clause: Clause, what: str, table: sa.Table) -> None:
+    """Compiled beside its own table only, the condition must not pull in another table as a cross join."""
+    statement = sa.select(sa.literal(1)).select_from(table).where(clause)
+    try:
+        sources = statement.get_final_froms()
+        str(statement)
+    except sa.exc.SQLAlchemyError as error:
+        raise ConfigurationError(
+            f"{what} cannot be built: {error}. A subquery on the model's own table needs an alias (aliased())."
+        ) from error
+    others = [source for source in sources if source is not table]
+    if others:
+        names = ", ".join(str(source) for source in others)
+        raise ConfigurationError(f"{what} names {names} outside a subquery: use sa.exists(…) or a scalar subquery.")
+
+
+def readable_rows(table: sa.Table, columns: Sequence[sa.Column[Any]], policy: Clause, alias: str) -> sa.Subquery:
+    """Give the rows of a table that a policy allows, as the source of a node of a statement.
+
+    The policy stands inside, beside its own table only, so it can neither be forgotten nor mixed with a caller's
+    conditions. SQLite and PostgreSQL flatten this subquery: indexes serve as if it were not there.
+    """
+    return sa.select(*columns).select_from(table).where(policy).subquery(alias)
