@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from portero.errors import ConfigurationError
 from portero.store.postgresql import PostgresqlServer
-from portero.store.sqlite import SqliteFile, SqliteFunction
+from portero.store.sqlite import LONGEST_WAIT, SqliteFile, SqliteFunction
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 STATEMENT_TIMEOUT = timedelta(seconds=5)
@@ -57,6 +57,7 @@ class Database:
         url: str | sa.URL,
         *,
         statement_timeout: timedelta = STATEMENT_TIMEOUT,
+        longest_wait: timedelta = LONGEST_WAIT,
         sqlite_functions: Sequence[SqliteFunction] = (),
     ) -> Database:
         """Open a database by its SQLAlchemy URL; nothing is connected before the first use.
@@ -64,6 +65,7 @@ class Database:
         Args:
             url: `sqlite:///…` (a file), `postgresql://…` or `postgresql+psycopg://…`.
             statement_timeout: the longest run of one statement; on SQLite also of one transaction.
+            longest_wait: how long a writer waits for its turn (SQLite).
             sqlite_functions: SQL functions that every SQLite connection gets.
 
         Raises:
@@ -72,7 +74,7 @@ class Database:
         parsed = sa.make_url(url)
         backend = parsed.get_backend_name()
         if backend == "sqlite":
-            return cls(parsed, SqliteFile(parsed, statement_timeout, tuple(sqlite_functions)))
+            return cls(parsed, SqliteFile(parsed, statement_timeout, longest_wait, tuple(sqlite_functions)))
         if backend == "postgresql":
             return cls(parsed, PostgresqlServer(parsed, statement_timeout))
         raise ConfigurationError(f"Portero keeps its data in SQLite or PostgreSQL, not in {backend!r}.")

@@ -53,6 +53,7 @@ class PostgresqlServer:
             raise ConfigurationError("PostgreSQL needs a driver: pip install 'portero[postgresql]'") from None
         # Nothing to undo between two reads in autocommit; a lost connection shows at once and the read is repeated.
         self._read_engine = self._make_engine(url, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+        self._error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
         forking.watch(self)
 
     def fetch_all(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
@@ -64,16 +65,17 @@ class PostgresqlServer:
         try:
             return self._fetch_all(sql, parameters)
         except _Lost:
+            self._read_engine.dispose()  # what else the pool holds was lost with it
             return self._fetch_all(sql, parameters)
 
     def _fetch_all(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        with _translated():
+        with _translated(self._error):
             pooled = self._read_engine.raw_connection()
+        connection: Any = pooled.driver_connection
         try:
-            connection: Any = pooled.driver_connection
             rows: list[tuple[Any, ...]] = connection.execute(sql, parameters, prepare=True).fetchall()
-        except Exception as error:
-            if pooled.driver_connection is None or pooled.driver_connection.broken:
+        except self._error as error:
+            if connection.closed:
                 pooled.invalidate()
                 raise _Lost("the database server cannot be reached") from error
             raise unavailable(error) or error from error
@@ -84,14 +86,14 @@ class PostgresqlServer:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Give a connection in one read-only transaction that sees one state of the database."""
-        with _translated(), self.engine.connect() as connection:
+        with _translated(self._error), self.engine.connect() as connection:
             connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield connection
 
     @contextmanager
     def writing(self, timeout: timedelta | None = None, durable: bool = True) -> Iterator[sa.Connection]:
         """Give a connection in a transaction, committed at the end."""
-        with _translated(), self.engine.begin() as connection:
+        with _translated(self._error), self.engine.begin() as connection:
             if timeout is not None:
                 limit = int(timeout.total_seconds() * 1000)
                 connection.exec_driver_sql(f"SET LOCAL statement_timeout = {limit}")
@@ -102,7 +104,7 @@ class PostgresqlServer:
     @contextmanager
     def migrating(self) -> Iterator[sa.Connection]:
         """Give a connection in a transaction that no other migrating process is in."""
-        with _translated(), self.engine.begin() as connection:
+        with _translated(self._error), self.engine.begin() as connection:
             connection.exec_driver_sql("SET LOCAL lock_timeout = 60000; SET LOCAL statement_timeout = 0")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
             yield connection
@@ -148,9 +150,11 @@ class _Lost(DatabaseUnavailable):
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(driver_error: type[Exception]) -> Iterator[None]:
     try:
         yield
+    except driver_error as error:
+        raise unavailable(error) or error from error
     except sa.exc.DBAPIError as error:
         raise unavailable(error.orig) or error from error
     except sa.exc.TimeoutError as error:

@@ -99,9 +99,12 @@ def unavailable(error: BaseException | None, *, writing: bool = False) -> Databa
 class SqliteFile:
     """One SQLite file, opened by this process on first use."""
 
-    def __init__(self, url: sa.URL, statement_timeout: timedelta, functions: Sequence[SqliteFunction]) -> None:
+    def __init__(
+        self, url: sa.URL, statement_timeout: timedelta, longest_wait: timedelta, functions: Sequence[SqliteFunction]
+    ) -> None:
         self.path = _file_of(url)
         self._limit = statement_timeout.total_seconds()
+        self._wait = longest_wait.total_seconds()
         self._functions = functions
         self._mutex = threading.Lock()
         self._must_refuse = False
@@ -182,8 +185,8 @@ class SqliteFile:
         """Be the only writer: of the threads here, then of the processes."""
         if self._writing_thread == threading.get_ident():
             raise RuntimeError("this thread writes already: a second writer would wait for the first for ever")
-        deadline = time.monotonic() + LONGEST_WAIT.total_seconds()
-        if not self._mutex.acquire(timeout=LONGEST_WAIT.total_seconds()):
+        deadline = time.monotonic() + self._wait
+        if not self._mutex.acquire(timeout=self._wait):
             raise DatabaseUnavailable("too many wait to write")
         try:
             self._writing_thread = threading.get_ident()
@@ -235,6 +238,9 @@ class SqliteFile:
 
     def before_fork(self) -> None:
         """Close what is idle, so that the child inherits no open SQLite."""
+        if self._writing_thread == threading.get_ident():
+            self._must_refuse = True
+            return
         self._mutex.acquire()
         own = getattr(self._local, "reader", None)
         others = [reader for reader in self._readers if reader is not own]
@@ -264,7 +270,7 @@ class SqliteFile:
         self._make_private()
         if not is_safe(DRIVER.sqlite_version_info):
             self._stay_alone()
-        self._turn.take(LONGEST_WAIT.total_seconds())
+        self._turn.take(self._wait)
         try:
             with _translated(writing=True):
                 connection = self._connect(_Clock(self._limit))
@@ -318,9 +324,8 @@ class SqliteFile:
         return self._connect(clock)
 
     def _connect(self, clock: _Clock, *pragmas: str) -> Any:
-        wait = LONGEST_WAIT.total_seconds()
         connection = DRIVER.connect(  # `timeout` sets busy_timeout before anything else can meet a lock
-            str(self.path), timeout=wait, isolation_level=None, cached_statements=256, check_same_thread=False
+            str(self.path), timeout=self._wait, isolation_level=None, cached_statements=256, check_same_thread=False
         )
         for pragma in (
             "synchronous=FULL",

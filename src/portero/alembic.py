@@ -1,0 +1,28 @@
+"""For a developer's `migrations/env.py`: keep Alembic's autogenerate away from Portero's own tables.
+
+They are in the same database but not in the developer's metadata, so autogenerate would drop them. In `env.py`:
+
+    from portero.alembic import include_object
+
+    context.configure(connection=connection, target_metadata=target_metadata, include_object=include_object)
+
+`portero db upgrade` migrates Portero's tables; the developer's history never mentions them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from portero.store.tables import PREFIX
+
+
+def include_object(item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any) -> bool:
+    """Tell Alembic whether it should compare this object: everything but Portero's own tables and what is on them.
+
+    >>> include_object(None, "portero_users", "table", True, None)
+    False
+    >>> include_object(None, "notes", "table", True, None)
+    True
+    """
+    table = name if kind == "table" else getattr(getattr(item, "table", None), "name", None)
+    return not (table or "").startswith(PREFIX)
