@@ -9,6 +9,7 @@ Obeys design house.md §4.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,6 +27,7 @@ Policy = Callable[[Any], Any]
 T = TypeVar("T", bound=type)
 
 _MARK = "__portero_exposure__"
+_SEALED: weakref.WeakSet[sa.MetaData] = weakref.WeakSet()
 
 
 class Verb(StrEnum):
@@ -131,7 +133,9 @@ def expose(
     options = _Options(policies, given, fill, hidden, name, columns, max_rows, aggregates, require_write_filter)
 
     def mark(model: T) -> T:
-        setattr(model, _MARK, options.exposure(model))
+        exposure = options.exposure(model)
+        _refuse_sealed(getattr(model, "metadata", None), model.__name__)
+        setattr(model, _MARK, exposure)
         return model
 
     return mark
@@ -159,7 +163,29 @@ def expose_table(
     """
     given = {Verb.SELECT: select, Verb.INSERT: insert, Verb.UPDATE: update, Verb.DELETE: delete}
     options = _Options(policies, given, fill, hidden, name, columns, max_rows, aggregates, require_write_filter)
-    return options.exposure(table)
+    exposure = options.exposure(table)
+    _refuse_sealed(table.metadata, table.name)
+    table.info[_MARK] = exposure
+    return exposure
+
+
+def exposure_of_table(table: sa.Table) -> Exposure | None:
+    """Give what `expose_table` said about this table."""
+    exposure: Exposure | None = table.info.get(_MARK)
+    return exposure
+
+
+def seal(metadata: sa.MetaData) -> None:
+    """Refuse further exposures of these tables: an application that serves them was frozen."""
+    _SEALED.add(metadata)
+
+
+def _refuse_sealed(metadata: sa.MetaData | None, name: str) -> None:
+    if metadata is not None and metadata in _SEALED:
+        raise ConfigurationError(
+            f"{name} is exposed after the application was frozen (at its first request, or by `portero serve`): "
+            "import its module where the application is made."
+        )
 
 
 def exposure_of(model: type) -> Exposure | None:
