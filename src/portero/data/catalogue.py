@@ -128,7 +128,7 @@ def build(exposures: Iterable[Exposure], dialect: str) -> Catalogue:
             raise ConfigurationError(f"Two models are exposed as {name!r}: give one another name (name=…).")
     sides = {draft.name: Side(draft.name, draft.table, frozenset(draft.columns)) for draft in drafts}
     found = relations.relations_of(list(sides.values()))
-    models = {draft.name: draft.finished(found[draft.name]) for draft in drafts}
+    models = {draft.name: draft.finished(found[draft.name], dialect) for draft in drafts}
     return Catalogue(MappingProxyType(models), dialect, MappingProxyType(sides))
 
 
@@ -157,7 +157,7 @@ class _Draft:
             raise ConfigurationError(f"{name!r} is exposed without a readable column.")
         return cls(exposure, name, table, MappingProxyType(columns))
 
-    def finished(self, found: Sequence[Relation]) -> Model:
+    def finished(self, found: Sequence[Relation], dialect: str) -> Model:
         exposure = self.exposure
         if exposure.max_rows is not None and exposure.max_rows < 1:
             raise ConfigurationError(f"{self.name!r}: max_rows must be at least 1.")
@@ -169,7 +169,7 @@ class _Draft:
             primary_key=tuple(str(column.name) for column in self.table.primary_key),
             unique_keys=relations.unique_keys(self.table),
             relations=tuple(found),
-            policies=policy.evaluate(exposure, self.name, self.table),
+            policies=policy.evaluate(exposure, self.name, self.table, dialect),
             fill=MappingProxyType({name: _filled(value, self.name, name) for name, value in exposure.fill.items()}),
             max_rows=exposure.max_rows,
             aggregates=exposure.aggregates,

@@ -250,7 +250,7 @@ class _Options:
         )
 
 
-def evaluate(exposure: Exposure, name: str, table: sa.Table) -> Policies:
+def evaluate(exposure: Exposure, name: str, table: sa.Table, dialect: str) -> Policies:
     """Call every policy of an exposure once, under the guard.
 
     Raises:
@@ -258,13 +258,13 @@ def evaluate(exposure: Exposure, name: str, table: sa.Table) -> Policies:
     """
     row = table.c if isinstance(exposure.target, sa.Table) else exposure.target
     clauses = {
-        verb.value: _evaluated(policy, row, f"the {verb.value} policy of {name!r}", table)
+        verb.value: _evaluated(policy, row, f"the {verb.value} policy of {name!r}", table, dialect)
         for verb, policy in exposure.policies.items()
     }
     return Policies(name, **clauses)
 
 
-def _evaluated(policy: Policy, row: Any, what: str, table: sa.Table) -> Clause:
+def _evaluated(policy: Policy, row: Any, what: str, table: sa.Table, dialect: str) -> Clause:
     if not callable(policy):
         raise ConfigurationError(f"{what} must be a function of the row, such as lambda row: row.owner_id == me.id.")
     try:
@@ -277,10 +277,10 @@ def _evaluated(policy: Policy, row: Any, what: str, table: sa.Table) -> Clause:
         ) from None
     except (AttributeError, TypeError, sa.exc.SQLAlchemyError) as error:
         raise ConfigurationError(f"{what} cannot be evaluated: {error}") from error
-    return _condition(clause, what, table)
+    return _condition(clause, what, table, dialect)
 
 
-def _condition(clause: Any, what: str, table: sa.Table) -> Clause:
+def _condition(clause: Any, what: str, table: sa.Table, dialect: str) -> Clause:
     if hasattr(clause, "close") and hasattr(clause, "cr_code"):
         clause.close()
         raise ConfigurationError(f"{what} is a coroutine: it must be an ordinary function.")
@@ -292,7 +292,7 @@ def _condition(clause: Any, what: str, table: sa.Table) -> Clause:
     if not isinstance(clause, sa.ColumnElement) or not _is_boolean(clause):
         raise ConfigurationError(f"{what} gives a {type(clause).__name__}, not a condition over the row.")
     plain = truth_guard.without_orm(clause)
-    _compilable(plain, what, table)
+    _compilable(plain, what, table, dialect)
     return plain
 
 
@@ -300,20 +300,19 @@ def _is_boolean(clause: sa.ColumnElement[Any]) -> bool:
     return isinstance(clause.type, sa.Boolean)
 
 
-def _compilable(clause: Clause, what: str, table: sa.Table) -> None:
+def _compilable(clause: Clause, what: str, table: sa.Table, dialect: str) -> None:
     """Compiled beside its own table only, the condition must not pull in another table as a cross join."""
-    statement = sa.select(sa.literal(1)).select_from(table).where(clause)
+    others = [source for source in clause._from_objects if source is not table]
+    if others:
+        names = ", ".join(str(source) for source in others)
+        raise ConfigurationError(f"{what} names {names} outside a subquery: use sa.exists(…) or a scalar subquery.")
     try:
-        sources = statement.get_final_froms()
-        str(statement)
+        statement = sa.select(sa.literal(1)).select_from(table).where(clause)
+        statement.compile(dialect=sa.make_url(f"{dialect}://").get_dialect()())
     except sa.exc.SQLAlchemyError as error:
         raise ConfigurationError(
             f"{what} cannot be built: {error}. A subquery on the model's own table needs an alias (aliased())."
         ) from error
-    others = [source for source in sources if source is not table]
-    if others:
-        names = ", ".join(str(source) for source in others)
-        raise ConfigurationError(f"{what} names {names} outside a subquery: use sa.exists(…) or a scalar subquery.")
 
 
 def readable_rows(table: sa.Table, columns: Sequence[sa.Column[Any]], policy: Clause, alias: str) -> sa.Subquery:
