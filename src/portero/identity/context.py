@@ -16,9 +16,11 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from portero.crypto.derived_keys import REFRESH_TOKEN_MAC, THROTTLE
 from portero.crypto.passwords import Passwords
 from portero.events import Event
 from portero.identity.access_tokens import AccessTokens
+from portero.identity.api_keys import ApiKeys
 from portero.identity.keys import KeyRing
 from portero.settings import Settings
 from portero.store import audit
@@ -65,25 +67,35 @@ class IdentityContext:
         settings: the frozen settings.
         keyring: the keys that sign and verify access tokens.
         access_tokens: mints and verifies them.
+        api_keys: publishable and secret keys.
         passwords: hashes and verifies passwords, a bounded number at a time.
-        refresh_mac_keys: derived keys of refresh tokens; the first one makes new tokens, all verify (rotation).
-        throttle_key: a derived key; names of throttle counters are MACs, so that no stranger's address is stored.
-        confirms_itself: a sign-up is confirmed without a mail (development, or no mail server is configured).
     """
 
     database: Database
     settings: Settings
     keyring: KeyRing
     access_tokens: AccessTokens
+    api_keys: ApiKeys
     passwords: Passwords
-    refresh_mac_keys: tuple[bytes, ...] = field(repr=False)
-    throttle_key: bytes = field(repr=False)
-    confirms_itself: bool = True
+
+    @property
+    def refresh_mac_keys(self) -> tuple[bytes, ...]:
+        """The keys of refresh tokens: the first one makes new tokens, all verify (rotation)."""
+        return self.keyring.derived(REFRESH_TOKEN_MAC)
+
+    @property
+    def throttle_key(self) -> bytes:
+        """The key of counter names: they are MACs, so that no stranger's address is stored."""
+        return self.keyring.derived(THROTTLE)[0]
 
     @contextmanager
-    def changing(self) -> Iterator[Change]:
-        """Open one transaction; an exception rolls rows and audit entries back, and logs nothing."""
-        with self.database.writing() as connection:
+    def changing(self, *, durable: bool = True) -> Iterator[Change]:
+        """Open one transaction; an exception rolls rows and audit entries back, and logs nothing.
+
+        Args:
+            durable: wait for the disk; not needed for counters alone, which a power cut may forget.
+        """
+        with self.database.writing(durable=durable) as connection:
             change = Change(connection)
             yield change
         for event in change.events:

@@ -1,11 +1,11 @@
 """What one frozen application holds for its requests: `extension.freeze()` builds it, the edge reads it.
 
-It never changes after it was built, except for the remembered publishable keys, which are public.
+It never changes after it was built, and holds nothing of any request.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 from flask import Flask, current_app
@@ -36,14 +36,12 @@ class Runtime:
         database: the store.
         identity: what `identity` functions take first.
         data: the data API, or None while an application exposes nothing (tests of the auth side).
-        known_keys: publishable keys that were looked up, with the Unix second until which that is believed.
     """
 
     settings: Settings
     database: Database
     identity: IdentityContext
     data: DataApi | None = None
-    known_keys: dict[str, float] = field(default_factory=dict, repr=False)
 
 
 def runtime() -> Runtime:

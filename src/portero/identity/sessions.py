@@ -1,0 +1,187 @@
+"""A session: opened by a sign-in, advanced by its refresh tokens, ended by sign-out, time or theft (auth.md §2.6).
+
+Refresh tokens count. The current one advances the session; its direct parent gets the current successor again, always,
+because a lost answer is normal; anything older ends the session (threats SE-08 to SE-12). A token that was not made
+here ends nothing. There is no time window to tune.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+from uuid import UUID, uuid4
+
+from portero.crypto import refresh_tokens
+from portero.errors import AuthError, InvalidToken
+from portero.events import Event, Happening
+from portero.identity import throttle
+from portero.identity.context import Account, Caller, Change, IdentityContext, SignedIn
+from portero.store import identities, sessions, users
+from portero.store.sessions import SessionRecord
+from portero.store.users import UserRecord
+
+Scope = Literal["global", "local", "others"]
+Method = Literal["password"]
+
+_NOT_FOUND: Final = "Invalid Refresh Token: Refresh Token Not Found"
+_USED: Final = "Invalid Refresh Token: Already Used"
+_EXPIRED: Final = "Invalid Refresh Token: Session Expired"
+_IDLE: Final = "Invalid Refresh Token: Session Expired (Inactivity)"
+_AHEAD: Final = "Invalid Refresh Token: Not Issued By This Server"
+
+
+@dataclass(frozen=True, slots=True)
+class _Advanced:
+    account: Account
+    session: SessionRecord
+
+
+def open_session(change: Change, user: UserRecord, method: Method, caller: Caller, now: datetime) -> SessionRecord:
+    """Write a new session and its event inside the caller's transaction; the id is random, never the caller's."""
+    session = SessionRecord(
+        id=uuid4(),
+        user_id=user.id,
+        created_at=now,
+        refreshed_at=None,
+        refresh_counter=0,
+        aal="aal1",
+        amr=[{"method": method, "timestamp": int(now.timestamp())}],
+        address=caller.address or None,
+        user_agent=caller.user_agent or None,
+        tag=None,
+    )
+    sessions.insert(change.connection, session)
+    change.record(Event(Happening.SIGNED_IN, now, user.id, session.id, caller.address, {"method": method}))
+    return session
+
+
+def tokens_for(context: IdentityContext, account: Account, session: SessionRecord, now: datetime) -> SignedIn:
+    """Mint the pair of tokens a session stands at; called after the commit, so no token lacks its session."""
+    access_token, expires_at = context.access_tokens.mint(account.user, session, now)
+    refresh_token = refresh_tokens.encode(session.id, session.refresh_counter, context.refresh_mac_keys[0])
+    return SignedIn(account, session, access_token, refresh_token, now, expires_at)
+
+
+def refresh(context: IdentityContext, token: str, caller: Caller, now: datetime) -> SignedIn:
+    """Exchange a refresh token for the session's next pair of tokens.
+
+    Raises:
+        AuthError: 400 validation_failed (form, or ahead of the session), refresh_token_not_found, user_banned,
+            session_expired, refresh_token_already_used (the session has ended); 429 over_request_rate_limit.
+    """
+    session_id, counter = _read(context, token)
+    with context.changing() as change:
+        refusal = _refuse_too_many(context, change, session_id, now)
+        outcome = refusal or _advance(context, change, session_id, counter, caller, now)
+    # Raised only here: the count, and the end of a session, must outlive the refusal.
+    if isinstance(outcome, AuthError):
+        raise outcome
+    return tokens_for(context, outcome.account, outcome.session, now)
+
+
+def end(context: IdentityContext, user_id: UUID, session_id: UUID | None, scope: Scope, now: datetime) -> int:
+    """End sessions of a user: all, the caller's own, or all others; return how many.
+
+    Access tokens of an ended session are refused at the next request, refresh tokens too.
+    """
+    with context.changing() as change:
+        return end_within(change, user_id, session_id, scope, now)
+
+
+def end_within(change: Change, user_id: UUID, session_id: UUID | None, scope: Scope, now: datetime) -> int:
+    """End sessions inside the caller's transaction, with one event; return how many."""
+    if scope == "local":
+        ended = 0 if session_id is None else int(sessions.delete(change.connection, session_id))
+    else:
+        kept = session_id if scope == "others" else None
+        ended = sessions.delete_of_user(change.connection, user_id, except_id=kept)
+    if ended:
+        details = {"scope": scope, "count": ended}
+        change.record(Event(Happening.SESSION_ENDED, now, user_id, session_id, details=details))
+    return ended
+
+
+def is_banned(user: UserRecord, now: datetime) -> bool:
+    """Tell whether a ban stands."""
+    return user.banned_until is not None and user.banned_until > now
+
+
+def account_of(change: Change, user: UserRecord) -> Account:
+    """Return a user with identities, as the transaction sees them."""
+    return Account(user, tuple(identities.of_user(change.connection, user.id)))
+
+
+def _read(context: IdentityContext, token: str) -> tuple[UUID, int]:
+    try:
+        return refresh_tokens.decode(token, context.refresh_mac_keys)
+    except ValueError:
+        raise AuthError(400, "validation_failed", "Refresh token is not valid") from None
+    except InvalidToken as cause:
+        raise AuthError(400, "refresh_token_not_found", _NOT_FOUND) from cause
+
+
+def _refuse_too_many(context: IdentityContext, change: Change, session_id: UUID, now: datetime) -> AuthError | None:
+    limit = throttle.Limit("refresh", context.settings.throttle_refresh, throttle.MINUTE)
+    return throttle.check(context, change.connection, limit, str(session_id), now)
+
+
+def _advance(
+    context: IdentityContext, change: Change, session_id: UUID, counter: int, caller: Caller, now: datetime
+) -> _Advanced | AuthError:
+    session = sessions.by_id(change.connection, session_id, lock=True)
+    user = None if session is None else users.by_id(change.connection, session.user_id)
+    if session is None or user is None or user.deleted_at is not None:
+        return AuthError(400, "refresh_token_not_found", _NOT_FOUND)
+    if is_banned(user, now):
+        return AuthError(400, "user_banned", "User is banned")
+    over = _over(context, session, now)
+    if over is not None:
+        return _end_now(change, session, caller, now, {"cause": "time"}, AuthError(400, "session_expired", over))
+    if counter == session.refresh_counter and sessions.advance(change.connection, session_id, counter, now):
+        change.record(Event(Happening.SESSION_REFRESHED, now, user.id, session_id, caller.address))
+    advanced = sessions.by_id(change.connection, session_id)
+    if advanced is None:
+        return AuthError(400, "refresh_token_not_found", _NOT_FOUND)
+    return _judge(change, user, advanced, counter, caller, now)
+
+
+def _judge(
+    change: Change, user: UserRecord, session: SessionRecord, counter: int, caller: Caller, now: datetime
+) -> _Advanced | AuthError:
+    """Compare with the counter as it stands after the attempt to advance: all who tried see the same."""
+    behind = session.refresh_counter - counter
+    if behind == 1:
+        return _Advanced(account_of(change, user), session)
+    if behind < 1:
+        return AuthError(400, "validation_failed", _AHEAD)
+    change.record(Event(Happening.REFRESH_TOKEN_REUSED, now, user.id, session.id, caller.address, {"behind": behind}))
+    used = AuthError(400, "refresh_token_already_used", _USED)
+    return _end_now(change, session, caller, now, {"cause": "reuse"}, used)
+
+
+def _end_now(
+    change: Change,
+    session: SessionRecord,
+    caller: Caller,
+    now: datetime,
+    details: Mapping[str, Any],
+    refusal: AuthError,
+) -> AuthError:
+    sessions.delete(change.connection, session.id)
+    change.record(Event(Happening.SESSION_ENDED, now, session.user_id, session.id, caller.address, details))
+    return refusal
+
+
+def _over(context: IdentityContext, session: SessionRecord, now: datetime) -> str | None:
+    time_box, idle = context.settings.session_time_box, context.settings.session_idle
+    if _set(time_box) and session.created_at + time_box <= now:
+        return _EXPIRED
+    if _set(idle) and (session.refreshed_at or session.created_at) + idle <= now:
+        return _IDLE
+    return None
+
+
+def _set(limit: timedelta) -> bool:
+    return limit > timedelta(0)

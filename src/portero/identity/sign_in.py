@@ -1,0 +1,139 @@
+"""Signing in with a password: throttle, user, password outside any transaction, ban, session (auth.md §1.2, house §2).
+
+What a stranger can learn is the same for every name: one answer, one hash's time (a decoy where there is no account or
+no password), one way of counting. Whether somebody is banned is told only to who knows the password.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from portero.errors import AuthError
+from portero.events import Event, Happening
+from portero.identity import addresses, password_rules, sessions, throttle
+from portero.identity.context import Account, Caller, IdentityContext, SignedIn
+from portero.identity.sessions import is_banned
+from portero.store import users
+from portero.store.sessions import SessionRecord
+from portero.store.users import UserRecord
+
+#: How often a password is looked at again because another sign-in upgraded its hash in between.
+_TRIES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    account: Account
+    session: SessionRecord
+
+
+def with_password(context: IdentityContext, login: str, password: str, caller: Caller, now: datetime) -> SignedIn:
+    """Sign somebody in by e-mail address or user name.
+
+    Args:
+        context: the application's.
+        login: an e-mail address (it holds an @) or a user name; in any case of letters.
+        password: as typed.
+        caller: whence; counts per address.
+        now: the current time.
+
+    Raises:
+        AuthError: 400 invalid_credentials, user_banned, email_not_confirmed; 429 over_request_rate_limit.
+        PorteroError: as many passwords are being hashed as the machine can bear.
+    """
+    user = _begin(context, login, caller, now)
+    for _ in range(_TRIES):
+        if not _is_right(context, user, password) or user is None:
+            _note_refusal(context, user, caller, now)
+            raise _invalid()
+        opened = _finish(context, user, password, caller, now)
+        if isinstance(opened, _Opened):
+            signed_in = sessions.tokens_for(context, opened.account, opened.session, now)
+            return replace(signed_in, weak_password=_weak(context, user, password))
+        user = opened
+    raise _invalid()
+
+
+def _begin(context: IdentityContext, login: str, caller: Caller, now: datetime) -> UserRecord | None:
+    """Count the attempt before any work is done for it; one transaction for both limits."""
+    limit = throttle.Limit("sign-in", context.settings.throttle_sign_in, throttle.MINUTE)
+    with context.changing(durable=False) as change:
+        refusal = throttle.check_address(context, change.connection, limit, caller, now)
+        user = None
+        if refusal is None:
+            user = _find(change.connection, login)
+            account = throttle.stranger_of(login.lower()) if user is None else throttle.account_of(user.id)
+            refusal = throttle.take_attempt(context, change.connection, account, caller, now)
+        if refusal is not None:
+            user_id = None if user is None else user.id
+            change.record(Event(Happening.SIGN_IN_THROTTLED, now, user_id, address=caller.address))
+    if refusal is not None:
+        raise refusal
+    return user
+
+
+def _find(connection: sa.Connection, login: str) -> UserRecord | None:
+    try:
+        if "@" in login:
+            return users.by_email(connection, addresses.canonical_email(login))
+        return users.by_username(connection, addresses.canonical_username(login))
+    except AuthError:
+        return None
+
+
+def _is_right(context: IdentityContext, user: UserRecord | None, password: str) -> bool:
+    if password_rules.is_too_long(password):
+        return False
+    return context.passwords.verify(password, None if user is None else user.password_hash)
+
+
+def _finish(
+    context: IdentityContext, user: UserRecord, password: str, caller: Caller, now: datetime
+) -> _Opened | UserRecord:
+    """Open the session if the user still is who the password was checked against; else return the changed user.
+
+    Raises:
+        AuthError: 400 invalid_credentials (gone meanwhile), user_banned, email_not_confirmed.
+    """
+    upgraded = _upgraded(context, user, password)
+    with context.changing() as change:
+        current = users.by_id(change.connection, user.id, lock=True)
+        if current is None or current.password_hash is None:
+            raise _invalid()
+        if not hmac.compare_digest(current.password_hash, user.password_hash or ""):
+            return current
+        if is_banned(current, now):
+            raise AuthError(400, "user_banned", "User is banned")
+        if current.email is not None and current.email_confirmed_at is None:
+            raise AuthError(400, "email_not_confirmed", "Email not confirmed")
+        throttle.attempt_was_right(context, change.connection, user.id, caller, now)
+        signed = users.update(change.connection, user.id, now, last_sign_in_at=now, password_hash=upgraded)
+        session = sessions.open_session(change, signed or current, "password", caller, now)
+        return _Opened(sessions.account_of(change, signed or current), session)
+
+
+def _upgraded(context: IdentityContext, user: UserRecord, password: str) -> str:
+    stored = user.password_hash or ""
+    return context.passwords.hash(password) if context.passwords.needs_rehash(stored) else stored
+
+
+def _weak(context: IdentityContext, user: UserRecord, password: str) -> tuple[str, ...]:
+    words = password_rules.context_words(user.email, user.username)
+    found = password_rules.weaknesses(password, min_length=context.settings.password_min_length, context_words=words)
+    return tuple(reason for reason, _ in found)
+
+
+def _note_refusal(context: IdentityContext, user: UserRecord | None, caller: Caller, now: datetime) -> None:
+    user_id: UUID | None = None if user is None else user.id
+    with context.changing(durable=False) as change:
+        change.record(Event(Happening.SIGN_IN_REFUSED, now, user_id, address=caller.address))
+
+
+def _invalid() -> AuthError:
+    return AuthError(400, "invalid_credentials", "Invalid login credentials")

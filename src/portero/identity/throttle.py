@@ -1,0 +1,157 @@
+"""How often somebody may try (threats CR-05 to CR-10, contract auth.md §3.4); counters are shared by all workers.
+
+Two limits. *Per address*: so many in a window from one IPv4 address or IPv6 /64. *Per account*: five attempts in a
+row are free, then each waits longer (1, 2, 4 … 900 seconds), and after a hundred in a row nothing more is tried for
+thirty days. An attempt counts before the password is looked at, and no longer once it was right.
+
+The account's delay must not lock its owner out. So attempts from an address that the account signed in from in the
+last ninety days are counted apart, for that address alone, and thirty are free: a stranger elsewhere cannot make the
+owner wait there. And a sign-in from such an address, or a new password set by an administrator, ends the delay for
+everybody.
+
+A name that is no account is counted alike, so that a 429 says nothing. Counter names are MACs: the table holds no
+address of anybody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from portero.errors import AuthError
+from portero.identity.addresses import network_of
+from portero.identity.context import Caller, IdentityContext
+from portero.store import attempts, counters
+
+MINUTE: Final = timedelta(minutes=1)
+FREE_ATTEMPTS: Final = 5
+FREE_AT_KNOWN_ADDRESS: Final = 30
+_LONGEST_DELAY: Final = timedelta(seconds=900)
+_HARD_STOP: Final = 100
+_KNOWN_FOR: Final = timedelta(days=90)
+_MESSAGE: Final = "Request rate limit reached"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """So many in a window.
+
+    Attributes:
+        name: what is counted; part of the counter's name.
+        most: how many are allowed; 0 allows any number.
+        window: the time they are counted in.
+    """
+
+    name: str
+    most: int
+    window: timedelta
+
+
+def delay_after(count: int, free: int = FREE_ATTEMPTS) -> timedelta:
+    """Return how long the next attempt waits after `count` failures in a row, of which `free` cost nothing.
+
+    >>> [delay_after(count).total_seconds() for count in (4, 5, 6, 7, 30, 100)]
+    [0.0, 1.0, 2.0, 4.0, 900.0, 2592000.0]
+    """
+    if count < free:
+        return timedelta(0)
+    if count >= _HARD_STOP:
+        return attempts.KEPT
+    return min(timedelta(seconds=1 << min(count - free, 10)), _LONGEST_DELAY)
+
+
+def check(
+    context: IdentityContext, connection: sa.Connection, limit: Limit, subject: str, now: datetime
+) -> AuthError | None:
+    """Count one, inside the caller's transaction; return the refusal if it was too many.
+
+    The refusal is returned, not raised, because raising would undo the count with the transaction.
+    """
+    if limit.most == 0:
+        return None
+    hit = counters.hit(connection, _name(context, limit.name, subject), limit.most, limit.window, now)
+    return None if hit.allowed else too_many(hit.expires_at - now)
+
+
+def check_address(
+    context: IdentityContext, connection: sa.Connection, limit: Limit, caller: Caller, now: datetime
+) -> AuthError | None:
+    """Count one for the caller's network; the command line, which has none, is not counted."""
+    network = network_of(caller.address)
+    return check(context, connection, limit, network, now) if network else None
+
+
+def take_attempt(
+    context: IdentityContext, connection: sa.Connection, account: str, caller: Caller, now: datetime
+) -> AuthError | None:
+    """Take one attempt on an account before its password is looked at; return the refusal if it has to wait.
+
+    Args:
+        account: `account_of` the user, or `stranger_of` a name that is none.
+    """
+    name, free = _counted_as(context, connection, account, caller, now)
+    while True:
+        seen = attempts.read(connection, name, now)
+        waits = delay_after(seen.count, free)
+        if seen.last_at is not None and now < seen.last_at + waits:
+            return too_many(seen.last_at + waits - now)
+        if attempts.take(connection, name, seen, now):
+            return None
+
+
+def attempt_was_right(
+    context: IdentityContext, connection: sa.Connection, user_id: UUID, caller: Caller, now: datetime
+) -> None:
+    """Forget the failures of an account, and know the caller's address from now on."""
+    account = account_of(user_id)
+    attempts.clear(connection, [_name(context, "attempts", account), _known_attempts(context, account, caller)])
+    if network_of(caller.address):
+        attempts.remember(connection, _known(context, account, caller), now + _KNOWN_FOR)
+
+
+def forget_attempts(context: IdentityContext, connection: sa.Connection, user_id: UUID) -> None:
+    """End the delay of an account: an administrator set a new password."""
+    attempts.clear(connection, [_name(context, "attempts", account_of(user_id))])
+
+
+def account_of(user_id: UUID) -> str:
+    """Return what an existing account is counted by, whichever of its names was typed."""
+    return f"user:{user_id}"
+
+
+def stranger_of(login: str) -> str:
+    """Return what a name that belongs to nobody is counted by."""
+    return f"name:{login}"
+
+
+def too_many(wait: timedelta) -> AuthError:
+    """Return 429 `over_request_rate_limit` with the seconds to wait, at least one."""
+    seconds = max(1, -(-wait // timedelta(seconds=1)))
+    return AuthError(429, "over_request_rate_limit", _MESSAGE, retry_after=seconds)
+
+
+def _counted_as(
+    context: IdentityContext, connection: sa.Connection, account: str, caller: Caller, now: datetime
+) -> tuple[str, int]:
+    if network_of(caller.address) and attempts.is_known(connection, _known(context, account, caller), now):
+        return _known_attempts(context, account, caller), FREE_AT_KNOWN_ADDRESS
+    return _name(context, "attempts", account), FREE_ATTEMPTS
+
+
+def _known(context: IdentityContext, account: str, caller: Caller) -> str:
+    return _name(context, "known", f"{account}|{network_of(caller.address)}")
+
+
+def _known_attempts(context: IdentityContext, account: str, caller: Caller) -> str:
+    return _name(context, "known-attempts", f"{account}|{network_of(caller.address)}")
+
+
+def _name(context: IdentityContext, what: str, subject: str) -> str:
+    mac = hmac.new(context.throttle_key, f"{what}|{subject}".encode(), hashlib.sha256)
+    return f"{what}:{mac.hexdigest()[:32]}"

@@ -1,0 +1,147 @@
+"""What users change about themselves: metadata, password, e-mail address (auth.md §1.3).
+
+A new password ends every other session in the same transaction. A new address is only written down (`email_change`): it
+becomes the user's when it is verified, so until mail can be sent it stays a wish, and signing in goes on with the old
+one. Roles, `app_metadata` and other rights are never changed here.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from portero.errors import AuthError
+from portero.events import Event, Happening
+from portero.identity import addresses, password_rules, sessions, throttle
+from portero.identity.context import Account, Caller, Change, IdentityContext
+from portero.store import users
+from portero.store.users import UserRecord
+
+_WINDOW: Final = timedelta(minutes=5)
+_EMAIL_EXISTS: Final = "A user with this email address has already been registered"
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a user asks to change; absent members are None.
+
+    Attributes:
+        email: a new address.
+        phone: a new number; refused, phones are off.
+        password: a new password; an empty one counts as weak.
+        current_password: if given, it must be right.
+        data: merged into `user_metadata`; a null takes a member away.
+        app_metadata: refused: only administrators change it.
+    """
+
+    email: str | None = None
+    phone: str | None = None
+    password: str | None = None
+    current_password: str | None = None
+    data: Mapping[str, Any] | None = None
+    app_metadata: Mapping[str, Any] | None = None
+
+
+def update(
+    context: IdentityContext, user: UserRecord, session_id: UUID | None, wishes: Wishes, caller: Caller, now: datetime
+) -> Account:
+    """Change a user's own record and return it as stored.
+
+    Args:
+        context: the application's.
+        user: the caller, as the gate found them.
+        session_id: the caller's session, which survives a new password.
+        wishes: what to change.
+        caller: whence.
+        now: the current time.
+
+    Raises:
+        AuthError: 422 weak_password, same_password, email_exists; 403 not_admin, user_not_found; 400
+            validation_failed, phone_provider_disabled, current_password_invalid; 429 over_request_rate_limit.
+        TooBusy: too many passwords are being hashed.
+    """
+    _count(context, user, now)
+    email = _checked(context, user, wishes)
+    password_hash = _new_hash(context, user, wishes)
+    with context.changing() as change:
+        current = users.by_id(change.connection, user.id, lock=True)
+        if current is None:
+            raise AuthError(403, "user_not_found", "User from sub claim in JWT does not exist")
+        changes: dict[str, Any] = {}
+        if email is not None and email != current.email:
+            changes |= _pending_email(change, email, now)
+        if wishes.data is not None:
+            changes["user_metadata"] = merged(current.user_metadata, wishes.data)
+        if password_hash is not None:
+            _check_unchanged(current, user)
+            changes["password_hash"] = password_hash
+            _note_new_password(change, user.id, session_id, caller, now)
+        stored = users.update(change.connection, user.id, now, **changes) or current
+        names = ", ".join(sorted(set(changes) - {"password_hash", "email_change_sent_at"}))
+        if names:
+            event = Event(Happening.USER_UPDATED, now, user.id, session_id, caller.address, {"changed": names})
+            change.record(event)
+        return sessions.account_of(change, stored)
+
+
+def merged(kept: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge metadata; a null takes a member away.
+
+    >>> merged({"a": 1, "b": 2}, {"b": None, "c": 3})
+    {'a': 1, 'c': 3}
+    """
+    together = {**kept, **given}
+    return {name: value for name, value in together.items() if not (name in given and value is None)}
+
+
+def _count(context: IdentityContext, user: UserRecord, now: datetime) -> None:
+    limit = throttle.Limit("update", context.settings.throttle_update, _WINDOW)
+    with context.changing(durable=False) as change:
+        refusal = throttle.check(context, change.connection, limit, str(user.id), now)
+    if refusal is not None:
+        raise refusal
+
+
+def _checked(context: IdentityContext, user: UserRecord, wishes: Wishes) -> str | None:
+    email = addresses.canonical_email(wishes.email) if wishes.email else None
+    if wishes.password is not None:
+        words = password_rules.context_words(user.email, user.username)
+        password_rules.check(wishes.password, min_length=context.settings.password_min_length, context_words=words)
+    if wishes.app_metadata is not None:
+        raise AuthError(403, "not_admin", "Updating app_metadata requires admin privileges")
+    if wishes.phone:
+        raise AuthError(400, "phone_provider_disabled", "Phone signups are disabled")
+    return email
+
+
+def _new_hash(context: IdentityContext, user: UserRecord, wishes: Wishes) -> str | None:
+    """Judge and hash the new password, before any transaction is open."""
+    if wishes.password is None:
+        return None
+    given = wishes.current_password
+    if given is not None and not context.passwords.verify(given, user.password_hash):
+        raise AuthError(400, "current_password_invalid", "Current password is not valid")
+    if user.password_hash is not None and context.passwords.verify(wishes.password, user.password_hash):
+        raise AuthError(422, "same_password", "New password should be different from the old password.")
+    return context.passwords.hash(wishes.password)
+
+
+def _check_unchanged(current: UserRecord, judged: UserRecord) -> None:
+    """Refuse if the password was changed since it was judged: the later caller judged one that is no more."""
+    if not hmac.compare_digest(current.password_hash or "", judged.password_hash or ""):
+        raise AuthError(409, "conflict", "The password was changed by another request")
+
+
+def _pending_email(change: Change, email: str, now: datetime) -> dict[str, Any]:
+    if users.by_email(change.connection, email) is not None:
+        raise AuthError(422, "email_exists", _EMAIL_EXISTS)
+    return {"email_change": email, "email_change_sent_at": now}
+
+
+def _note_new_password(change: Change, user_id: UUID, session_id: UUID | None, caller: Caller, now: datetime) -> None:
+    change.record(Event(Happening.PASSWORD_CHANGED, now, user_id, session_id, caller.address))
+    sessions.end_within(change, user_id, session_id, "others", now)
