@@ -1,0 +1,1 @@
+"""What Portero's speed is beside the application its users would otherwise write; `make bench`, see `run.py`."""
