@@ -1,4 +1,4 @@
-"""API keys: random texts that say which application is calling, in the form clients know (`sb_publishable_…`, `sb_secret_…`).
+"""API keys: random texts that say which application calls, as clients know them (`sb_publishable_…`, `sb_secret_…`).
 
 A publishable key is public (it stands in browsers) and gives the role `anon`; a secret key gives `service_role`.
 Never a JWT, never stored in the clear if secret: `digest` is what a table keeps (contract auth.md §5).

@@ -1,6 +1,6 @@
 """Strict base64url: exactly one text for each sequence of bytes (RFC 4648 §5 without padding, RFC 7515 §2).
 
-A token must not have a second spelling: whoever keys anything by its text (a cache, a log, a deny list) would be fooled.
+A token must not have a second spelling: whoever keys anything by its text (a cache, a log) would be fooled.
 Never tolerant: padding, white space, `+`, `/`, other characters and non-zero spare bits are all refused.
 """
 

@@ -4,7 +4,7 @@ Four kinds, told apart by their claims, so that one never passes for another:
 
 * **session**: an access token of a sign-in: iss, aud, sub, session_id, jti, iat, exp, all required, all exact.
 * **key**: an `anon` or `service_role` key in the form of a JWT: HS256 without kid; sub, exp, jti optional.
-* **app**: what a developer's own `create_access_token` mints (it always writes `type`): for the developer's routes only.
+* **app**: what a developer's `create_access_token` mints (it always writes `type`): for their own routes only.
 * **shared**: anything else made with the shared secret; refused unless the application asks for it.
 
 Never looks at a signature, never asks whether a session stands. Times are Unix seconds.

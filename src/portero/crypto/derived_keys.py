@@ -11,7 +11,7 @@ from typing import Final
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-REFRESH_TOKEN_MAC: Final = "refresh-token-mac"
+REFRESH_TOKEN_MAC: Final = "refresh-token-mac"  # noqa: S105 - a label
 SEAL_SIGNING_KEYS: Final = "seal-signing-keys"
 THROTTLE: Final = "throttle"
 

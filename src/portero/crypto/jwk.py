@@ -2,8 +2,8 @@
 
 What is refused, although many libraries take it: a key without `alg`, with a `use` or `key_ops` that is not
 verifying, of another type or curve than its algorithm's, RSA below 2048 bits, with a small exponent or with the ROCA
-weakness, HMAC secrets shorter than the hash, points off the curve, two keys of one `kid`, and sets that hold secrets next to
-public keys. Never writes a private member into what it publishes.
+weakness, HMAC secrets shorter than the hash, points off the curve, two keys of one `kid`, and sets that hold secrets
+next to public keys. Never writes a private member into what it publishes.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ _PUBLIC_MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
 _ROCA_PRIMES = (
-    3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109, 113,
-    127, 131, 137, 139, 149, 151, 157, 163, 167,
+    3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109,
+    113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
 )  # fmt: skip
 
 

@@ -1,8 +1,9 @@
 """Signed tokens in the compact form, read so strictly that nothing can be two things (RFC 7515, RFC 8725).
 
 Three parts, strict base64url, one strict JSON object as header with `alg`, `kid` and `typ` and nothing else: what a
-header could bring along (`jwk`, `jku`, `x5u`, `x5c`, `crit`, `b64`, `zip`) is refused, not ignored. Five-part (encrypted) tokens
-and JSON serializations are refused by form. Never fetches a key, never knows what a payload means, raises InvalidToken only.
+header could bring along (`jwk`, `jku`, `x5u`, `x5c`, `crit`, `b64`, `zip`) is refused, not ignored. Five-part
+(encrypted) tokens and JSON serializations are refused by form. Never fetches a key, never knows what a payload means,
+raises InvalidToken only.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ LONGEST_KID: Final = 64
 TYPES: Final = frozenset({"jwt", "at+jwt"})
 
 _HEADER_NAMES = frozenset({"alg", "kid", "typ"})
+#: What would change how a token is read or which key verifies it: refused also where foreign names are let pass.
+_DANGEROUS_NAMES = frozenset(
+    {"crit", "b64", "jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256", "zip", "enc", "p2s", "p2c", "epk", "apu", "apv"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ class UnverifiedJws:
     """A token taken apart. Nothing of it may be believed yet, but it may be refused by what it says.
 
     Attributes:
-        header: `alg`, and `kid` and `typ` where they are given; types are checked.
+        header: `alg`, and `kid` and `typ` where they are given; all are texts.
         payload: the decoded second part.
         signing_input: what was signed.
         signature: the decoded third part.
@@ -69,8 +74,12 @@ class VerifiedJws:
     key: VerificationKey = field(repr=False)
 
 
-def parse(token: str) -> UnverifiedJws:
+def parse(token: str, *, foreign_headers: bool = False) -> UnverifiedJws:
     """Take a token apart.
+
+    Args:
+        token: whatever was sent.
+        foreign_headers: let other harmless text-valued header names pass (a developer's own tokens may have some).
 
     Raises:
         InvalidToken: `TOO_LONG`, `PARTS`, `ENCODING`, `JSON`, `HEADER`, `TYPE` or `ALGORITHM`.
@@ -88,7 +97,7 @@ def parse(token: str) -> UnverifiedJws:
         header, payload, signature = base64url.decode(head), base64url.decode(body), base64url.decode(tail)
     except ValueError:
         raise InvalidToken(TokenFault.ENCODING) from None
-    return UnverifiedJws(_header(header), payload, f"{head}.{body}".encode("ascii"), signature)
+    return UnverifiedJws(_header(header, foreign_headers), payload, f"{head}.{body}".encode("ascii"), signature)
 
 
 def check_signature(token: UnverifiedJws, keys: KeySet) -> VerifiedJws:
@@ -125,14 +134,19 @@ def sign(header: Mapping[str, str], payload: bytes, key: SigningKey) -> str:
     return f"{signing_input}.{base64url.encode(key.sign(signing_input.encode()))}"
 
 
-def _header(data: bytes) -> Mapping[str, str]:
+def has_foreign_header(header: Mapping[str, str]) -> bool:
+    """Say whether a header holds more than `alg`, `kid` and `typ`."""
+    return not _HEADER_NAMES.issuperset(header)
+
+
+def _header(data: bytes, foreign_headers: bool) -> Mapping[str, str]:
     try:
         header: Any = strict_json.parse(data, max_depth=2)
     except ValueError:
         raise InvalidToken(TokenFault.JSON, "header") from None
     if not isinstance(header, dict):
         raise InvalidToken(TokenFault.JSON, "header")
-    if not _HEADER_NAMES.issuperset(header):
+    if has_foreign_header(header) and not (foreign_headers and _DANGEROUS_NAMES.isdisjoint(header)):
         raise InvalidToken(TokenFault.HEADER)
     if not all(isinstance(value, str) for value in header.values()):
         raise InvalidToken(TokenFault.HEADER)

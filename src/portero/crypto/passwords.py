@@ -1,8 +1,8 @@
-"""Password hashes: argon2id (RFC 9106), a bounded number at one time; bcrypt is verified so that users can be brought along.
+"""Password hashes: argon2id (RFC 9106), a bounded number at one time; bcrypt is verified, for users brought along.
 
-A hash costs tens of milliseconds and 19 MiB by intent. So no more than `slots` are computed at once, a short queue waits,
-and the rest is told to come back: a flood of sign-ins must not take the memory or the machine. A stranger's attempt costs what
-a user's does. Never judges whether a password is good enough, never logs or keeps one.
+A hash costs tens of milliseconds and 19 MiB by intent. So no more than `slots` are computed at once, a short queue
+waits, and the rest is told to come back: a flood of sign-ins must not take the memory or the machine. A stranger's
+attempt costs what a user's does. Never judges whether a password is good enough, never logs or keeps one.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Refresh tokens: a session's id and a counter under a MAC; nothing secret is stored (contract auth.md §2.6, version 2).
+"""Refresh tokens: a session's id and a counter under a MAC; nothing secret is stored (contract auth.md §2.6, v2).
 
-base64url of `0x00 | session id, 16 bytes | counter, unsigned varint | HMAC-SHA-256 cut to 16 bytes | checksum, 4 bytes`.
+base64url of `0x00 | session id, 16 bytes | counter, unsigned varint | HMAC-SHA-256 cut to 16 bytes | checksum, 4`.
 The checksum tells a typing error from a forgery; only the MAC means anything. Never decides what a counter is worth:
 that is a conditional UPDATE of the session's row.
 """
@@ -48,8 +48,7 @@ def decode(token: str, mac_keys: Sequence[bytes]) -> tuple[UUID, int]:
         InvalidToken: it has the form but was not made here (`SIGNATURE`).
     """
     body, mac = _split(token)
-    # No early way out: how many keys were tried is nobody's business.
-    if not any([hmac.compare_digest(mac, _mac(body, key)) for key in mac_keys]):
+    if not any(hmac.compare_digest(mac, _mac(body, key)) for key in mac_keys):
         raise InvalidToken(TokenFault.SIGNATURE, "refresh token")
     return UUID(bytes=body[1:17]), _read_varint(body[17:])
 

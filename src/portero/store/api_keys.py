@@ -1,6 +1,6 @@
 """The rows of `portero_api_keys`: publishable and secret API keys, known by their digest.
 
-Never holds a secret key in the clear; a publishable one is public by definition and is kept, so that it can be shown again.
+Never holds a secret key in the clear; a publishable one is public by definition and is kept to be shown again.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import sqlalchemy as sa
 from portero.store.tables import ApiKey
 
 _TABLE = ApiKey.__table__
+#: Any number of our own; every process that makes the first key takes the same lock.
+_MAKING_KEYS_LOCK = 7_266_018_442
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,12 @@ class ApiKeyRecord:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+
+
+def lock(connection: sa.Connection) -> None:
+    """Let no other process make a key under this lock until the transaction ends (SQLite: it is the only writer)."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MAKING_KEYS_LOCK)))
 
 
 def insert(connection: sa.Connection, record: ApiKeyRecord) -> None:

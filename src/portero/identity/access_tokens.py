@@ -1,0 +1,230 @@
+"""Access tokens: minted for sessions, verified for everybody (contract auth.md §2.5).
+
+The one verifier of the product. A good token is remembered, so that the next request with it costs a look-up; only
+that its signature and claims were right is remembered, never that its session stands: that is asked of the database
+each time. Refusals are not remembered. Never reads a request.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from portero.crypto import claims as rules
+from portero.crypto import jws
+from portero.crypto.algorithms import ALGORITHMS
+from portero.crypto.claims import Issuing, Kind
+from portero.crypto.keyring import KeySet
+from portero.errors import InvalidToken, TokenFault
+from portero.identity.keys import KeyRing
+from portero.principal import ANON, Principal
+from portero.store.sessions import SessionRecord
+from portero.store.users import UserRecord
+
+#: Verified tokens remembered in one process; when it is full, the oldest quarter goes.
+MOST_REMEMBERED: Final = 20_000
+_HEADER: Final = {"typ": "JWT"}
+
+
+_Remembered = tuple[float, "Verified", Principal | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A token that was verified.
+
+    Attributes:
+        kind: what sort of token it is; the caller decides which it takes.
+        header: the verified header.
+        claims: the verified claims.
+    """
+
+    kind: Kind
+    header: Mapping[str, str]
+    claims: Mapping[str, Any] = field(repr=False)
+
+
+class AccessTokens:
+    """Mints and verifies the access tokens of one application; shared by threads.
+
+    Args:
+        keyring: the keys.
+        issuing: the exact `iss` and `aud` of session tokens.
+        lifetime: of session tokens; more than an hour is cut to an hour.
+        accept_shared_secret_tokens: take tokens that others made with the shared secret (migration only).
+    """
+
+    def __init__(
+        self,
+        keyring: KeyRing,
+        issuing: Issuing,
+        lifetime: timedelta = timedelta(hours=1),
+        *,
+        accept_shared_secret_tokens: bool = False,
+    ) -> None:
+        self._keyring = keyring
+        self._issuing = issuing
+        self._lifetime = min(int(lifetime.total_seconds()), issuing.max_lifetime)
+        self._accepts_shared = accept_shared_secret_tokens
+        self._lock = threading.Lock()
+        self._memory: tuple[KeySet | None, dict[str, _Remembered]] = (None, {})
+
+    @property
+    def issuing(self) -> Issuing:
+        """What session tokens carry as issuer and audience."""
+        return self._issuing
+
+    def mint(self, user: UserRecord, session: SessionRecord, now: datetime) -> tuple[str, datetime]:
+        """Make the access token of a session.
+
+        Returns:
+            The token, and when it expires.
+        """
+        issued = int(now.timestamp())
+        members: dict[str, Any] = {
+            "iss": self._issuing.issuer,
+            "sub": str(user.id),
+            "aud": self._issuing.audience,
+            "exp": issued + self._lifetime,
+            "iat": issued,
+            "email": user.email or "",
+            "phone": user.phone or "",
+            "app_metadata": dict(user.app_metadata),
+            "user_metadata": dict(user.user_metadata),
+            "role": user.role,
+            "aal": session.aal,
+            "amr": list(session.amr),
+            "session_id": str(session.id),
+            "is_anonymous": user.is_anonymous,
+            "jti": str(uuid4()),
+        }
+        token = self._sign(members, now.timestamp())
+        for name in ("user_metadata", "app_metadata"):
+            # Who keeps much about himself must not be locked out by his own token; policies read the row anyway.
+            if len(token) > jws.LONGEST_TOKEN:
+                token = self._sign(members | {name: {}}, now.timestamp())
+                members[name] = {}
+        return token, datetime.fromtimestamp(issued + self._lifetime, UTC)
+
+    def mint_app(self, members: Mapping[str, Any], now: float, header: Mapping[str, str] | None = None) -> str:
+        """Sign the claims of a developer's own token; `type` must be among them, it tells the kind.
+
+        Args:
+            members: the claims, complete.
+            now: Unix seconds; picks the key.
+            header: further header members; only `typ` can be verified again.
+        """
+        assert "type" in members
+        return self._sign(members, now, header)
+
+    def verify(self, token: str, now: float) -> Verified:
+        """Verify a token of any kind.
+
+        Args:
+            token: the compact JWT, without scheme.
+            now: Unix seconds.
+
+        Raises:
+            InvalidToken: whatever is wrong with it.
+            DatabaseUnavailable: the keys had to be read again and could not be.
+        """
+        return self._known(token, now)[0]
+
+    def principal(self, token: str, now: float) -> Principal:
+        """Give the caller that a token stands for. Whether the session stands is still to be asked.
+
+        Args:
+            token: the compact JWT, without scheme.
+            now: Unix seconds.
+
+        Raises:
+            InvalidToken: whatever is wrong with it; `KIND` for a developer's own token.
+            DatabaseUnavailable: the keys had to be read again and could not be.
+        """
+        found = self._known(token, now)[1]
+        if found is None:
+            raise InvalidToken(TokenFault.KIND)
+        return found
+
+    def forget(self) -> None:
+        """Forget every remembered token."""
+        self._memory = (None, {})
+
+    def _known(self, token: str, now: float) -> tuple[Verified, Principal | None]:
+        keys = self._keyring.verification_keys(now)
+        known_by, remembered = self._memory
+        if known_by is not keys:
+            # A key came or went: what it signed is looked at again. Both are swapped as one, so that a thread that is
+            # still verifying with the former keys cannot remember its answer among the new ones.
+            remembered = {}
+            self._memory = (keys, remembered)
+        known = remembered.get(token)
+        if known is not None and now < known[0]:
+            return known[1], known[2]
+        verified = self._verify(token, keys, now)
+        principal = _principal_of(verified)
+        deadline = verified.claims.get("exp", float("inf")) + rules.LEEWAY
+        with self._lock:
+            _make_room(remembered)
+            remembered[token] = (deadline, verified, principal)
+        return verified, principal
+
+    def _verify(self, token: str, keys: KeySet, now: float) -> Verified:
+        parsed = jws.parse(token, foreign_headers=True)
+        if parsed.kid is not None and parsed.kid not in keys:
+            raise InvalidToken(TokenFault.KEY)
+        if not ALGORITHMS[parsed.alg].hash_name:
+            # A public-key signature costs seventy times the rest: what is refusable without it is refused first.
+            keys.find(parsed.kid, parsed.alg)
+            rules.check_times(rules.read(parsed.payload), now)
+        signed = jws.check_signature(parsed, keys)
+        members = rules.read(signed.payload)
+        rules.check_times(members, now)
+        kind = rules.kind_of(signed.header, members)
+        if kind is not Kind.APP and jws.has_foreign_header(signed.header):
+            raise InvalidToken(TokenFault.HEADER)
+        if kind is Kind.SHARED and not self._accepts_shared:
+            raise InvalidToken(TokenFault.KIND)
+        rules.check(members, kind, self._issuing)
+        return Verified(kind, MappingProxyType(dict(signed.header)), MappingProxyType(members))
+
+    def _sign(self, members: Mapping[str, Any], now: float, header: Mapping[str, str] | None = None) -> str:
+        text = json.dumps(members, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return jws.sign({**_HEADER, **(header or {})}, text.encode(), self._keyring.signing_key(now))
+
+
+def _principal_of(verified: Verified) -> Principal | None:
+    members = verified.claims
+    if verified.kind is Kind.APP:
+        return None
+    if verified.kind is Kind.SESSION:
+        return Principal(
+            role=members["role"],
+            user_id=rules.uuid_of(members, "sub"),
+            session_id=rules.uuid_of(members, "session_id"),
+            assurance_level=members.get("aal", "aal1"),
+            claims=members,
+        )
+    return Principal(role=members.get("role", ANON), user_id=_user_of(verified), claims=members)
+
+
+def _user_of(verified: Verified) -> UUID | None:
+    """Read who a hand-made token speaks for; a key speaks for nobody."""
+    if verified.kind is Kind.KEY:
+        return None
+    try:
+        return rules.uuid_of(verified.claims, "sub")
+    except InvalidToken:
+        return None
+
+
+def _make_room(remembered: dict[str, Any]) -> None:
+    if len(remembered) >= MOST_REMEMBERED:
+        for token in list(remembered)[: MOST_REMEMBERED // 4]:
+            del remembered[token]
