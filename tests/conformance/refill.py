@@ -21,7 +21,7 @@ RESET_PATH = "/conformance/reset"
 
 def engine_for(url: str) -> sa.Engine:
     """Give an engine that writes JSON as the fixture has it; the rows go in before foreign keys are looked at."""
-    return sa.create_engine(url, json_serializer=compact)
+    return sa.create_engine(url, json_serializer=compact, poolclass=sa.pool.NullPool)
 
 
 def keep_waiting(engine: sa.Engine, described: Sequence[Description], waiting_file: pathlib.Path) -> None:
