@@ -6,7 +6,7 @@ transaction. Ids are random and never used again. It never asks who the administ
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -18,7 +18,7 @@ from portero.crypto.passwords import is_known_hash
 from portero.errors import AuthError
 from portero.events import Event, Happening
 from portero.identity import addresses, password_rules, sessions, throttle
-from portero.identity.context import Account, Change, IdentityContext
+from portero.identity.context import Account, IdentityContext
 from portero.identity.sign_up import insert_email_identity
 from portero.identity.user import merged
 from portero.principal import AUTHENTICATED

@@ -6,6 +6,7 @@ never reads a query string, a body or a proxy's identity header, and keeps no re
 
 from __future__ import annotations
 
+import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,13 +14,25 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from portero.crypto.api_keys import PREFIX
 from portero.errors import AuthError, InvalidToken, TokenFault
 from portero.identity.context import Account
-from portero.principal import NOBODY, Principal
+from portero.identity.sessions import is_banned
+from portero.principal import NOBODY, SERVICE_ROLE, Principal
+from portero.store import identities, sessions, users
 from portero.store.sessions import SessionRecord
 from portero.web.runtime import Runtime
 
-_BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] ([!-~]+)")
+_BEARER: Final = re.compile(r"bearer ([!-~]+)", re.IGNORECASE | re.ASCII)
+_BEARER_BUT_BROKEN: Final = re.compile(r"bearer(?:[^!-~]|,|$)", re.IGNORECASE | re.ASCII)
+#: Every browser calls itself so, for reasons of 1994; no server-side client does.
+_BROWSER: Final = "Mozilla/"
+
+_NO_BEARER: Final = "This endpoint requires a valid Bearer token"
+_BAD_KEY: Final = "Invalid API key"
+_NO_SUB: Final = "invalid claim: missing sub claim"
+_NO_USER: Final = "User from sub claim in JWT does not exist"
+_NO_SESSION: Final = "Session from session_id claim in JWT does not exist"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +49,11 @@ class SignedInUser:
     session: SessionRecord | None
     claims: Mapping[str, Any]
 
+    @property
+    def session_id(self) -> UUID | None:
+        """The session's id, if there is a session."""
+        return None if self.session is None else self.session.id
+
 
 def principal_of(environ: Mapping[str, Any], runtime: Runtime, now: float) -> Principal:
     """Tell who asks the data API: a user's or key's Bearer token, else the `apikey`, else nobody (role `anon`).
@@ -46,10 +64,22 @@ def principal_of(environ: Mapping[str, Any], runtime: Runtime, now: float) -> Pr
         now: Unix seconds.
 
     Raises:
-        InvalidToken: an unreadable or refused token, an unknown key, two different credentials, a secret key sent by
+        InvalidToken: an unreadable or refused token, an unknown key, two different keys, a secret key sent by
             a browser, or no key where one is required.
     """
-    raise NotImplementedError
+    bearer = _bearer_of(environ)
+    key = environ.get("HTTP_APIKEY")
+    if bearer is not None and not bearer.startswith(PREFIX):
+        # The usual client sends its key twice, or its user's token beside a publishable key.
+        if key is None or not _is_same(key, bearer):
+            _check_key(key, environ, runtime, now)
+        return runtime.identity.access_tokens.principal(bearer, now)
+    if bearer is not None and key is not None and not _is_same(key, bearer):
+        raise InvalidToken(TokenFault.KEY, "two different keys")
+    key = key if key is not None else bearer
+    if key is None:
+        return _nobody(runtime)
+    return _key_principal(key, environ, runtime, now)
 
 
 def signed_in_user(environ: Mapping[str, Any], runtime: Runtime, now: datetime) -> SignedInUser:
@@ -58,13 +88,94 @@ def signed_in_user(environ: Mapping[str, Any], runtime: Runtime, now: datetime) 
     Raises:
         AuthError: 401 no_authorization; 403 bad_jwt, user_not_found, session_not_found, user_banned; 400 bad_jwt.
     """
-    raise NotImplementedError
+    found = _BEARER.fullmatch(environ.get("HTTP_AUTHORIZATION", ""))
+    if found is None:
+        raise AuthError(401, "no_authorization", _NO_BEARER)
+    principal = runtime.identity.access_tokens.principal(found[1], now.timestamp())
+    if principal.user_id is None:
+        if "sub" in principal.claims:
+            raise AuthError(400, "bad_jwt", "invalid claim: sub claim must be a UUID")
+        raise AuthError(403, "bad_jwt", _NO_SUB)
+    return _standing(runtime, principal, principal.user_id, now)
 
 
 def check_api_key(environ: Mapping[str, Any], runtime: Runtime, now: float) -> None:
-    """Refuse a request whose `apikey` is unknown, or missing where the setting demands one.
+    """Refuse a request to `/auth/v1` whose `apikey` is unknown, or missing where the setting demands one.
 
     Raises:
         AuthError: 401 no_authorization.
     """
-    raise NotImplementedError
+    key = environ.get("HTTP_APIKEY")
+    if key is None and runtime.settings.require_api_key:
+        bearer = _BEARER.fullmatch(environ.get("HTTP_AUTHORIZATION", ""))
+        key = bearer[1] if bearer is not None and bearer[1].startswith(PREFIX) else None
+    try:
+        _check_key(key, environ, runtime, now)
+    except InvalidToken as cause:
+        raise AuthError(401, "no_authorization", _BAD_KEY) from cause
+
+
+def _bearer_of(environ: Mapping[str, Any]) -> str | None:
+    """Return the Bearer token; None without one. Other schemes belong to a proxy in front and are not ours."""
+    authorization: str | None = environ.get("HTTP_AUTHORIZATION")
+    if authorization is None:
+        return None
+    scheme, _, token = authorization.partition(" ")
+    if scheme == "Bearer" or scheme.lower() == "bearer":
+        # Nothing more is checked here: an empty text, blanks and commas are no token and no key.
+        return token
+    if _BEARER_BUT_BROKEN.match(authorization) is not None:
+        raise InvalidToken(TokenFault.PARTS)
+    return None
+
+
+def _check_key(key: str | None, environ: Mapping[str, Any], runtime: Runtime, now: float) -> None:
+    if key is None:
+        _nobody(runtime)
+    else:
+        _key_principal(key, environ, runtime, now)
+
+
+def _nobody(runtime: Runtime) -> Principal:
+    if runtime.settings.require_api_key:
+        raise InvalidToken(TokenFault.KEY, "apikey is missing")
+    return NOBODY
+
+
+def _key_principal(key: str, environ: Mapping[str, Any], runtime: Runtime, now: float) -> Principal:
+    """Return who an API key is: opaque, or a JWT that is no user's token."""
+    if not key.startswith(PREFIX):
+        principal = runtime.identity.access_tokens.principal(key, now)
+        if principal.user_id is not None:
+            raise InvalidToken(TokenFault.KIND, "a user's token as apikey")
+        return principal
+    principal = runtime.identity.api_keys.principal(key, now)
+    if principal.role == SERVICE_ROLE and _is_browser(environ):
+        raise InvalidToken(TokenFault.KIND, "a secret key from a browser")
+    return principal
+
+
+def _is_browser(environ: Mapping[str, Any]) -> bool:
+    return "HTTP_ORIGIN" in environ or str(environ.get("HTTP_USER_AGENT", "")).startswith(_BROWSER)
+
+
+def _is_same(one: str, other: str) -> bool:
+    # WSGI hands headers over as latin-1 text, which compare_digest does not take.
+    return hmac.compare_digest(one.encode("latin-1", "replace"), other.encode("latin-1", "replace"))
+
+
+def _standing(runtime: Runtime, principal: Principal, user_id: UUID, now: datetime) -> SignedInUser:
+    """Ask the database, in one snapshot and the contract's order: the user first, then the session, then the ban."""
+    session = None
+    with runtime.database.reading() as connection:
+        user = users.by_id(connection, user_id)
+        if user is None or user.deleted_at is not None:
+            raise AuthError(403, "user_not_found", _NO_USER)
+        if principal.session_id is not None:
+            session = sessions.by_id(connection, principal.session_id)
+            if session is None or session.user_id != user.id:
+                raise AuthError(403, "session_not_found", _NO_SESSION)
+        if is_banned(user, now):
+            raise AuthError(403, "user_banned", "User is banned")
+        held = tuple(identities.of_user(connection, user.id))
+    return SignedInUser(Account(user, held), session, principal.claims)

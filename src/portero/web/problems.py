@@ -15,7 +15,7 @@ from uuid import uuid4
 import orjson
 from werkzeug.exceptions import HTTPException
 
-from portero.errors import AuthError, DatabaseUnavailable, DataError, InvalidToken, PorteroError, TokenFault
+from portero.errors import AuthError, DatabaseUnavailable, DataError, InvalidToken, TokenFault, TooBusy
 
 VERSION_HEADER: Final = "X-Supabase-Api-Version"
 _VERSION: Final = "2024-01-01"
@@ -84,7 +84,7 @@ def auth_error_of(error: Exception) -> AuthError:
             return error
         case InvalidToken():
             return AuthError(403, "bad_jwt", _BAD_JWT + error.fault.value)
-        case DatabaseUnavailable():
+        case DatabaseUnavailable() | TooBusy():
             return AuthError(503, "unexpected_failure", _BUSY, retry_after=error.retry_after)
         case HTTPException(code=int() as status) if status in _HTTP_CODES:
             code, message = _HTTP_CODES[status]
@@ -106,10 +106,8 @@ def data_error_of(error: Exception) -> DataError:
             return DataError(401, code, message, headers=[("WWW-Authenticate", challenge)])
         case AuthError():
             return DataError(error.status, "PGRST301", error.message, headers=_retry(error.retry_after))
-        case DatabaseUnavailable():
+        case DatabaseUnavailable() | TooBusy():
             return DataError(503, "PGRST000", _BUSY, headers=_retry(error.retry_after))
-        case PorteroError():
-            return DataError(500, "XX000", "Internal error")
         case _:
             return DataError(500, "XX000", "Internal error")
 

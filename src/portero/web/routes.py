@@ -1,15 +1,140 @@
-"""Every URL of `/auth/v1` with its gate and its limit, on one screen; the views are in `web/auth`, one file a capability."""
+"""Every URL of `/auth/v1` with its gate and its limit on one screen; the views are in `web/auth`.
+
+| gate | who passes |
+|---|---|
+| free | anybody; no key is looked at (scanners, browsers' navigations, load balancers) |
+| open | anybody whose `apikey`, if any, is known; `Authorization` is ignored, whatever it holds |
+| user | a Bearer access token of a session that stands |
+"""
 
 from __future__ import annotations
 
-from flask import Blueprint
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import RequestRedirect
 
 from portero.settings import Settings
+from portero.web import cors, guard, health, problems
+from portero.web.auth import logout, meta, sign_up, token, user
+from portero.web.auth.call import Call
+from portero.web.caller import caller_of
+from portero.web.headers import security_headers
+from portero.web.runtime import runtime
+
+LOG: Final = logging.getLogger("portero.web")
+_READS: Final = ("GET", "HEAD")
+View = Callable[[Call], Response]
+
+
+class Gate(StrEnum):
+    """Who may pass; see the module's docstring."""
+
+    FREE = "free"
+    OPEN = "open"
+    USER = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of the table.
+
+    Attributes:
+        method: the HTTP method; HEAD goes with GET.
+        path: below `settings.auth_path`.
+        gate: who may pass.
+        limit: the setting that bounds how often, or "" (counted in `identity/throttle`, before any work).
+        view: what answers.
+    """
+
+    method: str
+    path: str
+    gate: Gate
+    limit: str
+    view: View
+
+
+ROUTES: Final = (
+    Route("POST", "/signup", Gate.OPEN, "throttle_sign_up", sign_up.post),
+    Route("POST", "/token", Gate.OPEN, "throttle_sign_in, throttle_refresh", token.post),
+    Route("GET", "/user", Gate.USER, "", user.get),
+    Route("PUT", "/user", Gate.USER, "throttle_update", user.put),
+    Route("POST", "/logout", Gate.USER, "", logout.post),
+    Route("GET", "/settings", Gate.OPEN, "", meta.settings),
+    Route("GET", "/health", Gate.FREE, "", meta.health),
+    Route("GET", "/.well-known/jwks.json", Gate.FREE, "", meta.jwks),
+)
 
 
 def blueprint(settings: Settings) -> Blueprint:
     """Return the blueprint that serves Supabase Auth's contract under `settings.auth_path`, and `/health`.
 
-    Register it without a `url_prefix`. It answers JSON for everything below its path: 404, 405, 413 and 500 too.
+    Register it without a `url_prefix`. It answers JSON for everything below its path: 404, 405, 413 and 500 too. An
+    application's own `/health` comes first.
     """
-    raise NotImplementedError
+    made = Blueprint("portero", __name__)
+    for route in ROUTES:
+        endpoint = f"{route.method}:{route.path}".replace(".", "-")
+        made.add_url_rule(settings.auth_path + route.path, endpoint, _guarded(route), methods=[route.method])
+    edge = _Edge(settings)
+    made.before_app_request(edge.answer_early)
+    made.after_app_request(edge.add_headers)
+    made.register_error_handler(Exception, _refusal)
+    return made
+
+
+def _guarded(route: Route) -> Callable[[], Response]:
+    def view() -> Response:
+        held, now = runtime(), datetime.now(UTC)
+        if route.gate is not Gate.FREE:
+            guard.check_api_key(request.environ, held, now.timestamp())
+        signed_in = guard.signed_in_user(request.environ, held, now) if route.gate is Gate.USER else None
+        caller = caller_of(request.environ, held.settings.trusted_proxies)
+        return route.view(Call(request, held, caller, now, signed_in))
+
+    return view
+
+
+def _refusal(error: Exception) -> Response:
+    """Turn whatever a view raised into the contract's answer; what nobody foresaw is logged with its cause."""
+    problem = problems.auth_problem(error, request.headers.get(problems.VERSION_HEADER))
+    if problem.status >= 500:
+        LOG.error("%s %s answered %d", request.method, request.path, problem.status, exc_info=error)
+    return Response(problem.body, problem.status, list(problem.headers))
+
+
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """What holds for every path below ours, found or not; the application's own paths are left alone."""
+
+    settings: Settings
+
+    def answer_early(self) -> Response | None:
+        """Answer preflights, and what no route fits, before anything else runs."""
+        missing = request.routing_exception
+        if not self._is_ours():
+            is_health = request.path == health.PATH and isinstance(missing, NotFound) and request.method in _READS
+            return Response(health.ALIVE, content_type="application/json") if is_health else None
+        if request.method == "OPTIONS":
+            return Response(status=204, headers=cors.preflight_headers(request.headers.get("Origin"), self.settings))
+        # A redirect is how Flask puts doubled slashes right; the guard stands behind it.
+        return None if missing is None or isinstance(missing, RequestRedirect) else _refusal(missing)
+
+    def add_headers(self, response: Response) -> Response:
+        """Add the headers every answer carries, refusals included."""
+        if not self._is_ours():
+            return response
+        for name, value in security_headers(self.settings):
+            response.headers.setdefault(name, value)
+        if "Access-Control-Allow-Origin" not in response.headers:
+            response.headers.extend(cors.answer_headers(request.headers.get("Origin"), self.settings))
+        return response
+
+    def _is_ours(self) -> bool:
+        return request.path == self.settings.auth_path or request.path.startswith(self.settings.auth_path + "/")

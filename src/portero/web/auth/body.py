@@ -1,0 +1,96 @@
+"""The JSON bodies of `/auth/v1`, read strictly (auth.md §1.0; threats CR-24, CR-25, HT-01, HT-04, HT-09).
+
+Unknown members are ignored, null is absent, a wrong type is 400 `bad_json`. It never reads forms or multipart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from flask import Request
+from werkzeug.exceptions import UnsupportedMediaType
+
+from portero import strict_json
+from portero.errors import AuthError
+
+#: Bytes; the longest password and a page of metadata fit.
+LARGEST: Final = 16 * 1024
+_SMALLEST_INTEGER: Final = -(2**63)
+_LARGEST_INTEGER: Final = 2**63 - 1
+_PREFIX: Final = "Could not parse request body as JSON: "
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A request's JSON object, and typed ways to its members."""
+
+    members: Mapping[str, Any]
+
+    def text(self, name: str) -> str | None:
+        """Return a text, or None if it is absent or null.
+
+        Raises:
+            AuthError: 400 bad_json.
+        """
+        value = self.members.get(name)
+        if value is None or isinstance(value, str):
+            return value
+        raise bad_json(f"{name} must be a string")
+
+    def mapping(self, name: str) -> Mapping[str, Any] | None:
+        """Return an object that a database can store, or None if it is absent or null.
+
+        Raises:
+            AuthError: 400 bad_json.
+        """
+        value = self.members.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            raise bad_json(f"{name} must be an object")
+        if not _is_storable(value):
+            raise bad_json(f"{name} holds a NUL character or a number of more than 64 bits")
+        return value
+
+
+def read(request: Request) -> Body:
+    """Read a request's body.
+
+    Raises:
+        AuthError: 400 bad_json.
+        RequestEntityTooLarge: over 16 KiB, counted while reading.
+        UnsupportedMediaType: a compressed body.
+    """
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType
+    request.max_content_length = LARGEST
+    raw = request.get_data(cache=False)
+    if not raw.strip():
+        raise bad_json("the body is empty")
+    try:
+        value = strict_json.parse(raw)
+    except ValueError as error:
+        raise bad_json(str(error)) from None
+    if not isinstance(value, dict):
+        raise bad_json("an object is wanted")
+    return Body(value)
+
+
+def bad_json(why: str) -> AuthError:
+    """Return 400 `bad_json` with the sentence clients know."""
+    return AuthError(400, "bad_json", _PREFIX + why)
+
+
+def _is_storable(value: Any) -> bool:
+    """Tell whether PostgreSQL's jsonb can hold a value and every reader read it; alike on both databases."""
+    if isinstance(value, str):
+        return "\0" not in value
+    if isinstance(value, int):
+        return _SMALLEST_INTEGER <= value <= _LARGEST_INTEGER
+    if isinstance(value, dict):
+        return all(_is_storable(name) and _is_storable(member) for name, member in value.items())
+    if isinstance(value, list):
+        return all(_is_storable(member) for member in value)
+    return True

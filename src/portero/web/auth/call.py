@@ -1,0 +1,64 @@
+"""One request to `/auth/v1` as its view sees it, and the answers views give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from flask import Request, Response
+
+from portero.errors import AuthError
+from portero.identity.context import Caller, IdentityContext
+from portero.web.guard import SignedInUser
+from portero.web.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a view is given.
+
+    Attributes:
+        request: Flask's.
+        runtime: the application's.
+        caller: whence.
+        now: the time of this request.
+        signed_in: who passed the `user` gate; None at open endpoints.
+    """
+
+    request: Request
+    runtime: Runtime
+    caller: Caller
+    now: datetime
+    signed_in: SignedInUser | None = None
+
+    @property
+    def identity(self) -> IdentityContext:
+        """The first argument of every identity function."""
+        return self.runtime.identity
+
+    @property
+    def user(self) -> SignedInUser:
+        """Who passed the `user` gate; only views behind it may ask."""
+        assert self.signed_in is not None
+        return self.signed_in
+
+    def query(self, name: str) -> str | None:
+        """Return a parameter of the query, which may stand there once.
+
+        Raises:
+            AuthError: 400 validation_failed.
+        """
+        values = self.request.args.getlist(name)
+        if len(values) > 1:
+            raise AuthError(400, "validation_failed", f"{name} is given more than once")
+        return values[0] if values else None
+
+
+def answer(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a JSON answer."""
+    response = Response(orjson.dumps(body), status, content_type="application/json; charset=utf-8")
+    response.headers.update(headers or {})
+    return response

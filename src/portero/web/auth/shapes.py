@@ -1,0 +1,99 @@
+"""The JSON of users, identities and sessions, exactly (auth.md §2.1–2.3): what is never null is never left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from portero.identity.context import Account, SignedIn
+from portero.store.identities import IdentityRecord
+from portero.store.users import UserRecord
+
+#: Left out when unset; in the contract's order.
+_INSTANTS: Final = (
+    "email_confirmed_at",
+    "phone_confirmed_at",
+    "invited_at",
+    "confirmation_sent_at",
+    "recovery_sent_at",
+    "email_change_sent_at",
+    "phone_change_sent_at",
+    "reauthentication_sent_at",
+    "last_sign_in_at",
+    "banned_until",
+    "deleted_at",
+)
+_WEAK: Final = "Your password no longer meets the requirements; please choose another."
+
+
+def user_json(account: Account) -> dict[str, Any]:
+    """Return the User of the contract."""
+    user = account.user
+    body: dict[str, Any] = {
+        "id": str(user.id),
+        "aud": user.aud,
+        "role": user.role,
+        "email": user.email or "",
+        "phone": user.phone or "",
+        **_set_instants(user),
+        "app_metadata": dict(user.app_metadata),
+        "user_metadata": dict(user.user_metadata),
+        "identities": [identity_json(identity) for identity in account.identities],
+        "created_at": rfc3339(user.created_at),
+        "updated_at": rfc3339(user.updated_at),
+        "is_anonymous": user.is_anonymous,
+    }
+    pending = {"new_email": user.email_change, "new_phone": user.phone_change}
+    return body | {name: value for name, value in pending.items() if value}
+
+
+def identity_json(identity: IdentityRecord) -> dict[str, Any]:
+    """Return the Identity of the contract: `id` is the provider's subject, `identity_id` our own."""
+    body: dict[str, Any] = {
+        "identity_id": str(identity.id),
+        "id": identity.provider_id,
+        "user_id": str(identity.user_id),
+        "identity_data": dict(identity.identity_data),
+        "provider": identity.provider,
+        "created_at": rfc3339(identity.created_at),
+        "updated_at": rfc3339(identity.updated_at),
+    }
+    if identity.last_sign_in_at is not None:
+        body["last_sign_in_at"] = rfc3339(identity.last_sign_in_at)
+    return body | ({"email": identity.email} if identity.email else {})
+
+
+def session_json(signed_in: SignedIn) -> dict[str, Any]:
+    """Return the token response of the contract; it holds the tokens, so it is never logged or cached."""
+    body: dict[str, Any] = {
+        "access_token": signed_in.access_token,
+        "token_type": "bearer",
+        "expires_in": signed_in.expires_in,
+        "expires_at": int(signed_in.expires_at.timestamp()),
+        "refresh_token": signed_in.refresh_token,
+        "user": user_json(signed_in.account),
+    }
+    if signed_in.weak_password:
+        body["weak_password"] = {"message": _WEAK, "reasons": list(signed_in.weak_password)}
+    return body
+
+
+def rfc3339(instant: datetime) -> str:
+    """Write an instant as the contract does: UTC, with Z.
+
+    >>> rfc3339(datetime(2026, 1, 2, 3, 4, 5, 600, tzinfo=UTC))
+    '2026-01-02T03:04:05.000600Z'
+    """
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _set_instants(user: UserRecord) -> dict[str, str]:
+    found = {name: getattr(user, name) for name in _INSTANTS}
+    # The earlier of the two confirmations; the contract keeps it as a generated column.
+    found["confirmed_at"] = _earlier((user.email_confirmed_at, user.phone_confirmed_at))
+    return {name: rfc3339(instant) for name, instant in found.items() if instant is not None}
+
+
+def _earlier(instants: Iterable[datetime | None]) -> datetime | None:
+    return min((instant for instant in instants if instant is not None), default=None)

@@ -1,0 +1,78 @@
+"""`POST /token?grant_type=…` (auth.md §1.2): one function a grant, and what is said of grants that are off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from flask import Response
+
+from portero.errors import AuthError
+from portero.identity import sessions, sign_in
+from portero.identity.context import SignedIn
+from portero.web.auth import body
+from portero.web.auth.body import Body
+from portero.web.auth.call import Call, answer
+from portero.web.auth.shapes import session_json
+
+_BOTH: Final = "Only an email address or phone number should be provided on login."
+
+
+def post(call: Call) -> Response:
+    """Exchange a proof for a session; which one is said by `grant_type` in the query."""
+    grant = _GRANTS.get(call.query("grant_type") or "")
+    if grant is None:
+        raise AuthError(400, "invalid_credentials", "unsupported_grant_type")
+    signed_in = grant(call, body.read(call.request))
+    return answer(session_json(signed_in), headers=diagnostics(signed_in))
+
+
+def diagnostics(signed_in: SignedIn) -> dict[str, str]:
+    """Return the headers a sign-in or refresh carries; no client reads them."""
+    return {"sb-auth-user-id": str(signed_in.user.id), "sb-auth-session-id": str(signed_in.session.id)}
+
+
+def _password(call: Call, given: Body) -> SignedIn:
+    email, phone, password = given.text("email"), given.text("phone"), given.text("password")
+    if email and phone:
+        raise AuthError(400, "validation_failed", _BOTH)
+    if phone:
+        raise AuthError(422, "phone_provider_disabled", "Phone logins are disabled")
+    if not email:
+        raise AuthError(400, "validation_failed", "missing email or phone")
+    # Only an address signs in here: user names are the Python API's (overrides.md "user name").
+    login = email if "@" in email else f"{email}@"
+    return sign_in.with_password(call.identity, login, password or "", call.caller, call.now)
+
+
+def _refresh_token(call: Call, given: Body) -> SignedIn:
+    token = given.text("refresh_token")
+    if not token:
+        raise AuthError(400, "validation_failed", "refresh_token required")
+    return sessions.refresh(call.identity, token, call.caller, call.now)
+
+
+def _pkce(_: Call, given: Body) -> SignedIn:
+    """No flow hands out codes, so every code is an unknown one."""
+    if not given.text("auth_code") or not given.text("code_verifier"):
+        message = "invalid request: both auth code and code verifier should be non-empty"
+        raise AuthError(400, "validation_failed", message)
+    raise AuthError(404, "flow_state_not_found", "invalid flow state, no valid flow state found")
+
+
+def _id_token(_: Call, given: Body) -> SignedIn:
+    issuer = given.text("issuer") or ""
+    raise AuthError(400, "provider_disabled", f'Provider (issuer "{issuer[:100]}") is not enabled')
+
+
+def _web3(_: Call, __: Body) -> SignedIn:
+    raise AuthError(422, "web3_provider_disabled", "Web3 provider is disabled")
+
+
+_GRANTS: Final[Mapping[str, Callable[[Call, Body], SignedIn]]] = {
+    "password": _password,
+    "refresh_token": _refresh_token,
+    "pkce": _pkce,
+    "id_token": _id_token,
+    "web3": _web3,
+}
