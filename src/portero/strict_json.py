@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 from typing import Any, NoReturn
 
 _LONGEST_NUMBER = 64
@@ -15,8 +16,8 @@ _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def parse(text: bytes | str, *, max_depth: int = 32) -> Any:
-    """Read one JSON value.
+def parse(text: bytes | str, *, max_depth: int = 32, exact: bool = False) -> Any:
+    """Read one JSON value; with `exact`, a number with a fraction or an exponent is a Decimal, digit for digit.
 
     >>> parse(b'{"a": [1, 2.5, null]}')
     {'a': [1, 2.5, None]}
@@ -35,7 +36,7 @@ def parse(text: bytes | str, *, max_depth: int = 32) -> Any:
             raise ValueError("not valid UTF-8") from None
     _check_depth(text, max_depth)
     try:
-        value = _DECODER.decode(text)
+        value = (_EXACT_DECODER if exact else _DECODER).decode(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"{error.msg} at character {error.pos}") from None
     if "\\u" in text or _SURROGATE.search(text):
@@ -97,10 +98,18 @@ def _fraction(digits: str) -> float:
     return number
 
 
+def _exact_fraction(digits: str) -> Decimal:
+    _fraction(digits)
+    return Decimal(digits)
+
+
 def _constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_object, parse_int=_integer, parse_float=_fraction, parse_constant=_constant
+)
+_EXACT_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=_exact_fraction, parse_constant=_constant
 )

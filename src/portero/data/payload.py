@@ -1,0 +1,97 @@
+"""The body of a write, read strictly into rows: objects of uniform keys, each value still as JSON has it.
+
+JSON, and for clients of PostgREST also CSV and one urlencoded row. Columns and types are not known here.
+
+Obeys contract data.md §4.7; RFC 8259 as `strict_json` reads it; RFC 4180.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from portero import strict_json
+from portero.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """Rows to write.
+
+    Attributes:
+        columns: the keys to take, in order of the first row (or of `columns=`).
+        rows: the objects; a key of `columns` may be missing in a row only if `columns=` was given.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[Mapping[str, Any], ...]
+
+
+def read_payload(body: bytes, content_type: str, columns: Sequence[str] | None) -> Payload:
+    """Read the body of POST, PATCH or PUT.
+
+    Args:
+        content_type: the header; without one the body is JSON.
+        columns: the names of `columns=`; None without it. An empty list, which supabase-py sends with no rows, takes all.
+
+    >>> read_payload(b'{"title": "Heat", "year": 1995}', "", None).columns
+    ('title', 'year')
+
+    Raises:
+        DataError: PGRST102 (400): not JSON, uneven keys, uneven lines, another content type.
+    """
+    media = content_type.partition(";")[0].strip().lower()
+    match media:
+        case "" | "application/json":
+            value = _json(body)
+        case "text/csv":
+            value = _csv(_text(body))
+        case "application/x-www-form-urlencoded":
+            value = dict(parse_qsl(_text(body), keep_blank_values=True))
+        case _:
+            raise _bad(f"Content-Type not acceptable: {media[:100]}")
+    rows = value if isinstance(value, list) else [value] if isinstance(value, dict) else []
+    if not all(isinstance(row, dict) for row in rows):
+        raise _bad("All object keys must match")
+    if columns:
+        return Payload(tuple(dict.fromkeys(columns)), tuple(rows))
+    keys = tuple(rows[0]) if rows else ()
+    if any(row.keys() != rows[0].keys() for row in rows):
+        raise _bad("All object keys must match")
+    return Payload(keys, tuple(rows))
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return strict_json.parse(body, exact=True)
+    except ValueError as error:
+        raise _bad("Empty or invalid json", str(error)) from None
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _bad("The body is not valid UTF-8") from None
+
+
+def _csv(text: str) -> list[dict[str, str | None]]:
+    """A header line and rows; the word NULL is null."""
+    try:
+        lines = list(csv.reader(io.StringIO(text), strict=True))
+    except csv.Error as error:
+        raise _bad("Invalid CSV", str(error)) from None
+    header, *rows = [line for line in lines if line] or [[]]
+    if any(len(row) != len(header) for row in rows):
+        raise _bad("All lines must have same number of fields")
+    if len(set(header)) != len(header):
+        raise _bad("A CSV column stands twice")
+    return [{name: None if cell == "NULL" else cell for name, cell in zip(header, row, strict=True)} for row in rows]
+
+
+def _bad(message: str, details: str | None = None) -> DataError:
+    return DataError(400, "PGRST102", message, details=details)
