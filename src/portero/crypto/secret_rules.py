@@ -104,7 +104,7 @@ def _fault(data: bytes) -> str:
 
 
 def _is_only_words(plain: str) -> bool:
-    left = _WORDS.sub("", re.sub(r"[^a-z0-9]", "", plain))
+    left = _WORDS.sub("", re.sub(r"[!.,;:?*$#'\"]", "", plain))
     return len(left) <= len(plain) // 4
 
 
