@@ -28,7 +28,7 @@ class Profile(Base):
     name: Mapped[str]
 
 
-@expose(**own("owner"))
+@expose(own("owner"))
 class Note(Base):
     __tablename__ = "notes"
     __table_args__ = (sa.Index("notes_owner_created_at", "owner", "created_at"),)
