@@ -52,7 +52,7 @@ def parse_prefer(text: str) -> Preferences:
     limit = found.pop("max_affected", None)
     if found.get("count") == "none":
         del found["count"]
-    return Preferences(**found, max_affected=None if limit is None else int(limit), unknown=tuple(unknown))  # type: ignore[arg-type]
+    return Preferences(**found, max_affected=None if limit is None else int(limit), unknown=tuple(unknown))
 
 
 def _note(found: dict[str, str], name: str, value: str) -> bool:
@@ -78,7 +78,7 @@ def _check_zone(name: str) -> None:
         if len(name) > _LONGEST_ZONE:
             raise ValueError
         ZoneInfo(name)
-    except (ValueError, OSError):
+    except (ValueError, KeyError, OSError):
         raise DataError(400, "22023", f'invalid value for parameter "TimeZone": "{name[:_LONGEST_ZONE]}"') from None
 
 

@@ -242,7 +242,7 @@ def _names(text: str) -> tuple[str, ...]:
     if not text.strip():
         return ()
     scanner = Scanner(text, "columns parameter")
-    found = []
+    found: list[str] = []
     while not found or scanner.take(","):
         scanner.skip_blanks()
         found.append(scanner.name())

@@ -1,0 +1,47 @@
+"""The bound parameters of a statement: which slot of the request each one is, and how its text becomes a value.
+
+Nothing of a request but its shape is in here; values come at execution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.types import TypeEngine
+
+Codec = Callable[[str], Any]
+"""The raw text of a slot → the value for the bind's type; raises DataError."""
+
+KEYS = "portero_keys"
+"""The bind of a keyed read: primary keys as JSON text."""
+
+
+class Binds:
+    """Collects the binds of one statement; the bind of slot 3 is called `s3`."""
+
+    def __init__(self) -> None:
+        self.codecs: dict[str, tuple[int, Codec]] = {}
+
+    def slot(self, slot: int, codec: Codec, type_: TypeEngine[Any]) -> sa.BindParameter[Any]:
+        """Give the bind of a slot; a slot used twice in one statement (page and count) is one bind."""
+        name = f"s{slot}"
+        self.codecs[name] = (slot, codec)
+        return sa.bindparam(name, None, type_=type_)
+
+
+class ValueBinds(Binds):
+    """Binds whose values are known at once: for the conditions of a write, which SQLAlchemy executes itself."""
+
+    def __init__(self, values: Sequence[str]) -> None:
+        super().__init__()
+        self.values = values
+
+    def slot(self, slot: int, codec: Codec, type_: TypeEngine[Any]) -> sa.BindParameter[Any]:
+        """Give a bind that carries the slot's value.
+
+        Raises:
+            DataError: as the codec.
+        """
+        return sa.bindparam(None, codec(self.values[slot]), type_=type_, unique=True)

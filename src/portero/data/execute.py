@@ -1,0 +1,170 @@
+"""A compiled read, and how it runs: fill the slots and the caller's facts, one statement, one row.
+
+Nothing of a caller is kept in a compiled read: `me.*` are holes filled at each execution. Obeys design hot-path.md §2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from portero.data.binds import KEYS, Codec
+from portero.data.caller import ME_ID, ME_ROLE
+from portero.data.dialects import Sql
+from portero.data.nodes import Media
+from portero.data.operators import Limits
+from portero.data.read_plan import ReadPlan
+from portero.data.read_sql import ReadSql
+from portero.data.request import read_offset
+from portero.principal import Principal
+
+SESSION_ID = "portero_session_id"
+NOW = "portero_now"
+FACTS = (ME_ID, ME_ROLE, SESSION_ID, NOW, KEYS)
+Process = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CompiledRead:
+    """One statement, ready for any caller of its role.
+
+    Attributes:
+        sql: the text, in the driver's paramstyle.
+        template: the parameters, with the constants in place.
+        codecs: (position, slot, codec) of the request's values.
+        holes: (position, fact, process) of the caller's facts.
+        offset: the slot of the top's offset, or None.
+        keys: the members of a row, in order (the header line of CSV).
+    """
+
+    sql: str
+    template: tuple[Any, ...]
+    codecs: tuple[tuple[int, int, Codec], ...]
+    holes: tuple[tuple[int, str, Process | None], ...]
+    offset: int | None
+    keys: tuple[str, ...]
+    media: Media
+    is_counted: bool
+    is_guarded: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FilledRead:
+    """A compiled read with the request's values in place; the caller's facts are still holes."""
+
+    compiled: CompiledRead
+    parameters: tuple[Any, ...]
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResultSet:
+    """What the one row said.
+
+    Attributes:
+        body: the JSON array.
+        count: rows in it.
+        total: rows without the page, or None if nobody asked.
+        offset: where the page begins.
+        stands: the caller's session stands (True for callers without one).
+    """
+
+    body: bytes
+    count: int
+    total: int | None
+    offset: int
+    stands: bool
+
+
+def compile_read(plan: ReadPlan, sql: Sql, limits: Limits, standing: sa.ColumnElement[Any] | None) -> CompiledRead:
+    """Turn a plan into SQL text with codecs and holes.
+
+    Raises:
+        DataError: an operator or cast that is not served.
+    """
+    writer = ReadSql(sql, limits)
+    statement = writer.statement(plan, standing)
+    # Callers' facts have no value yet; without one SQLAlchemy refuses to expand constant lists in policies.
+    statement = statement.params(dict.fromkeys(FACTS))
+    compiled = statement.compile(dialect=sql.compiler, compile_kwargs={"render_postcompile": True})
+    constants = compiled.params
+    processors: Mapping[str, Any] = compiled._bind_processors
+    template: list[Any] = []
+    codecs, holes = [], []
+    for position, name in enumerate(compiled.positiontup or ()):
+        process = processors.get(name)
+        if name in writer.binds.codecs:
+            slot, codec = writer.binds.codecs[name]
+            codecs.append((position, slot, _chained(codec, process)))
+            template.append(None)
+        elif name in FACTS:
+            holes.append((position, name, process))
+            template.append(None)
+        else:
+            value = constants[name]
+            template.append(process(value) if process is not None else value)
+    keys = tuple(writer.members(plan.root, writer.source(plan.root.model, plan.root.policy), []))
+    return CompiledRead(
+        sql=compiled.string,
+        template=tuple(template),
+        codecs=tuple(codecs),
+        holes=tuple(holes),
+        offset=plan.root.offset,
+        keys=keys,
+        media=plan.shape.media,
+        is_counted=plan.shape.is_counted,
+        is_guarded=standing is not None,
+    )
+
+
+def _chained(codec: Codec, process: Process | None) -> Codec:
+    if process is None:
+        return codec
+    return lambda text: process(codec(text))
+
+
+def fill(compiled: CompiledRead, values: Sequence[str]) -> FilledRead:
+    """Put a request's values in place.
+
+    Raises:
+        DataError: a value that is none of its column's type, a list too long, a bad limit.
+    """
+    parameters = list(compiled.template)
+    for position, slot, codec in compiled.codecs:
+        parameters[position] = codec(values[slot])
+    offset = 0 if compiled.offset is None else read_offset(values[compiled.offset])
+    return FilledRead(compiled, tuple(parameters), offset)
+
+
+def facts_of(principal: Principal, now: datetime) -> dict[str, Any]:
+    """Give the caller's facts by the names of their holes."""
+    return {ME_ID: principal.user_id, ME_ROLE: principal.role, SESSION_ID: principal.session_id, NOW: now}
+
+
+def parameters_of(filled: FilledRead, facts: Mapping[str, Any]) -> Sequence[Any]:
+    """Give the parameters of one execution."""
+    holes = filled.compiled.holes
+    if not holes:
+        return filled.parameters
+    parameters = list(filled.parameters)
+    for position, name, process in holes:
+        value = facts[name]
+        parameters[position] = value if process is None else process(value)
+    return parameters
+
+
+def result_of(filled: FilledRead, row: Sequence[Any]) -> ResultSet:
+    """Read the one row of a read."""
+    compiled = filled.compiled
+    body = row[0]
+    return ResultSet(
+        body=body if isinstance(body, bytes) else str(body).encode(),
+        count=row[1],
+        total=row[2] if compiled.is_counted else None,
+        offset=filled.offset,
+        stands=not compiled.is_guarded or row[-1] == 1,
+    )

@@ -1,0 +1,223 @@
+"""Functions that SQLite lacks, and how texts of the wire become JSON: containment, strict casts, Unicode lower case.
+
+They run inside SQL statements: no I/O, no state, bounded work. A cast that fails raises `ValueError`, which the
+statement reports as PostgreSQL's 22P02.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import orjson
+
+from portero import strict_json
+from portero.data.filter_grammar import split_list
+from portero.data.scanner import Scanner
+from portero.errors import DataError
+
+_INTEGER = re.compile(r" *[+-]?[0-9]{1,18} *")
+_NUMBER = re.compile(r" *[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})? *")
+_TRUE = frozenset({"t", "tr", "tru", "true", "y", "ye", "yes", "on", "1"})
+_FALSE = frozenset({"f", "fa", "fal", "fals", "false", "n", "no", "of", "off", "0"})
+
+
+def lower(text: Any) -> Any:
+    """Lower the case of a text beyond ASCII; other values pass.
+
+    >>> lower("ÄB"), lower(None)
+    ('äb', None)
+    """
+    return text.lower() if isinstance(text, str) else text
+
+
+def integer(value: Any) -> int | None:
+    """Read a whole number.
+
+    >>> integer(" 12"), integer(2.5), integer(None)
+    (12, 2, None)
+
+    Raises:
+        ValueError: it is none.
+    """
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return round(value)
+    if not isinstance(value, str) or not _INTEGER.fullmatch(value):
+        raise ValueError("22P02 integer")
+    return int(value)
+
+
+def number(value: Any) -> int | float | None:
+    """Read a number.
+
+    >>> number("1.5"), number("7"), number(None)
+    (1.5, 7.0, None)
+
+    Raises:
+        ValueError: it is none.
+    """
+    if value is None or isinstance(value, (int, float)):
+        return value
+    if not isinstance(value, str) or not _NUMBER.fullmatch(value):
+        raise ValueError("22P02 numeric")
+    return float(value)
+
+
+def boolean(value: Any) -> str | None:
+    """Read a truth value, as JSON text.
+
+    >>> boolean("Yes"), boolean(0), boolean(None)
+    ('true', 'false', None)
+
+    Raises:
+        ValueError: it is none.
+    """
+    if value is None:
+        return None
+    word = str(value).strip().lower()
+    if word not in _TRUE and word not in _FALSE:
+        raise ValueError("22P02 boolean")
+    return "true" if word in _TRUE else "false"
+
+
+def contains(outer: Any, inner: Any) -> int | None:
+    """Say whether one JSON document contains another, as PostgreSQL's `jsonb @>` does.
+
+    >>> contains('{"a":[1,2],"b":3}', '{"a":[2]}'), contains('["x"]', '"x"'), contains("[1]", "[3]")
+    (1, 1, 0)
+    """
+    sides = _documents(outer, inner)
+    return None if sides is None else int(_holds(*sides) or _holds_primitive(*sides))
+
+
+def overlaps(left: Any, right: Any) -> int | None:
+    """Say whether two JSON arrays share an element.
+
+    >>> overlaps('["a","b"]', '["b"]'), overlaps("[1]", "[2]")
+    (1, 0)
+    """
+    sides = _documents(left, right)
+    if sides is None:
+        return None
+    first, second = sides
+    if not isinstance(first, list) or not isinstance(second, list):
+        return 0
+    return int(any(_same(one, other) for one in first for other in second))
+
+
+def _documents(left: Any, right: Any) -> tuple[Any, Any] | None:
+    if left is None or right is None:
+        return None
+    try:
+        return orjson.loads(left), orjson.loads(right)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _holds(outer: Any, inner: Any) -> bool:
+    if isinstance(outer, dict) and isinstance(inner, dict):
+        return all(name in outer and _holds(outer[name], member) for name, member in inner.items())
+    if isinstance(outer, list) and isinstance(inner, list):
+        return all(any(_holds(one, wanted) for one in outer) for wanted in inner)
+    return _same(outer, inner)
+
+
+def _holds_primitive(outer: Any, inner: Any) -> bool:
+    """An array contains a bare primitive at the top, PostgreSQL's one special case."""
+    return isinstance(outer, list) and not isinstance(inner, (list, dict)) and any(_same(one, inner) for one in outer)
+
+
+def _same(left: Any, right: Any) -> bool:
+    """`{1,2}` gives texts, also where the stored array holds numbers: text equal to the number's text is the same."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return str(left).lower() == str(right).lower()
+    if isinstance(left, str) != isinstance(right, str) and isinstance(left, (int, float)):
+        return bool(str(left) == right)
+    return bool(left == right)
+
+
+def scalar_of(text: str) -> Any:
+    """Read a JSON literal to compare with a place in a document: numbers as numbers, texts as texts, the rest as JSON.
+
+    >>> scalar_of("1990"), scalar_of('"x"'), scalar_of('{ "b": 2 }'), scalar_of("true")
+    (1990, 'x', '{"b":2}', 1)
+
+    Raises:
+        DataError: 22P02 (400).
+    """
+    value = read_json(text)
+    if isinstance(value, (dict, list)):
+        return orjson.dumps(value).decode()
+    return int(value) if isinstance(value, bool) else value
+
+
+def read_json(text: str) -> Any:
+    """Read a JSON literal.
+
+    Raises:
+        DataError: 22P02 (400).
+    """
+    try:
+        value = strict_json.parse(text)
+        orjson.dumps(value)
+    except (ValueError, TypeError, RecursionError):
+        raise DataError(400, "22P02", "invalid input syntax for type json", details=f"{text[:80]!r}") from None
+    return value
+
+
+def document_text(text: str) -> str:
+    """Read what `cs`, `cd`, `ov` compare with: JSON, or an array literal `{a,b}`, as JSON text.
+
+    >>> document_text("{crime,heist}"), document_text('{"studio": "x"}')
+    ('["crime","heist"]', '{"studio":"x"}')
+
+    Raises:
+        DataError: 22P02 (400).
+    """
+    try:
+        return orjson.dumps(read_json(text)).decode()
+    except DataError:
+        if not (text.startswith("{") and text.endswith("}")):
+            raise
+    return orjson.dumps(group_elements(text, 10_000)).decode()
+
+
+def list_elements(text: str, longest: int) -> list[str]:
+    """Take `(a,b)` apart.
+
+    Raises:
+        DataError: PGRST100, also when it is longer than `longest`.
+    """
+    return _bounded(split_list(text), longest)
+
+
+def group_elements(text: str, longest: int) -> list[str]:
+    r"""Take `{a,"b,c"}` apart.
+
+    >>> group_elements('{a,"b,c"}', 10), group_elements("{}", 10)
+    (['a', 'b,c'], [])
+
+    Raises:
+        DataError: 22P02 not a group; PGRST100 longer than `longest`.
+    """
+    if not (text.startswith("{") and text.endswith("}")):
+        raise DataError(400, "22P02", f'malformed array literal: "{text[:80]}"')
+    scanner, found = Scanner(text[1:-1] + ",", "filter"), []
+    while not scanner.at_end():
+        scanner.skip_blanks()
+        if scanner.peek('"'):
+            found.append(scanner.quoted())
+            scanner.expect(",")
+            continue
+        end = scanner.text.index(",", scanner.at)
+        found.append(scanner.text[scanner.at : end].strip())
+        scanner.at = end + 1
+    return [] if found == [""] else _bounded(found, longest)
+
+
+def _bounded(found: list[str], longest: int) -> list[str]:
+    if len(found) > longest:
+        raise DataError(400, "PGRST100", f"a list is longer than {longest}")
+    return found

@@ -1,0 +1,159 @@
+"""Conditions as SQL (contract data.md §4.3): one operator, one column, one bound value.
+
+A column comes from the catalogue and a value is bound; an operator that this database cannot serve is refused with
+PGRST127, never answered with other rows.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from portero.data.binds import Binds
+from portero.data.catalogue import Column
+from portero.data.dialects import Sql
+from portero.data.nodes import Condition, JsonStep
+from portero.data.wire_types import Kind, WireType, wire_type
+from portero.errors import DataError
+
+Clause = sa.ColumnElement[Any]
+Operate = Callable[[Any, Any], Any]
+
+_COMPARE: dict[str, Operate] = {
+    "eq": operator.eq,
+    "neq": operator.ne,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+    "isdistinct": lambda column, value: column.is_distinct_from(value),
+}
+_PATTERNS = {"like": False, "ilike": True}
+_REGULAR = {"match": False, "imatch": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a list and a pattern may be."""
+
+    longest_list: int
+    longest_pattern: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """The left side of a condition: the expression, and how the right side is read."""
+
+    expression: Clause
+    wire: WireType
+    is_json: bool = False
+
+
+def condition_sql(column: Column, held: Clause, condition: Condition, sql: Sql, binds: Binds, limits: Limits) -> Clause:
+    """Write one condition on `held`, the column in its row source.
+
+    Raises:
+        DataError: PGRST127, 42804, 42883.
+    """
+    side = _side(column, held, condition.field.steps, sql)
+    found = _is(side, condition) if condition.operator == "is" else _operation(side, condition, sql, binds, limits)
+    return sa.not_(found) if condition.is_negated else found
+
+
+def _side(column: Column, held: Clause, steps: tuple[JsonStep, ...], sql: Sql) -> _Side:
+    if not steps:
+        return _Side(held, column.wire)
+    if steps[-1].as_text:
+        return _Side(sql.json_at(held, steps), wire_type(sa.Text(), sql.name))
+    return _Side(sql.json_comparable(held, steps), column.wire, is_json=True)
+
+
+def _is(side: _Side, condition: Condition) -> Clause:
+    word = condition.word
+    if word == "null":
+        return side.expression.is_(None)
+    if word == "not_null":
+        return side.expression.is_not(None)
+    if side.wire.kind is not Kind.BOOLEAN:
+        asked = str(word).upper()
+        raise DataError(400, "42804", f"argument of IS {asked} must be type boolean, not type {side.wire.name}")
+    if word == "unknown":
+        return side.expression.is_(None)
+    return side.expression.is_(sa.true() if word == "true" else sa.false())
+
+
+def _operation(side: _Side, condition: Condition, sql: Sql, binds: Binds, limits: Limits) -> Clause:
+    slot, name = condition.slot, condition.operator
+    assert slot is not None
+    if condition.modifier in ("any", "all"):
+        return _quantified(side, condition, slot, sql, binds, limits)
+    if name in _COMPARE:
+        return _compare(side, name, slot, sql, binds)
+    if name in _PATTERNS:
+        return sql.like(_text(side, "~~"), slot, binds, limits.longest_pattern, folds=_PATTERNS[name])
+    if name in _REGULAR:
+        return sql.matches(_text(side, "~"), slot, binds, limits.longest_pattern, folds=_REGULAR[name])
+    if name == "in" and not side.is_json:
+        return sql.in_list(side.expression, side.wire, slot, binds, limits.longest_list)
+    if name in ("cs", "cd") and side.wire.kind in (Kind.JSON, Kind.ARRAY):
+        return sql.contains(side.expression, side.wire, slot, binds, turned=name == "cd")
+    if name == "ov" and side.wire.kind in (Kind.JSON, Kind.ARRAY):
+        return sql.overlaps(side.expression, side.wire, slot, binds)
+    raise unserved(name, side.wire)
+
+
+def _compare(side: _Side, name: str, slot: int, sql: Sql, binds: Binds) -> Clause:
+    if side.is_json:
+        return _COMPARE[name](side.expression, sql.json_literal(slot, binds))  # type: ignore[no-any-return]
+    bind = binds.slot(slot, side.wire.parse, side.wire.bind_type)
+    held = side.expression
+    if side.wire.kind is Kind.TEXT and name in ("gt", "gte", "lt", "lte"):
+        held = sql.bytewise(held)
+    return _COMPARE[name](held, bind)  # type: ignore[no-any-return]
+
+
+def _quantified(side: _Side, condition: Condition, slot: int, sql: Sql, binds: Binds, limits: Limits) -> Clause:
+    name, modifier = condition.operator, str(condition.modifier)
+    if name in _COMPARE and not side.is_json:
+        return sql.quantified(modifier, side.expression, side.wire, slot, binds, limits.longest_list, _COMPARE[name])
+    if name in _PATTERNS:
+        folds = _PATTERNS[name]
+        held = _text(side, "~~")
+
+        def pattern(text: str) -> str:
+            return sql.pattern_codec(text, limits.longest_pattern, folds=folds)
+
+        def like(column: Clause, value: Clause) -> Clause:
+            return sql.like_value(column, value, folds=folds)
+
+        texts = _as_patterns(wire_type(sa.Text(), sql.name), pattern)
+        return sql.quantified(modifier, held, texts, slot, binds, limits.longest_list, like)
+    raise unserved(f"{name}({modifier})", side.wire)
+
+
+def _as_patterns(wire: WireType, parse: Callable[[str], Any]) -> WireType:
+    return WireType(
+        name=wire.name,
+        kind=wire.kind,
+        parse=parse,
+        parse_json=wire.parse_json,
+        bind_type=wire.bind_type,
+        json_sql=wire.json_sql,
+        text_sql=wire.text_sql,
+    )
+
+
+def _text(side: _Side, symbol: str) -> Clause:
+    if side.wire.kind not in (Kind.TEXT, Kind.OTHER) or side.is_json:
+        raise DataError(404, "42883", f"operator does not exist: {side.wire.name} {symbol} unknown")
+    return side.expression
+
+
+def unserved(name: str, wire: WireType) -> DataError:
+    """Make the refusal of an operator that is not served for a type."""
+    details = f"The operator '{name}' is not available for the type {wire.name} on this database."
+    return DataError(400, "PGRST127", "Feature not implemented", details=details)

@@ -1,0 +1,122 @@
+"""The data API: the stages of a request, in order, on one screen (design house.md §2).
+
+HTTP values → `DataRequest` → plan → one statement → row → `DataAnswer`. It knows no Flask and no WSGI; `web/wsgi.py`
+brings the request in and the answer out.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from portero.data.answer import error_answer, read_answer
+from portero.data.catalogue import Catalogue
+from portero.data.execute import ResultSet, facts_of, parameters_of, result_of
+from portero.data.nodes import DataAnswer, HttpRequest
+from portero.data.policy import Verb
+from portero.data.read_errors import refusal_of_read
+from portero.data.reads import PreparedRead, Reads
+from portero.data.request import READ_METHODS, model_name
+from portero.errors import DataError
+from portero.principal import Principal
+from portero.settings import Settings
+from portero.store.engine import Database
+
+
+class DataApi:
+    """Answers requests to exposed models.
+
+    Args:
+        catalogue: the exposed models, built for the database's dialect.
+        database: the store; on SQLite opened with `dialects.SQLITE_FUNCTIONS`.
+        settings: the limits.
+        standing: `store.sessions.standing()`: 1 while the session of `portero_session_id` stands at `portero_now`.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, database: Database, settings: Settings, standing: sa.ColumnElement[Any]
+    ) -> None:
+        self.catalogue = catalogue
+        self.database = database
+        self.settings = settings
+        self.reads = Reads(catalogue, settings, standing)
+        self._driver_error: type[Exception] = database.engine.dialect.loaded_dbapi.Error
+
+    def answer(self, http: HttpRequest, principal: Principal, now: datetime) -> DataAnswer:
+        """Answer one request; a refusal becomes its answer here.
+
+        Args:
+            http: the request.
+            principal: who asks; the token is verified, the session is checked here.
+            now: aware UTC.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be asked now.
+        """
+        try:
+            if http.method in READ_METHODS:
+                return self.read(http, principal, now)
+            return self.write(http, principal, now)
+        except DataError as refusal:
+            return error_answer(refusal)
+
+    def read(self, http: HttpRequest, principal: Principal, now: datetime) -> DataAnswer:
+        """Answer GET and HEAD: one statement, whatever the embeds.
+
+        Raises:
+            DataError: any refusal of the read path.
+        """
+        prepared = self.reads.prepare(http, principal.role, guarded=principal.session_id is not None)
+        result = self.run(prepared, principal, now)
+        if not result.stands:
+            raise session_ended()
+        answer = read_answer(result, prepared.media, prepared.headers, prepared.filled.compiled.keys)
+        if http.method == "HEAD":
+            return DataAnswer(answer.status, answer.headers)
+        return answer
+
+    def run(self, prepared: PreparedRead, principal: Principal, now: datetime) -> ResultSet:
+        """Run a prepared read."""
+        filled = prepared.filled
+        parameters = parameters_of(filled, facts_of(principal, now))
+        try:
+            rows = self.database.fetch_all(filled.compiled.sql, parameters)
+        except self._driver_error as error:
+            raise refusal_of_read(error) from error
+        return result_of(filled, rows[0])
+
+    def write(self, http: HttpRequest, principal: Principal, now: datetime) -> DataAnswer:
+        """Answer POST, PATCH, DELETE, PUT.
+
+        Raises:
+            DataError: any refusal of the write path.
+        """
+        raise DataError(405, "PGRST117", f"Unsupported HTTP method: {http.method[:20]}")
+
+    def describe(self, path: str) -> DataAnswer:
+        """Answer OPTIONS: what the model allows; the database is not asked."""
+        try:
+            model = self.catalogue.model(model_name(path))
+        except DataError as refusal:
+            return error_answer(refusal)
+        policies = model.policies
+        allowed = ["OPTIONS"]
+        if policies.select is not None:
+            allowed += ["GET", "HEAD"]
+        if policies.insert is not None:
+            allowed.append("POST")
+        if policies.insert is not None and policies.update is not None and model.primary_key:
+            allowed.append("PUT")
+        if policies.update is not None:
+            allowed.append("PATCH")
+        if policies.delete is not None:
+            allowed.append(Verb.DELETE.upper())
+        return DataAnswer(200, [("Allow", ",".join(allowed))])
+
+
+def session_ended() -> DataError:
+    """Make the refusal of an access token whose session has ended, or whose user is banned."""
+    challenge = 'Bearer error="invalid_token", error_description="JWT session ended"'
+    return DataError(401, "PGRST303", "JWT session ended", headers=[("WWW-Authenticate", challenge)])

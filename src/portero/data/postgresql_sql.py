@@ -1,0 +1,172 @@
+"""What a read says differently on PostgreSQL: json_agg, native arrays, LIKE and regular expressions, COLLATE "C".
+
+Nothing here comes from a request but bound values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, psycopg
+from sqlalchemy.types import TypeEngine
+
+from portero.data import json_functions
+from portero.data.binds import KEYS, Binds
+from portero.data.nodes import JsonStep
+from portero.data.patterns import check_length, like_of
+from portero.data.wire_types import Kind, WireType
+
+Clause = sa.ColumnElement[Any]
+
+_MOST_PAIRS = 50
+"""`json_build_object` takes 100 arguments (FUNC_MAX_ARGS)."""
+
+
+class PostgresqlSql:
+    """The PostgreSQL side of `dialects.Sql`."""
+
+    name = "postgresql"
+
+    def __init__(self) -> None:
+        self.compiler = psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
+
+    def json_object(self, pairs: Sequence[tuple[Clause, Clause]]) -> Clause:
+        """Build one JSON object; a wide one is put together from pieces of 50 members."""
+        pieces = [
+            sa.func.json_build_object(
+                *[side for pair in pairs[at : at + _MOST_PAIRS] for side in pair], type_=sa.JSON()
+            )
+            for at in range(0, max(len(pairs), 1), _MOST_PAIRS)
+        ]
+        if len(pieces) == 1:
+            return pieces[0]
+        texts = [sa.cast(piece, sa.Text()) for piece in pieces]
+        joined: Clause = sa.func.left(texts[0], -1)
+        for text in texts[1:-1]:
+            joined = joined.concat(sa.literal_column("','")).concat(sa.func.substr(sa.func.left(text, -1), 2))
+        return sa.cast(joined.concat(sa.literal_column("','")).concat(sa.func.substr(texts[-1], 2)), sa.JSON())
+
+    def json_array(self, element: Clause) -> Clause:
+        """Collect elements; no rows give `[]`."""
+        return sa.func.coalesce(sa.func.json_agg(element), sa.literal_column("'[]'::json"), type_=sa.JSON())
+
+    def body(self, array: Clause) -> Clause:
+        """Hand the document to Python as text; psycopg would take json apart."""
+        return sa.cast(array, sa.Text())
+
+    def in_list(self, column: Clause, wire: WireType, slot: int, binds: Binds, longest: int) -> Clause:
+        """Compare with a list in one bound parameter, whatever its length."""
+
+        def codec(text: str) -> Any:
+            return [wire.parse(one) for one in json_functions.list_elements(text, longest)]
+
+        return column == sa.any_(binds.slot(slot, codec, ARRAY(wire.bind_type)))
+
+    def quantified(
+        self, modifier: str, column: Clause, wire: WireType, slot: int, binds: Binds, longest: int, operate: Any
+    ) -> Clause:
+        """Compare with any or all of a group `{a,b}`."""
+
+        def codec(text: str) -> Any:
+            return [wire.parse(one) for one in json_functions.group_elements(text, longest)]
+
+        bind = binds.slot(slot, codec, ARRAY(wire.bind_type))
+        each = sa.func.unnest(bind, type_=wire.bind_type).column_valued()
+        holds = operate(column, each)
+        if modifier == "any":
+            return sa.exists().where(holds)
+        return ~sa.exists().where(~holds)
+
+    def like(self, column: Clause, slot: int, binds: Binds, longest: int, *, folds: bool) -> Clause:
+        """Match a LIKE pattern."""
+        bind = binds.slot(slot, lambda text: like_of(text, longest), sa.Text())
+        return self.like_value(column, bind, folds=folds)
+
+    def like_value(self, column: Clause, pattern: Clause, *, folds: bool) -> Clause:
+        """Match a pattern that is already LIKE's."""
+        return column.op("ILIKE" if folds else "LIKE", is_comparison=True, return_type=sa.Boolean())(pattern)
+
+    def pattern_codec(self, text: str, longest: int, *, folds: bool) -> str:
+        """Turn a LIKE pattern into what `like_value` takes."""
+        return like_of(text, longest)
+
+    def matches(self, column: Clause, slot: int, binds: Binds, longest: int, *, folds: bool) -> Clause:
+        """Match a POSIX regular expression; the statement's timeout bounds it."""
+
+        def codec(text: str) -> str:
+            check_length(text, longest)
+            return text
+
+        bind = binds.slot(slot, codec, sa.Text())
+        return column.op("~*" if folds else "~", is_comparison=True, return_type=sa.Boolean())(bind)
+
+    def json_at(self, document: Clause, steps: Sequence[JsonStep]) -> Clause:
+        """Give the JSON at a path, or its text when the last arrow is `->>`."""
+        value: Clause = sa.func.to_jsonb(document)
+        for step in steps[:-1]:
+            value = value.op("->", return_type=JSONB())(_key(step))
+        if steps[-1].as_text:
+            return value.op("->>", return_type=sa.Text())(_key(steps[-1]))
+        return value.op("->", return_type=JSONB())(_key(steps[-1]))
+
+    def json_comparable(self, document: Clause, steps: Sequence[JsonStep]) -> Clause:
+        """jsonb has an order of its own."""
+        return self.json_at(document, steps)
+
+    def json_literal(self, slot: int, binds: Binds) -> Clause:
+        """Bind a JSON literal so that it compares with `json_comparable`."""
+        return sa.cast(binds.slot(slot, _checked_json, sa.Text()), JSONB())
+
+    def contains(self, column: Clause, wire: WireType, slot: int, binds: Binds, *, turned: bool) -> Clause:
+        """Containment of JSON documents and of arrays."""
+        column, bind = _containers(column, wire, slot, binds)
+        return column.op("<@" if turned else "@>", is_comparison=True, return_type=sa.Boolean())(bind)
+
+    def overlaps(self, column: Clause, wire: WireType, slot: int, binds: Binds) -> Clause:
+        """Say whether arrays share an element."""
+        column, bind = _containers(column, wire, slot, binds)
+        return column.op("&&", is_comparison=True, return_type=sa.Boolean())(bind)
+
+    def cast(self, value: Clause, target: str) -> Clause:
+        """Turn text into a number or a truth value; PostgreSQL refuses by itself."""
+        if target == "boolean":
+            return sa.cast(value, sa.Boolean())
+        return sa.cast(value, sa.BigInteger() if target == "integer" else sa.Numeric())
+
+    def as_json(self, text: Clause) -> Clause:
+        """Read a text as a JSON document."""
+        return sa.cast(text, sa.JSON())
+
+    def bytewise(self, column: Clause) -> Clause:
+        """Compare as SQLite does, whatever the database's own collation."""
+        return column.collate("C")
+
+    def keys(self, types: Sequence[TypeEngine[Any]]) -> tuple[sa.FromClause, list[Clause], Clause]:
+        """Give the keys of a keyed read as rows: (source, key columns, position)."""
+        document = sa.cast(sa.bindparam(KEYS, type_=sa.Text()), JSONB())
+        each = sa.func.jsonb_array_elements(document).table_valued(
+            sa.column("value", JSONB()), with_ordinality="place", name="k"
+        )
+        each = each.render_derived()
+        columns: list[Clause] = [
+            sa.cast(each.c.value.op("->>", return_type=sa.Text())(sa.literal_column(str(place))), type_)
+            for place, type_ in enumerate(types)
+        ]
+        return each, columns, each.c.place
+
+
+def _key(step: JsonStep) -> Clause:
+    return sa.literal(step.key, sa.Integer() if isinstance(step.key, int) else sa.Text())
+
+
+def _checked_json(text: str) -> str:
+    return orjson.dumps(json_functions.read_json(text)).decode()
+
+
+def _containers(column: Clause, wire: WireType, slot: int, binds: Binds) -> tuple[Clause, Clause]:
+    if wire.kind is Kind.ARRAY:
+        return column, binds.slot(slot, wire.parse, wire.bind_type)
+    return sa.cast(column, JSONB()), sa.cast(binds.slot(slot, json_functions.document_text, sa.Text()), JSONB())

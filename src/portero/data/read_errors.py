@@ -1,0 +1,44 @@
+"""What a database refuses while it reads: casts that fail, statements too large. The database's own text stays inside."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from portero.errors import DataError
+
+_SQLITE: Final = (
+    ("user-defined function raised", "22P02", "invalid input syntax for the type of a cast"),
+    ("malformed JSON", "22P02", "invalid input syntax for type json"),
+    ("JSON cannot hold BLOB", "22P02", "invalid input syntax for type json"),
+    ("integer overflow", "22003", "integer out of range"),
+    ("pattern too complex", "54000", "the pattern is too complex"),
+    ("too large", "54001", "the request is too complex"),
+    ("overflow", "54001", "the request is too complex"),
+    ("too many", "54001", "the request is too complex"),
+    ("too big", "54000", "the answer is too large"),
+)
+_CLASSES: Final = {"22": "invalid input for the type of a value", "42": "an operator is not available for these types",
+                   "54": "the request is too complex"}  # fmt: skip
+
+
+def refusal_of_read(error: Exception) -> Exception:
+    """Name a driver's error; one that no request can cause is given back as it is.
+
+    >>> refusal_of_read(RuntimeError("user-defined function raised exception"))
+    DataError('22P02: invalid input syntax for the type of a cast')
+    """
+    state = getattr(error, "sqlstate", None)
+    if isinstance(state, str):
+        return _postgresql(error, state)
+    text = str(error)
+    for mark, code, message in _SQLITE:
+        if mark in text:
+            return DataError(400, code, message)
+    return error
+
+
+def _postgresql(error: Exception, state: str) -> Exception:
+    message = _CLASSES.get(state[:2])
+    if message is None:
+        return error
+    return DataError(404 if state == "42883" else 400, state, message)

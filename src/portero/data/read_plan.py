@@ -1,0 +1,298 @@
+"""From a request's shape to a plan: every name resolved against the catalogue, a policy on every node.
+
+A node without a policy cannot be built: `PlannedNode` wants one, and `Policies.of` refuses a verb that has none.
+Nothing here makes SQL or sees a value. Obeys contract data.md §4.2–4.5 and design house.md §4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import sqlalchemy as sa
+
+from portero.data.catalogue import Catalogue, Column, Model
+from portero.data.nodes import (
+    ColumnItem,
+    Condition,
+    EmbedItem,
+    Expression,
+    Field,
+    Item,
+    JsonStep,
+    OrderTerm,
+    Path,
+    ReadShape,
+    StarItem,
+)
+from portero.data.policy import Verb
+from portero.data.relations import Relation
+from portero.data.wire_types import Kind
+from portero.errors import DataError
+
+Steps = tuple[JsonStep, ...]
+_JSON_KINDS = frozenset({Kind.JSON, Kind.ARRAY})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlannedColumn:
+    """One column of an answer; `key` is its name there."""
+
+    key: str
+    column: Column
+    steps: Steps = ()
+    cast: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlannedEmbed:
+    """One embed; `junction_policy` guards the rows in between of a many-to-many relation."""
+
+    key: str
+    name: str
+    relation: Relation
+    node: PlannedNode
+    is_inner: bool
+    is_spread: bool
+    junction: Model | None = None
+    junction_policy: sa.ColumnElement[bool] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlannedCondition:
+    """One comparison of a column with the value in a slot."""
+
+    column: Column
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlannedNullTest:
+    """`embed=is.null` or `embed=not.is.null`: no, or some, related row."""
+
+    embed: PlannedEmbed
+    is_null: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlannedTree:
+    """Conditions joined by and/or."""
+
+    joiner: Literal["and", "or"]
+    operands: tuple[PlannedExpression, ...]
+    is_negated: bool
+
+
+PlannedExpression = PlannedCondition | PlannedNullTest | PlannedTree
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlannedOrder:
+    """One term of an order; with `embed`, by a to-one child's column."""
+
+    column: Column
+    steps: Steps
+    is_descending: bool
+    nulls_first: bool
+    embed: PlannedEmbed | None = None
+
+
+@dataclass(slots=True, eq=False)
+class PlannedNode:
+    """The rows of one model at one place of the answer.
+
+    Attributes:
+        policy: what rows the caller may see at all; never absent.
+        limit, offset: slots, or None.
+        most: the largest page that is given at this place.
+    """
+
+    model: Model
+    policy: sa.ColumnElement[bool]
+    most: int
+    columns: list[PlannedColumn] = field(default_factory=list)
+    embeds: list[PlannedEmbed] = field(default_factory=list)
+    items: list[PlannedColumn | PlannedEmbed] = field(default_factory=list)
+    filters: list[PlannedExpression] = field(default_factory=list)
+    orders: list[PlannedOrder] = field(default_factory=list)
+    limit: int | None = None
+    offset: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadPlan:
+    """A read, resolved: the tree of nodes, and what else the statement gives."""
+
+    root: PlannedNode
+    shape: ReadShape
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Planner:
+    """Plans reads for one role.
+
+    Attributes:
+        most: most rows of one page, where the model does not say.
+        aggregates: aggregate functions are allowed, where the model does not say.
+    """
+
+    catalogue: Catalogue
+    role: str
+    most: int
+    aggregates: bool = False
+
+    def plan(self, shape: ReadShape) -> ReadPlan:
+        """Resolve a shape.
+
+        Raises:
+            DataError: 42501, 42703, 42704, PGRST108, PGRST118, PGRST120, PGRST123, PGRST127, PGRST200, PGRST201,
+                PGRST205.
+        """
+        root = self.node(self.catalogue.model(shape.model), shape.items)
+        for one in shape.filters:
+            node = descend(root, one.path)
+            node.filters.append(self.expression(node, one.expression))
+        for order in shape.orders:
+            node = descend(root, order.path)
+            node.orders = [self.order(node, term) for term in order.terms]
+        for page in shape.pages:
+            node = descend(root, page.path)
+            node.limit, node.offset = page.limit, page.offset
+        return ReadPlan(root, shape)
+
+    def conditions(self, model: Model, expressions: Iterable[Expression]) -> list[PlannedExpression]:
+        """Resolve the filters of a write, in which embeds have no place.
+
+        Raises:
+            DataError: 42501, 42703, PGRST127.
+        """
+        node = self.node(model, ())
+        return [self.expression(node, one) for one in expressions]
+
+    def node(self, model: Model, items: Sequence[Item]) -> PlannedNode:
+        """Resolve one model's items; its policy comes first, so that a stranger learns no names."""
+        policy = model.policies.of(Verb.SELECT, self.role)
+        node = PlannedNode(model, policy, self.most if model.max_rows is None else min(self.most, model.max_rows))
+        # Embeds first: where both a relation and a column are unknown, PostgREST names the relation.
+        node.embeds = [self.embed_item(model, item) for item in items if isinstance(item, EmbedItem)]
+        embeds = iter(node.embeds)
+        for item in items:
+            if isinstance(item, EmbedItem):
+                node.items.append(next(embeds))
+                continue
+            planned = self.columns(model, item)
+            node.columns.extend(planned)
+            node.items.extend(planned)
+        return node
+
+    def columns(self, model: Model, item: StarItem | ColumnItem) -> list[PlannedColumn]:
+        """Resolve one item; a star gives many."""
+        if isinstance(item, StarItem):
+            return [PlannedColumn(name, column) for name, column in model.columns.items()]
+        return [self.column_item(model, item)]
+
+    def column_item(self, model: Model, item: ColumnItem) -> PlannedColumn:
+        """Resolve `alias:field::cast`."""
+        if item.aggregate is not None:
+            if not (self.aggregates if model.aggregates is None else model.aggregates):
+                raise DataError(400, "PGRST123", "Use of aggregate functions is not allowed")
+            raise DataError(400, "PGRST127", "Feature not implemented", details="Aggregate functions are not served.")
+        column = json_column(model, item.field)
+        return PlannedColumn(item.alias or _name_of(item.field), column, item.field.steps, item.cast)
+
+    def embed_item(self, model: Model, item: EmbedItem) -> PlannedEmbed:
+        """Resolve an embed: its relation, its target's policy, and the junction's."""
+        relation = self.catalogue.relation(model, item.name, item.hint)
+        node = self.node(self.catalogue.model(relation.target), item.items)
+        junction = None if relation.junction is None else self.catalogue.model(relation.junction.model)
+        return PlannedEmbed(
+            key=item.key,
+            name=item.name,
+            relation=relation,
+            node=node,
+            is_inner=item.join == "inner",
+            is_spread=item.is_spread,
+            junction=junction,
+            junction_policy=None if junction is None else junction.policies.of(Verb.SELECT, self.role),
+        )
+
+    def expression(self, node: PlannedNode, one: Expression) -> PlannedExpression:
+        """Resolve a condition or a tree."""
+        if not isinstance(one, Condition):
+            operands = tuple(self.expression(node, operand) for operand in one.operands)
+            return PlannedTree(one.joiner, operands, one.is_negated)
+        embed = find_embed(node, one.field.name) if not one.field.steps else None
+        if embed is not None:
+            if one.operator == "is" and one.word in ("null", "not_null"):
+                return PlannedNullTest(embed, (one.word == "null") != one.is_negated)
+            if one.field.name not in node.model.columns:
+                hint = "Only is null or not is null filters are allowed on embedded resources"
+                raise DataError(400, "PGRST120", f"Bad operator on the '{embed.key}' embedded resource", hint=hint)
+        return PlannedCondition(json_column(node.model, one.field), one)
+
+    def order(self, node: PlannedNode, term: OrderTerm) -> PlannedOrder:
+        """Resolve one term of an order; NULL stands where PostgreSQL puts it."""
+        nulls_first = term.is_descending if term.nulls_first is None else term.nulls_first
+        if term.relation is None:
+            column = json_column(node.model, term.field)
+            return PlannedOrder(column, term.field.steps, term.is_descending, nulls_first)
+        embed = find_embed(node, term.relation)
+        if embed is None:
+            raise not_embedded(term.relation)
+        if not embed.relation.to_one:
+            name = embed.node.model.name
+            message = f"A related order on '{name}' is not possible"
+            details = f"'{node.model.name}' and '{name}' do not form a many-to-one or one-to-one relationship"
+            raise DataError(400, "PGRST118", message, details=details)
+        column = json_column(embed.node.model, term.field)
+        return PlannedOrder(column, term.field.steps, term.is_descending, nulls_first, embed)
+
+
+def descend(node: PlannedNode, path: Path) -> PlannedNode:
+    """Walk down to the node at `path`.
+
+    Raises:
+        DataError: PGRST108: a name on the way is not embedded.
+    """
+    for name in path:
+        embed = find_embed(node, name)
+        if embed is None:
+            raise not_embedded(name)
+        node = embed.node
+    return node
+
+
+def find_embed(node: PlannedNode, name: str) -> PlannedEmbed | None:
+    """Find an embed by its key, else by the name it was asked by."""
+    for embed in node.embeds:
+        if embed.key == name:
+            return embed
+    return next((embed for embed in node.embeds if embed.name == name), None)
+
+
+def not_embedded(name: str) -> DataError:
+    """Make the PGRST108 refusal."""
+    return DataError(
+        400,
+        "PGRST108",
+        f"'{name}' is not an embedded resource in this request",
+        hint=f"Verify that '{name}' is included in the 'select' query parameter.",
+    )
+
+
+def json_column(model: Model, target: Field) -> Column:
+    """Find the column of a field; a path needs a JSON document or an array.
+
+    Raises:
+        DataError: 42703 no such column; 42883 a path into another type.
+    """
+    column = model.column(target.name)
+    if target.steps and column.wire.kind not in _JSON_KINDS:
+        raise DataError(404, "42883", f"operator does not exist: {column.wire.name} -> unknown")
+    return column
+
+
+def _name_of(target: Field) -> str:
+    """Name a field in the answer: the last key of its path; an index goes by the key before it."""
+    return next((step.key for step in reversed(target.steps) if isinstance(step.key, str)), target.name)

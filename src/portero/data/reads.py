@@ -1,0 +1,169 @@
+"""Reads, from the request to the row, with the caches that make the usual read cheap (design hot-path.md §2).
+
+Two caches stand one behind the other, both bounded and both free of callers but for the role: the whole request (path,
+query, headers, role) → its filled statement; and (shape, role) → the compiled statement. A refusal is never kept. A new
+catalogue is a new `Reads`, so nothing in them can go stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+import sqlalchemy as sa
+
+from portero.data.answer import VARY
+from portero.data.binds import KEYS
+from portero.data.catalogue import Catalogue
+from portero.data.dialects import sql_of
+from portero.data.execute import (
+    CompiledRead,
+    FilledRead,
+    ResultSet,
+    compile_read,
+    facts_of,
+    fill,
+    parameters_of,
+    result_of,
+)
+from portero.data.nodes import DataRequest, HttpRequest, Media, ReadShape
+from portero.data.operators import Limits
+from portero.data.prefer import applied
+from portero.data.read_plan import Planner
+from portero.data.read_sql import where_of
+from portero.data.request import read_request
+from portero.settings import Settings
+
+_REQUESTS = 8192
+_STATEMENTS = 1024
+_LONGEST_KEPT = 2048
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedRead:
+    """One read, ready to run for any caller of its role; `headers` are those the request alone decides."""
+
+    filled: FilledRead
+    media: Media
+    headers: tuple[tuple[str, str], ...]
+
+
+class Reads:
+    """Plans, keeps and runs reads.
+
+    Args:
+        catalogue: the exposed models.
+        settings: row, list, pattern and depth limits.
+        standing: the column that says whether the caller's session stands.
+    """
+
+    def __init__(self, catalogue: Catalogue, settings: Settings, standing: sa.ColumnElement[Any]) -> None:
+        self.catalogue = catalogue
+        self.settings = settings
+        self.standing = standing
+        self.sql = sql_of(catalogue.dialect)
+        self.limits = Limits(settings.max_list, settings.max_pattern)
+        self._kept = lru_cache(_REQUESTS)(self._prepare)
+        self.compiled = lru_cache(_STATEMENTS)(self.compile)
+
+    def prepare(self, http: HttpRequest, role: str, *, guarded: bool) -> PreparedRead:
+        """Give the filled statement of a read.
+
+        Raises:
+            DataError: everything the parser, the planner and the codecs refuse.
+        """
+        if len(http.query) > _LONGEST_KEPT:
+            return self._prepare(http, role, guarded)
+        return self._kept(http, role, guarded)
+
+    def _prepare(self, http: HttpRequest, role: str, guarded: bool) -> PreparedRead:
+        request = read_request(http, self.settings)
+        compiled = self.compiled(request.shape, role, guarded)
+        return PreparedRead(fill(compiled, request.values), request.shape.media, _static_headers(http, request))
+
+    def compile(self, shape: ReadShape, role: str, guarded: bool) -> CompiledRead:
+        """Plan a shape for a role and write its statement."""
+        plan = self.planner(role).plan(shape)
+        return compile_read(plan, self.sql, self.limits, self.standing if guarded else None)
+
+    def planner(self, role: str) -> Planner:
+        """Give the planner of a role."""
+        return Planner(self.catalogue, role, self.settings.max_rows, self.settings.aggregates)
+
+    def keyed(self, connection: sa.Connection, request: DataRequest, principal: Any, keys: Any, now: Any) -> ResultSet:
+        """Read rows back by their keys inside a write's transaction, as the caller may see them.
+
+        Args:
+            connection: the writing connection.
+            request: the write; its select, filters on embeds, orders of embeds and media count.
+            principal: who asks.
+            keys: values of `Model.row_key`, in the order of the answer.
+            now: aware UTC.
+
+        Raises:
+            DataError: as a read.
+        """
+        shape = _keyed_shape(request.shape)
+        compiled = self.compiled(shape, principal.role, False)
+        filled = fill(compiled, request.values)
+        facts = facts_of(principal, now)
+        facts[KEYS] = self._key_text(request.model, keys)
+        cursor = connection.exec_driver_sql(compiled.sql, tuple(parameters_of(filled, facts)))
+        return result_of(filled, cursor.fetchall()[0])
+
+    def where(self, request: DataRequest, role: str) -> sa.ColumnElement[Any] | None:
+        """Write a write's own filters over its model's table; None if it has none.
+
+        Raises:
+            DataError: 42501, 42703, 22P02 …, PGRST127.
+        """
+        model = self.catalogue.model(request.model)
+        expressions = [one.expression for one in request.shape.filters if not one.path]
+        planned = self.planner(role).conditions(model, expressions)
+        return where_of(model, planned, request.values, self.sql, self.limits)
+
+    def _key_text(self, model: str, keys: Sequence[Sequence[Any]]) -> str:
+        dialect = self.sql.compiler
+        types = [key.type for key in self.catalogue.model(model).row_key]
+        processes = [type_.dialect_impl(dialect).bind_processor(dialect) for type_ in types]
+        rows = [
+            [value if process is None else process(value) for value, process in zip(row, processes, strict=True)]
+            for row in keys
+        ]
+        return orjson.dumps(rows, default=str).decode()
+
+
+def _keyed_shape(shape: ReadShape) -> ReadShape:
+    """Leave away what picked and ordered the rows of the write; what concerns embeds stays."""
+    return replace(
+        shape,
+        filters=tuple(one for one in shape.filters if one.path),
+        orders=tuple(one for one in shape.orders if one.path),
+        pages=tuple(one for one in shape.pages if one.path),
+        is_counted=False,
+        is_keyed=True,
+    )
+
+
+def _static_headers(http: HttpRequest, request: DataRequest) -> tuple[tuple[str, str], ...]:
+    headers = [VARY, ("Content-Location", _location(http))]
+    followed = applied(request.preferences, method=request.method)
+    if followed:
+        headers.append(("Preference-Applied", followed))
+    return tuple(headers)
+
+
+def _location(http: HttpRequest) -> str:
+    path = quote(http.path)
+    if not http.query:
+        return path
+    query = "&".join(sorted(part for part in http.query.split("&") if part))
+    return f"{path}?{quote(query, safe=_QUERY_MARKS)}"
+
+
+#: What may stand in a query as it is (RFC 3986 §3.4), and the percent sign of what is encoded already.
+_QUERY_MARKS = "!$&'()*+,;=:@/?%-._~"

@@ -1,0 +1,236 @@
+"""What a read says differently on SQLite: JSON built in SQL, GLOB for LIKE, JSON paths, lists by json_each.
+
+Values are hidden from SQLite's planner by a unary plus (`LIMIT +?`): otherwise each new value makes the statement stale
+and it is compiled again, which costs more than all the Python around it (see docs/explanation/speed.md). Nothing here
+comes from a request but bound values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.types import TypeEngine
+
+from portero.data import json_functions
+from portero.data.binds import KEYS, Binds
+from portero.data.nodes import JsonStep
+from portero.data.patterns import glob_of
+from portero.data.wire_types import WireType
+from portero.errors import DataError
+from portero.store.sqlite import SqliteFunction
+
+Clause = sa.ColumnElement[Any]
+
+FUNCTIONS = (
+    SqliteFunction("portero_lower", 1, json_functions.lower),
+    SqliteFunction("portero_contains", 2, json_functions.contains),
+    SqliteFunction("portero_overlaps", 2, json_functions.overlaps),
+    SqliteFunction("portero_integer", 1, json_functions.integer),
+    SqliteFunction("portero_number", 1, json_functions.number),
+    SqliteFunction("portero_boolean", 1, json_functions.boolean),
+)
+"""What every SQLite connection must know: `Database.open(…, sqlite_functions=FUNCTIONS)`."""
+
+
+class HidingCompiler(SQLiteCompiler):
+    """Writes `+?` for every bound parameter."""
+
+    def visit_bindparam(self, *arguments: Any, **keywords: Any) -> str:
+        """Write one bound parameter, hidden from the planner."""
+        return "+" + str(super().visit_bindparam(*arguments, **keywords))  # type: ignore[no-untyped-call]
+
+    def limit_clause(self, select: Any, **keywords: Any) -> str:
+        """Write LIMIT and OFFSET as they are asked; SQLAlchemy adds `OFFSET 0` as a parameter."""
+        text = ""
+        if select._limit_clause is not None:
+            text += "\n LIMIT " + self.process(select._limit_clause, **keywords)
+        if select._offset_clause is not None:
+            text += " OFFSET " + self.process(select._offset_clause, **keywords)
+        return text
+
+
+class HidingDialect(SQLiteDialect_pysqlite):
+    """SQLAlchemy's SQLite, with `HidingCompiler`."""
+
+    statement_compiler = HidingCompiler
+    supports_statement_cache = False
+
+
+class SqliteSql:
+    """The SQLite side of `dialects.Sql`."""
+
+    name = "sqlite"
+
+    def __init__(self) -> None:
+        self.compiler = HidingDialect(json_serializer=_compact)
+
+    def json_object(self, pairs: Sequence[tuple[Clause, Clause]]) -> Clause:
+        """Build one JSON object; SQLite takes up to 1,000 arguments."""
+        return sa.func.json_object(*[side for pair in pairs for side in pair], type_=sa.Text())
+
+    def json_array(self, element: Clause) -> Clause:
+        """Collect elements; no rows give `[]`."""
+        return sa.func.json_group_array(element, type_=sa.Text())
+
+    def body(self, array: Clause) -> Clause:
+        """Hand the document to Python as bytes."""
+        return sa.cast(array, sa.LargeBinary())
+
+    def in_list(self, column: Clause, wire: WireType, slot: int, binds: Binds, longest: int) -> Clause:
+        """Compare with a list in one bound parameter, whatever its length."""
+        bind = binds.slot(slot, self._elements(wire, longest, json_functions.list_elements), sa.Text())
+        return column.in_(sa.select(_each(bind).c.value))
+
+    def quantified(
+        self, modifier: str, column: Clause, wire: WireType, slot: int, binds: Binds, longest: int, operate: Any
+    ) -> Clause:
+        """Compare with any or all of a group `{a,b}`."""
+        each = _each(binds.slot(slot, self._elements(wire, longest, json_functions.group_elements), sa.Text()))
+        holds = operate(column, each.c.value)
+        if modifier == "any":
+            return sa.exists().where(holds).select_from(each)
+        return ~sa.exists().where(~holds).select_from(each)
+
+    def like(self, column: Clause, slot: int, binds: Binds, longest: int, *, folds: bool) -> Clause:
+        """Match a LIKE pattern: GLOB is case-sensitive as PostgreSQL's LIKE, and uses an index for a prefix."""
+
+        def codec(text: str) -> str:
+            pattern = glob_of(text, longest)
+            return pattern.lower() if folds else pattern
+
+        bind = binds.slot(slot, codec, sa.Text())
+        return self.like_value(column, bind, folds=folds)
+
+    def like_value(self, column: Clause, pattern: Clause, *, folds: bool) -> Clause:
+        """Match a pattern that is already GLOB's."""
+        text = sa.func.portero_lower(column, type_=sa.Text()) if folds else column
+        return text.op("GLOB", is_comparison=True, return_type=sa.Boolean())(pattern)
+
+    def pattern_codec(self, text: str, longest: int, *, folds: bool) -> str:
+        """Turn a LIKE pattern into what `like_value` takes."""
+        pattern = glob_of(text, longest)
+        return pattern.lower() if folds else pattern
+
+    def matches(self, column: Clause, slot: int, binds: Binds, longest: int, *, folds: bool) -> Clause:
+        """Refuse regular expressions: SQLite has none, and Python's can be made to run for ever.
+
+        Raises:
+            DataError: PGRST127.
+        """
+        raise not_on_sqlite("Regular expressions")
+
+    def json_at(self, document: Clause, steps: Sequence[JsonStep]) -> Clause:
+        """Give the JSON at a path, or its text when the last arrow is `->>`; NULL where there is none."""
+        path = json_path(steps)
+        held = _valid(document)
+        inner = held.op("->", return_type=sa.Text())(sa.literal(path, sa.Text()))
+        if not steps[-1].as_text:
+            return inner
+        kind = sa.func.json_type(held, sa.literal(path, sa.Text()))
+        plain = held.op("->>", return_type=sa.Text())(sa.literal(path, sa.Text()))
+        # Joined with nothing it is a text; `->` alone would be taken for JSON by json_object.
+        return sa.case(
+            (kind == _word("text"), plain), (kind == _word("null"), sa.null()), else_=inner.concat(_word(""))
+        )
+
+    def json_comparable(self, document: Clause, steps: Sequence[JsonStep]) -> Clause:
+        """Give the value at a path so that numbers order as numbers."""
+        return _valid(document).op("->>", return_type=sa.Text())(sa.literal(json_path(steps), sa.Text()))
+
+    def json_literal(self, slot: int, binds: Binds) -> Clause:
+        """Bind a JSON literal so that it compares with `json_comparable`."""
+        return binds.slot(slot, json_functions.scalar_of, sa.Text())
+
+    def contains(self, column: Clause, wire: WireType, slot: int, binds: Binds, *, turned: bool) -> Clause:
+        """Containment of JSON documents and of arrays kept as JSON."""
+        bind = binds.slot(slot, json_functions.document_text, sa.Text())
+        sides = (bind, column) if turned else (column, bind)
+        return sa.func.portero_contains(*sides, type_=sa.Integer()) == _ONE
+
+    def overlaps(self, column: Clause, wire: WireType, slot: int, binds: Binds) -> Clause:
+        """Say whether arrays share an element."""
+        bind = binds.slot(slot, json_functions.document_text, sa.Text())
+        return sa.func.portero_overlaps(column, bind, type_=sa.Integer()) == _ONE
+
+    def cast(self, value: Clause, target: str) -> Clause:
+        """Turn text into a number or a truth value, or refuse as PostgreSQL does (the functions raise)."""
+        if target == "boolean":
+            return sa.func.json(sa.func.portero_boolean(value), type_=sa.Text())
+        name = {"integer": "portero_integer", "numeric": "portero_number"}[target]
+        return getattr(sa.func, name)(value)  # type: ignore[no-any-return]
+
+    def as_json(self, text: Clause) -> Clause:
+        """Read a text as a JSON document."""
+        return sa.func.json(text, type_=sa.Text())
+
+    def bytewise(self, column: Clause) -> Clause:
+        """SQLite's BINARY collation is bytewise already."""
+        return column
+
+    def keys(self, types: Sequence[TypeEngine[Any]]) -> tuple[sa.FromClause, list[Clause], Clause]:
+        """Give the keys of a keyed read as rows: (source, key columns, position)."""
+        each = _each(sa.bindparam(KEYS, type_=sa.Text()))
+        columns: list[Clause] = [
+            sa.func.json_extract(each.c.value, sa.literal_column(f"'$[{place}]'")) for place in range(len(types))
+        ]
+        return each, columns, each.c.key
+
+    def _elements(self, wire: WireType, longest: int, split: Any) -> Any:
+        process = wire.bind_type.dialect_impl(self.compiler).bind_processor(self.compiler)
+
+        def codec(text: str) -> str:
+            values = [wire.parse(one) for one in split(text, longest)]
+            return orjson.dumps([process(one) for one in values] if process else values, default=str).decode()
+
+        return codec
+
+
+def json_path(steps: Sequence[JsonStep]) -> str:
+    """Write a path for SQLite's JSON functions; it is bound, never spliced.
+
+    >>> json_path([JsonStep("a.b", False), JsonStep(-1, True)])
+    '$."a.b"[#-1]'
+
+    Raises:
+        DataError: PGRST127: SQLite's paths cannot hold a key with a double quote.
+    """
+    parts = []
+    for step in steps:
+        if isinstance(step.key, int):
+            parts.append(f"[{step.key}]" if step.key >= 0 else f"[#{step.key}]")
+        elif '"' in step.key or "\\" in step.key:
+            raise not_on_sqlite("JSON keys with quotes")
+        else:
+            parts.append(f'."{step.key}"')
+    return "$" + "".join(parts)
+
+
+def not_on_sqlite(what: str) -> DataError:
+    """Make the PGRST127 refusal."""
+    return DataError(400, "PGRST127", "Feature not implemented", details=f"{what} are not available on this database.")
+
+
+_ONE = sa.literal_column("1", sa.Integer())
+
+
+def _word(text: str) -> Clause:
+    return sa.literal_column(f"'{text}'", sa.Text())
+
+
+def _valid(document: Clause) -> Clause:
+    """A text that is no JSON counts as NULL; SQLite's JSON functions would fail the whole statement."""
+    document = sa.type_coerce(document, sa.Text())
+    return sa.case((sa.func.json_valid(document) == _ONE, document))
+
+
+def _each(bind: Clause) -> sa.TableValuedAlias:
+    return sa.func.json_each(bind).table_valued("key", "value")
+
+
+def _compact(value: Any) -> str:
+    return orjson.dumps(value).decode()

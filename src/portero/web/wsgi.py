@@ -1,0 +1,185 @@
+"""The data mount: a WSGI callable in front of Flask that serves the data API (design house.md §2, hot-path.md §7).
+
+In order: path prefix, preflight, token, body, pipeline, answer. A bad token never takes a database connection, and
+OPTIONS never touches the database. What is not below the prefix goes to the next application untouched. Nothing of an
+unexpected fault leaves the process but 500 and a code.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from portero.data.answer import error_answer
+from portero.data.nodes import DataAnswer, HttpRequest
+from portero.data.request import WRITE_METHODS
+from portero.errors import DataError, PorteroError
+from portero.web.cors import answer_headers, preflight_headers
+from portero.web.guard import principal_of
+from portero.web.headers import security_headers
+from portero.web.problems import data_error_of
+from portero.web.runtime import Runtime
+
+LOG = logging.getLogger("portero.data")
+
+StartResponse = Callable[..., Any]
+Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+_REASONS: Final = {
+    200: "200 OK",
+    201: "201 Created",
+    204: "204 No Content",
+    206: "206 Partial Content",
+    300: "300 Multiple Choices",
+    400: "400 Bad Request",
+    401: "401 Unauthorized",
+    403: "403 Forbidden",
+    404: "404 Not Found",
+    405: "405 Method Not Allowed",
+    406: "406 Not Acceptable",
+    409: "409 Conflict",
+    413: "413 Content Too Large",
+    415: "415 Unsupported Media Type",
+    416: "416 Range Not Satisfiable",
+    500: "500 Internal Server Error",
+    503: "503 Service Unavailable",
+}
+_CHUNK: Final = 64 * 1024
+
+
+class DataMount:
+    """Serves the data API below `path`; everything else goes to `next_app`.
+
+    Args:
+        next_app: the application behind, usually Flask's `wsgi_app`.
+        runtime_of: gives the runtime; called per request, so that the first one can freeze the application.
+        path: the prefix, such as `/rest/v1`.
+    """
+
+    def __init__(self, next_app: Application, runtime_of: Callable[[], Runtime], path: str) -> None:
+        self.next_app = next_app
+        self.runtime_of = runtime_of
+        self.path = path.rstrip("/")
+        self._below = self.path + "/"
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        path = environ.get("PATH_INFO", "")
+        if not path.startswith(self._below) and path != self.path:
+            return self.next_app(environ, start_response)
+        runtime = self.runtime_of()
+        answer = respond(environ, runtime, path[len(self.path) :] or "/")
+        headers = answer.headers
+        body = b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body
+        if answer.status not in (204, 304) and environ["REQUEST_METHOD"] != "HEAD":
+            headers.append(("Content-Length", str(len(body))))
+        start_response(_REASONS.get(answer.status) or f"{answer.status} ", headers)
+        return (body,)
+
+
+def respond(environ: Mapping[str, Any], runtime: Runtime, path: str) -> DataAnswer:
+    """Answer one request below the mount; refusals and faults are answers too.
+
+    Args:
+        environ: the WSGI environ.
+        runtime: the application's runtime; it has a data API.
+        path: what follows the prefix, as WSGI hands it over (latin-1 text of UTF-8 bytes).
+    """
+    try:
+        answer = _answer(environ, runtime, path)
+    except PorteroError as refusal:
+        answer = error_answer(data_error_of(refusal))
+    except Exception as fault:
+        # The last resort: what nobody foresaw is logged with its trace, and says nothing to the caller.
+        LOG.exception("the data API failed")
+        answer = error_answer(data_error_of(fault))
+    edge = _edge_headers(environ.get("HTTP_ORIGIN"), runtime, answer)
+    return DataAnswer(answer.status, [*answer.headers, *edge], answer.body)
+
+
+def _answer(environ: Mapping[str, Any], runtime: Runtime, path: str) -> DataAnswer:
+    data = runtime.data
+    if data is None:
+        raise DataError(404, "PGRST125", "Invalid path specified in request URL")
+    method = environ["REQUEST_METHOD"]
+    if method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
+        return DataAnswer(204, preflight_headers(environ.get("HTTP_ORIGIN"), runtime.settings))
+    now = time.time()
+    principal = principal_of(environ, runtime, now)
+    if not path.isascii():
+        path = _text_of(path)
+    if method == "OPTIONS":
+        return data.describe(path)
+    get = environ.get
+    http = HttpRequest(
+        method,
+        path,
+        get("QUERY_STRING", ""),
+        get("HTTP_ACCEPT", ""),
+        get("HTTP_PREFER", ""),
+        get("HTTP_RANGE", ""),
+        get("HTTP_RANGE_UNIT", ""),
+        get("HTTP_ACCEPT_PROFILE", ""),
+        get("HTTP_CONTENT_PROFILE", ""),
+        get("CONTENT_TYPE", ""),
+        read_body(environ, runtime.settings.max_body) if method in WRITE_METHODS else b"",
+    )
+    return data.answer(http, principal, datetime.fromtimestamp(now, UTC))
+
+
+def _text_of(path: str) -> str:
+    try:
+        return path.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        raise DataError(404, "PGRST125", "Invalid path specified in request URL") from None
+
+
+def read_body(environ: Mapping[str, Any], most: int) -> bytes:
+    """Read a request's body, counting while reading; `most` is in bytes.
+
+    Raises:
+        DataError: PGRST102: 413 too large; 415 it is compressed; 400 a length that is none.
+    """
+    if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() not in ("", "identity"):
+        raise DataError(415, "PGRST102", "Content-Encoding is not supported")
+    length = environ.get("CONTENT_LENGTH") or ""
+    if length and not (length.isascii() and length.isdigit()):
+        raise DataError(400, "PGRST102", "Content-Length is not a number")
+    if length and int(length[:18]) > most:
+        raise _too_large(most)
+    chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower() or environ.get("wsgi.input_terminated")
+    if not length and not chunked:
+        return b""
+    return _read(environ["wsgi.input"], int(length) if length else most + 1, most)
+
+
+def _read(stream: Any, wanted: int, most: int) -> bytes:
+    parts, held = [], 0
+    while held < wanted:
+        part = stream.read(min(_CHUNK, wanted - held))
+        if not part:
+            break
+        parts.append(part)
+        held += len(part)
+    if held > most:
+        raise _too_large(most)
+    return b"".join(parts)
+
+
+def _too_large(most: int) -> DataError:
+    return DataError(413, "PGRST102", f"The request body is larger than {most} bytes")
+
+
+def _edge_headers(origin: str | None, runtime: Runtime, answer: DataAnswer) -> list[tuple[str, str]]:
+    """What every answer carries; an answer that names what it varies by keeps that too."""
+    security = security_headers(runtime.settings)
+    if (
+        answer.status == 204
+        and origin is not None
+        and any(name.startswith("Access-Control") for name, _ in answer.headers)
+    ):
+        return security
+    return [*security, *answer_headers(origin, runtime.settings)]
