@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from portero.errors import ConfigurationError, DatabaseUnavailable
 from portero.store import forking
 from portero.store.sqlite_driver import DRIVER, is_safe, use_one_library
+from portero.store.sqlite_errors import translated, unavailable
 from portero.store.writer_turn import WriterTurn
 
 #: How long a writer waits for its turn, and SQLite for a lock that a foreign program holds.
@@ -32,21 +33,6 @@ _READERS = 32
 #: How many of SQLite's steps pass between two looks at the clock: some milliseconds; a short statement never looks.
 _STEPS = 100_000
 _JOURNAL_LIMIT = 64 * 1024 * 1024
-#: Primary result codes that mean "not now" (sqlite.org/rescode.html): BUSY, LOCKED, NOMEM, INTERRUPT, IOERR, CORRUPT,
-#: FULL, CANTOPEN, PROTOCOL, NOTADB.
-_UNAVAILABLE = {
-    5: "the database is locked by another program",
-    6: "a table is locked",
-    7: "out of memory",
-    9: "a statement took too long",
-    10: "reading or writing the disk failed",
-    11: "the database file is damaged",
-    13: "the disk is full",
-    14: "the database file cannot be opened",
-    15: "the lock protocol failed",
-    26: "the file is not a database",
-}
-_READ_ONLY = 8
 _WRONG_PLACE = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR}
 
 
@@ -73,27 +59,13 @@ class _Clock:
         return time.monotonic() - self.started > self.limit
 
 
-class _Reader(_Clock):
+@dataclass(eq=False)
+class _Reader:
     """One thread's read-only connection with its one kept cursor."""
 
-    __slots__ = ("__weakref__", "connection", "cursor")
-
-    def __init__(self, limit: float) -> None:
-        super().__init__(limit)
-        self.connection: Any = None
-        self.cursor: Any = None
-
-
-def unavailable(error: BaseException | None, *, writing: bool = False) -> DatabaseUnavailable | None:
-    """Say whether a driver's error means "not now"; None for every other error."""
-    code = getattr(error, "sqlite_errorcode", None)
-    if code is None:
-        return None
-    primary = code & 0xFF
-    if writing and primary == _READ_ONLY:
-        return DatabaseUnavailable("the database cannot be written")
-    sentence = _UNAVAILABLE.get(primary)
-    return DatabaseUnavailable(sentence) if sentence else None
+    clock: _Clock  # an object of its own: SQLite holds it, and would hold the reader for ever
+    connection: Any
+    cursor: Any
 
 
 class SqliteFile:
@@ -132,13 +104,13 @@ class SqliteFile:
         """Run one reading statement on this thread's own connection; all rows at once (an unread cursor would keep it).
 
         Raises:
-            DatabaseUnavailable: see `_UNAVAILABLE`.
+            DatabaseUnavailable: see `sqlite_errors`.
         """
         try:
             reader: _Reader = self._local.reader
         except AttributeError:
             reader = self._open_reader()
-        reader.started = time.monotonic()
+        reader.clock.started = time.monotonic()
         try:
             rows: list[tuple[Any, ...]] = reader.cursor.execute(sql, parameters).fetchall()
         except DRIVER.DatabaseError as error:
@@ -148,7 +120,7 @@ class SqliteFile:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Give a connection in one read transaction."""
-        with _translated(writing=False), self.engine.connect() as connection:
+        with translated(writing=False), self.engine.connect() as connection:
             clock: _Clock = connection.info["clock"]
             clock.started = time.monotonic()
             yield connection
@@ -203,7 +175,7 @@ class SqliteFile:
     @contextmanager
     def _writer_for(self, seconds: float) -> Iterator[sa.Connection]:
         try:
-            with _translated(writing=True):
+            with translated(writing=True):
                 if self._writer is None:
                     self._writer = self._writer_engine.connect()
                 clock: _Clock = self._writer.info["clock"]
@@ -272,7 +244,7 @@ class SqliteFile:
             self._stay_alone()
         self._turn.take(self._wait)
         try:
-            with _translated(writing=True):
+            with translated(writing=True):
                 connection = self._connect(_Clock(self._limit))
                 mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
                 connection.close()
@@ -306,10 +278,10 @@ class SqliteFile:
     def _open_reader(self) -> _Reader:
         with self._mutex:
             self._prepare()
-        reader = _Reader(self._limit)
-        reader.connection = self._connect(reader, "query_only=ON", "wal_autocheckpoint=0", "cache_size=-8000")
-        reader.cursor = reader.connection.cursor()
-        weakref.finalize(reader, reader.connection.close).atexit = False
+        clock = _Clock(self._limit)
+        connection = self._connect(clock, "query_only=ON", "wal_autocheckpoint=0", "cache_size=-8000")
+        reader = _Reader(clock, connection, connection.cursor())
+        weakref.finalize(reader, connection.close).atexit = False
         self._readers.add(reader)
         self._local.reader = reader
         return reader
@@ -370,7 +342,7 @@ def _file_of(url: sa.URL) -> Path:
 @contextmanager
 def _pragma(writer: sa.Connection, name: str, inside: str, outside: str) -> Iterator[None]:
     """Set a pragma that cannot be changed in a transaction, and set it back."""
-    raw: Any = writer.connection.driver_connection
+    raw = _raw(writer)
     raw.execute(f"PRAGMA {name}={inside}").close()
     try:
         yield
@@ -379,20 +351,12 @@ def _pragma(writer: sa.Connection, name: str, inside: str, outside: str) -> Iter
 
 
 def _begin(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+    _raw(connection).execute("BEGIN").close()
 
 
 def _begin_immediate(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    _raw(connection).execute("BEGIN IMMEDIATE").close()
 
 
-@contextmanager
-def _translated(*, writing: bool) -> Iterator[None]:
-    try:
-        yield
-    except DRIVER.DatabaseError as error:
-        raise unavailable(error, writing=writing) or error from error
-    except sa.exc.DBAPIError as error:
-        raise unavailable(error.orig, writing=writing) or error from error
-    except sa.exc.TimeoutError as error:
-        raise DatabaseUnavailable("too many wait to read") from error
+def _raw(connection: sa.Connection) -> Any:
+    return connection.connection.driver_connection
