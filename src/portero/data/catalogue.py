@@ -43,6 +43,7 @@ class Model:
         columns: the readable columns, in table order: what may be selected, filtered, ordered, returned.
         writable: the columns a body may name: the readable ones that are not generated.
         primary_key: the names of the key's columns, readable or not; () where the table has no key.
+        row_key: what tells one row from another inside a transaction: the key's columns, else the database's row id.
         unique_keys: the primary key first, then every unique constraint and unique index: sets of column names.
         relations: those that start here, in order of declaration.
         fill: column name → expression or value that the server sets on insert.
@@ -55,6 +56,7 @@ class Model:
     columns: Mapping[str, Column]
     writable: Mapping[str, Column]
     primary_key: tuple[str, ...]
+    row_key: tuple[sa.ColumnElement[Any], ...]
     unique_keys: tuple[frozenset[str], ...]
     relations: tuple[Relation, ...]
     policies: Policies
@@ -167,6 +169,7 @@ class _Draft:
             columns=self.columns,
             writable=MappingProxyType({name: each for name, each in self.columns.items() if not each.is_generated}),
             primary_key=tuple(str(column.name) for column in self.table.primary_key),
+            row_key=tuple(self.table.primary_key) or (_row_id(self.table, dialect),),
             unique_keys=relations.unique_keys(self.table),
             relations=tuple(found),
             policies=policy.evaluate(exposure, self.name, self.table, dialect),
@@ -185,6 +188,14 @@ def _table(exposure: Exposure) -> sa.Table:
     if not isinstance(table, sa.Table):
         raise ConfigurationError(f"{exposure.target!r} is exposed but not mapped to a table.")
     return table
+
+
+def _row_id(table: sa.Table, dialect: str) -> sa.ColumnElement[Any]:
+    """The database's own name for a row; PostgreSQL's holds within a transaction, which is all that is asked of it."""
+    name = sa.make_url(f"{dialect}://").get_dialect()().identifier_preparer.format_table(table)
+    if dialect == "sqlite":
+        return sa.literal_column(f"{name}.rowid", sa.Integer())
+    return sa.cast(sa.literal_column(f"{name}.ctid"), sa.Text())
 
 
 def _known(names: Iterable[str], table: sa.Table, model: str, does: str) -> None:

@@ -224,9 +224,11 @@ def _numeric(type_: sa.Numeric[Any], dialect: str) -> WireType:
     return replace(wire, parse=read_double, parse_json=read_exact)
 
 
-def _json(name: str, type_: TypeEngine[Any]) -> WireType:
+def _json(name: str, type_: sa.JSON) -> WireType:
     read = partial(literals.read_json, type_name=name)
-    return WireType(name, Kind.JSON, read, _read_document, type_, wire_sql.document)
+    bind_type = type_.copy()
+    bind_type.none_as_null = True  # a JSON null on the wire is SQL NULL, as PostgREST has it
+    return WireType(name, Kind.JSON, read, _read_document, bind_type, wire_sql.document)
 
 
 def _read_document(value: Any) -> Any:
@@ -290,7 +292,7 @@ def _array(type_: sa.ARRAY[Any], dialect: str) -> WireType | None:
         kind=Kind.ARRAY,
         parse=lambda text: kept(read(text)),
         parse_json=lambda value: kept(read_json(value)),
-        bind_type=type_,
+        bind_type=sa.JSON(none_as_null=True) if dialect == "sqlite" else type_,
         json_sql=wire_sql.document,
         element=element,
     )

@@ -1,0 +1,43 @@
+"""Rows known by their keys: a list of keys bound as one parameter, whatever its length.
+
+One statement serves one key and ten thousand, and no database's limit on parameters is met. Keys are JSON text in the
+form in which the database keeps the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.types import TypeEngine
+
+from portero.data.dialects import Sql
+
+Clause = sa.ColumnElement[Any]
+
+
+def key_text(rows: Sequence[Sequence[Any]], types: Sequence[TypeEngine[Any]], sql: Sql) -> str:
+    """Write keys (values as SQLAlchemy has them) as the text that `Sql.keys` reads."""
+    processes = [type_.dialect_impl(sql.compiler).bind_processor(sql.compiler) for type_ in types]
+    kept = [
+        [value if process is None else process(value) for value, process in zip(row, processes, strict=True)]
+        for row in rows
+    ]
+    return orjson.dumps(kept, default=str).decode()
+
+
+def joined_by(columns: Sequence[Clause], table: sa.Table, sql: Sql) -> sa.FromClause:
+    """Give the rows of a table whose `columns` are among the bound keys, as a FROM clause."""
+    keys, parts, _ = sql.keys([column.type for column in columns])
+    matches = [column == part for column, part in zip(columns, parts, strict=True)]
+    return sa.join(keys, table, sa.and_(*matches))
+
+
+def among(columns: Sequence[Clause], sql: Sql) -> Clause:
+    """Say that a row's `columns` are among the bound keys."""
+    _, parts, _ = sql.keys([column.type for column in columns])
+    if len(columns) == 1:
+        return columns[0].in_(sa.select(parts[0]))
+    return sa.tuple_(*columns).in_(sa.select(*parts))

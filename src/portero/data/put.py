@@ -1,0 +1,48 @@
+"""PUT: one row, named by its whole primary key in the query and again in the body (contract data.md §4.7, §4.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from portero.data.catalogue import Model
+from portero.data.nodes import Condition, DataRequest
+from portero.data.payload import read_payload
+from portero.errors import DataError
+
+
+def check_put(request: DataRequest, model: Model) -> DataRequest:
+    """Turn a PUT into the upsert it means.
+
+    Raises:
+        DataError: PGRST105 (405) other filters than the key's; PGRST114 (400) a page; PGRST115 (400) another key in the
+            body; 42703; 22xxx.
+    """
+    if any(not page.path for page in request.shape.pages):
+        raise DataError(400, "PGRST114", "limit/offset querystring parameters are not allowed for PUT")
+    key = _key(request, model)
+    payload = read_payload(request.body, request.content_type, request.columns)
+    row: Mapping[str, Any] = payload.rows[0] if len(payload.rows) == 1 else {}
+    if any(row.get(name) is None or model.column(name).wire.parse_json(row[name]) != key[name] for name in key):
+        raise DataError(400, "PGRST115", "Payload values do not match URL in primary key column(s)")
+    preferences = replace(request.preferences, resolution="merge-duplicates")
+    return replace(request, preferences=preferences, on_conflict=model.primary_key)
+
+
+def _key(request: DataRequest, model: Model) -> dict[str, Any]:
+    """The key's values, off `?id=eq.7`."""
+    conditions = [one.expression for one in request.shape.filters if not one.path]
+    found = {
+        one.field.name: request.values[one.slot]
+        for one in conditions
+        if isinstance(one, Condition) and _is_plain_eq(one) and one.slot is not None
+    }
+    if len(found) != len(conditions) or set(found) != set(model.primary_key) or not found:
+        message = "Filters must include all and only primary key columns with 'eq' operators"
+        raise DataError(405, "PGRST105", message)
+    return {name: model.column(name).wire.parse(text) for name, text in found.items()}
+
+
+def _is_plain_eq(one: Condition) -> bool:
+    return one.operator == "eq" and not one.is_negated and one.modifier is None and not one.field.steps

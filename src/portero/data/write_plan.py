@@ -1,0 +1,254 @@
+"""From a request to a write: names resolved, values typed, and the policies that old and new rows must pass.
+
+Which policies apply: an inserted row must pass the insert policy; an updated one must be visible (select) and pass the
+update policy before and after; a deleted one must be visible and pass the delete policy. Rows that a caller cannot see
+are not touched. If rows are given back, the new ones must be visible too. `fill` is set on insert; a caller who sends
+such a column must send what the server would set.
+
+Pure: nothing here executes anything. Obeys contract data.md §4.7, §4.10 and design house.md §4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from portero.data.catalogue import Column, Model
+from portero.data.nodes import DataRequest
+from portero.data.payload import Payload, read_payload
+from portero.data.policy import Verb, row_refused
+from portero.errors import DataError
+from portero.principal import SERVICE_ROLE
+from portero.settings import Settings
+
+Clause = sa.ColumnElement[bool]
+
+
+class _Default:
+    """The column's own default, in a row where a key is missing."""
+
+    def __repr__(self) -> str:
+        return "DEFAULT"
+
+
+DEFAULT: Final = _Default()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowGroup:
+    """Rows with the same columns; `places` are their positions in the body."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Conflict:
+    """What an upsert does with a row whose `columns` are there already: merge into it, or leave it."""
+
+    columns: tuple[str, ...]
+    merges: bool
+    rows: Clause | None = None
+    merged: Clause | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InsertPlan:
+    """An insert. `check` is what each new row must pass as stored; `fill` is set where the body has no such column."""
+
+    model: Model
+    groups: tuple[RowGroup, ...]
+    fill: Mapping[str, Any]
+    check: Clause
+    conflict: Conflict | None
+    sent: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UpdatePlan:
+    """An update of the `rows` that a condition over the model's own table picks; () of values changes nothing."""
+
+    model: Model
+    values: tuple[tuple[Column, Any], ...]
+    rows: Clause
+    check: Clause
+    sent: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DeletePlan:
+    """A deletion of the `rows` that a condition over the model's own table picks."""
+
+    model: Model
+    rows: Clause
+
+
+WritePlan = InsertPlan | UpdatePlan | DeletePlan
+
+
+def plan_insert(request: DataRequest, model: Model, role: str, settings: Settings) -> InsertPlan:
+    """Plan a POST.
+
+    Raises:
+        DataError: 42501 no policy; PGRST102 the body; PGRST204 an unknown column; 428C9 a generated one; 22xxx a value;
+            42P10 a conflict target that is no unique key; 54000 (413) too many rows.
+    """
+    check = model.policies.of(Verb.INSERT, role)
+    payload = read_payload(request.body, request.content_type, request.columns)
+    if len(payload.rows) > settings.max_batch:
+        message = f"more than {settings.max_batch} rows in one request"
+        raise DataError(413, "54000", message, hint="Send them in several requests.")
+    columns = [_writable(model, name) for name in payload.columns]
+    check = sa.and_(check, *_forced(model, payload.columns, role))
+    if wants_rows(request):
+        check = sa.and_(check, model.policies.of(Verb.SELECT, role))
+    return InsertPlan(
+        model=model,
+        groups=_grouped(columns, payload, uses_defaults=request.preferences.missing == "default"),
+        fill=_fill(model, payload.columns, role),
+        check=check,
+        conflict=_conflict(request, model, payload, role),
+        sent=payload.rows[0] if len(payload.rows) == 1 else {},
+    )
+
+
+def plan_update(
+    request: DataRequest, model: Model, role: str, settings: Settings, filters: Clause | None
+) -> UpdatePlan:
+    """Plan a PATCH; `filters` picks among the rows the policies leave.
+
+    Raises:
+        DataError: as `plan_insert`; 21000 no filter where one is required.
+    """
+    policy = model.policies.of(Verb.UPDATE, role)
+    visible = model.policies.of(Verb.SELECT, role)
+    payload = read_payload(request.body, request.content_type, request.columns)
+    columns = [_writable(model, name) for name in payload.columns]
+    if columns:
+        _want_filter(model, settings, filters, "UPDATE")
+    row = payload.rows[0] if payload.rows else {}
+    uses_defaults = request.preferences.missing == "default"
+    values = tuple((column, _value(column, row, uses_defaults=uses_defaults)) for column in columns) if row else ()
+    check = sa.and_(policy, *_forced(model, payload.columns, role))
+    if wants_rows(request):
+        check = sa.and_(check, visible)
+    return UpdatePlan(model, values, _all(visible, policy, filters), check, row)
+
+
+def plan_delete(
+    request: DataRequest, model: Model, role: str, settings: Settings, filters: Clause | None
+) -> DeletePlan:
+    """Plan a DELETE; a body is ignored.
+
+    Raises:
+        DataError: 42501 no policy; 21000 no filter where one is required.
+    """
+    policy = model.policies.of(Verb.DELETE, role)
+    visible = model.policies.of(Verb.SELECT, role)
+    _want_filter(model, settings, filters, "DELETE")
+    return DeletePlan(model, _all(visible, policy, filters))
+
+
+def wants_rows(request: DataRequest) -> bool:
+    """Say whether the written rows are given back."""
+    return request.preferences.returns == "representation"
+
+
+def _all(visible: Clause, policy: Clause, filters: Clause | None) -> Clause:
+    return sa.and_(visible, policy) if filters is None else sa.and_(visible, policy, filters)
+
+
+def _want_filter(model: Model, settings: Settings, filters: Clause | None, word: str) -> None:
+    is_required = settings.require_write_filter if model.require_write_filter is None else model.require_write_filter
+    if is_required and filters is None:
+        raise DataError(400, "21000", f"{word} requires a WHERE clause")
+
+
+def _writable(model: Model, name: str) -> Column:
+    column = model.writable.get(name)
+    if column is not None:
+        return column
+    if name in model.columns:
+        message = f'cannot insert a non-DEFAULT value into column "{name}"'
+        raise DataError(400, "428C9", message, details=f'Column "{name}" is a generated column.')
+    raise DataError(400, "PGRST204", f"Could not find the '{name}' column of '{model.name}' in the schema cache")
+
+
+def _value(column: Column, row: Mapping[str, Any], *, uses_defaults: bool) -> Any:
+    """A missing key is NULL, or the column's default if the caller prefers that."""
+    if column.name not in row:
+        return DEFAULT if uses_defaults else None
+    value = row[column.name]
+    if value is None:
+        return None
+    try:
+        return column.wire.parse_json(value)
+    except RecursionError:
+        raise DataError(400, "PGRST102", "Empty or invalid json") from None
+
+
+def _grouped(columns: Sequence[Column], payload: Payload, *, uses_defaults: bool) -> tuple[RowGroup, ...]:
+    """SQLite has no DEFAULT in VALUES: rows that leave different columns to their defaults are different statements."""
+    groups: dict[tuple[bool, ...], list[tuple[int, tuple[Any, ...]]]] = {}
+    for place, row in enumerate(payload.rows):
+        values = [_value(column, row, uses_defaults=uses_defaults) for column in columns]
+        is_given = tuple(value is not DEFAULT for value in values)
+        groups.setdefault(is_given, []).append((place, tuple(value for value in values if value is not DEFAULT)))
+    return tuple(
+        RowGroup(
+            columns=tuple(column for column, given in zip(columns, is_given, strict=True) if given),
+            rows=tuple(values for _, values in members),
+            places=tuple(place for place, _ in members),
+        )
+        for is_given, members in groups.items()
+    )
+
+
+def _fill(model: Model, given: Iterable[str], role: str) -> Mapping[str, Any]:
+    """What the server sets; the service role speaks for everybody and has no `me`, so it sets what it wants itself."""
+    if role == SERVICE_ROLE:
+        return {}
+    return {name: value for name, value in model.fill.items() if name not in given}
+
+
+def _forced(model: Model, given: Iterable[str], role: str) -> list[Clause]:
+    """A filled column that the caller sends must hold what the server would have set."""
+    if role == SERVICE_ROLE:
+        return []
+    forced = [(model.table.c[_key(model, name)], model.fill[name]) for name in given if name in model.fill]
+    return [column.is_not_distinct_from(value) for column, value in forced]
+
+
+def _key(model: Model, name: str) -> str:
+    return next(str(column.key) for column in model.table.columns if column.name == name)
+
+
+def _conflict(request: DataRequest, model: Model, payload: Payload, role: str) -> Conflict | None:
+    """Without `on_conflict` the primary key decides; a table without one has plain inserts only."""
+    resolution = request.preferences.resolution
+    names = request.on_conflict or model.primary_key
+    if resolution is None or not names:
+        return None
+    if request.on_conflict:
+        for name in names:
+            model.column(name)
+    if frozenset(names) not in model.unique_keys:
+        message = "there is no unique or exclusion constraint matching the ON CONFLICT specification"
+        raise DataError(400, "42P10", message)
+    if resolution == "ignore-duplicates":
+        return Conflict(names, merges=False)
+    policy = model.policies.of(Verb.UPDATE, role)
+    visible = model.policies.of(Verb.SELECT, role)
+    merged = sa.and_(policy, *_forced(model, payload.columns, role))
+    if wants_rows(request):
+        merged = sa.and_(merged, visible)
+    return Conflict(names, merges=True, rows=sa.and_(visible, policy), merged=merged)
+
+
+def refuse_rows(model: Model, role: str) -> DataError:
+    """Make the refusal of rows that a policy does not let in."""
+    return row_refused(model.name, role)

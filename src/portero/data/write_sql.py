@@ -1,0 +1,116 @@
+"""From a write's plan to its statements. All of them run in one transaction; `writes` runs them.
+
+Identifiers come from the catalogue, values are bound. Every statement that picks rows carries the policies in its
+WHERE, so that the database checks them again on a row that another transaction has changed meanwhile.
+
+Obeys contract data.md §4.7 and §4.15.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from portero.data import keys
+from portero.data.catalogue import Column, Model
+from portero.data.dialects import Sql
+from portero.data.write_plan import DEFAULT, Conflict, DeletePlan, InsertPlan, RowGroup, UpdatePlan
+
+Clause = sa.ColumnElement[Any]
+IS_NEW = "portero_is_new"
+
+
+def insert_rows(plan: InsertPlan, group: RowGroup, sql: Sql) -> sa.Insert:
+    """Write the insert of one group of rows; value 2 of a row is bound as `v2`. It gives back the row keys."""
+    table = plan.model.table
+    values: dict[Any, Any] = {
+        column.column: sa.bindparam(f"v{place}", type_=column.wire.bind_type)
+        for place, column in enumerate(group.columns)
+    }
+    values.update({_column(plan.model, name): value for name, value in plan.fill.items()})
+    # Said out loud, because SQLAlchemy warns of a key that nobody gives; the database then refuses the NULL.
+    values.update({column: sa.null() for column in table.primary_key if column not in values and not _is_made(column)})
+    statement = sqlite.insert(table) if sql.name == "sqlite" else postgresql.insert(table)
+    if values:
+        statement = statement.values(values)
+    if plan.conflict is not None:
+        statement = _resolved(statement, plan.conflict, group, plan.model)
+    return statement.returning(*plan.model.row_key, *_is_new(table, sql))
+
+
+def _is_new(table: sa.Table, sql: Sql) -> list[Clause]:
+    """PostgreSQL marks a row that an upsert updated: its xmax is the transaction's."""
+    if sql.name != "postgresql":
+        return []
+    name = sql.compiler.identifier_preparer.format_table(table)
+    return [sa.literal_column(f"({name}.xmax = 0)", sa.Boolean()).label(IS_NEW)]
+
+
+def _is_made(column: sa.Column[Any]) -> bool:
+    has_default = column.default is not None or column.server_default is not None
+    return has_default or column.identity is not None or column is column.table._autoincrement_column
+
+
+def _column(model: Model, name: str) -> sa.Column[Any]:
+    return next(column for column in model.table.columns if column.name == name)
+
+
+def _resolved(statement: Any, conflict: Conflict, group: RowGroup, model: Model) -> Any:
+    target = [_column(model, name) for name in conflict.columns]
+    if not conflict.merges or not group.columns:
+        return statement.on_conflict_do_nothing(index_elements=target)
+    merged = {column.column: statement.excluded[column.column.key] for column in group.columns}
+    return statement.on_conflict_do_update(index_elements=target, set_=merged, where=conflict.rows)
+
+
+def conflicting_rows(plan: InsertPlan, conflict: Conflict, sql: Sql) -> sa.Select[Any]:
+    """Select the row keys of rows that an upsert's rows meet; their conflict columns are the bound keys."""
+    target = [_column(plan.model, name) for name in conflict.columns]
+    return sa.select(*plan.model.row_key).select_from(keys.joined_by(target, plan.model.table, sql))
+
+
+def update_rows(plan: UpdatePlan, sql: Sql) -> sa.Update:
+    """Write an update; it gives back the row keys as they are afterwards."""
+    values = {
+        column.column: _default_of(column, sql) if value is DEFAULT else sa.literal(value, column.wire.bind_type)
+        for column, value in plan.values
+    }
+    return sa.update(plan.model.table).where(plan.rows).values(values).returning(*plan.model.row_key)
+
+
+def _default_of(column: Column, sql: Sql) -> Any:
+    """The column's default as an expression; SQLite has no DEFAULT keyword."""
+    own, server = column.column.default, column.column.server_default
+    if isinstance(own, sa.ColumnDefault):
+        return own.arg(None) if own.is_callable else own.arg
+    if server is None:
+        return sa.null()
+    if sql.name == "postgresql":
+        return sa.literal_column("DEFAULT")
+    text: Any = getattr(server, "arg", None)
+    if isinstance(text, sa.TextClause):
+        return sa.literal_column(f"({text.text})")
+    return text if isinstance(text, sa.ColumnElement) else sa.literal(text, sa.Text())
+
+
+def delete_rows(plan: DeletePlan) -> sa.Delete:
+    """Write a deletion."""
+    return sa.delete(plan.model.table).where(plan.rows)
+
+
+def rows_to_delete(plan: DeletePlan) -> sa.Select[Any]:
+    """Select, and on PostgreSQL lock, the row keys of what a deletion will take: it is read before it goes."""
+    return sa.select(*plan.model.row_key).where(plan.rows).with_for_update(of=plan.model.table)
+
+
+def delete_keyed(plan: DeletePlan, sql: Sql) -> sa.Delete:
+    """Write the deletion of the rows with the bound keys."""
+    return delete_rows(plan).where(keys.among(plan.model.row_key, sql))
+
+
+def passing(model: Model, check: Clause, sql: Sql) -> sa.Select[Any]:
+    """Count the rows with the bound keys that pass a policy as they are stored."""
+    rows = keys.joined_by(model.row_key, model.table, sql)
+    return sa.select(sa.func.count()).select_from(rows).where(check)

@@ -1,0 +1,262 @@
+"""Writes, from the plan to what was written: one transaction, policies checked on the rows as stored, all or nothing.
+
+In the transaction, in this order: the session stands → the statement → the new rows pass their policies → what the
+caller demanded (one row, at most N rows) → the rows are read back through the normal read, with its policies. Whatever
+fails undoes everything. The transaction is entered after everything that needs no database: bodies, names, types.
+
+Obeys contract data.md §4.7, §4.10, §4.12 and design house.md §4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from portero.data import keys, write_plan, write_sql
+from portero.data.answer import not_single
+from portero.data.binds import KEYS
+from portero.data.caller import ME_ID, ME_ROLE
+from portero.data.catalogue import Model
+from portero.data.database_errors import Known, refusal_of
+from portero.data.execute import ResultSet, facts_of
+from portero.data.nodes import DataRequest
+from portero.data.policy import Clause
+from portero.data.put import check_put
+from portero.data.reads import Reads
+from portero.data.write_plan import DeletePlan, InsertPlan, UpdatePlan, WritePlan
+from portero.errors import DataError
+from portero.principal import Principal
+from portero.settings import Settings
+from portero.store.engine import Database
+
+Keys = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write did.
+
+    Attributes:
+        affected: rows inserted, updated or deleted.
+        inserted: those of them that are new.
+        rows: the rows as the caller may see them, if they were asked for.
+        key: the primary key of the only new row, for `Location`.
+    """
+
+    affected: int
+    inserted: int = 0
+    rows: ResultSet | None = None
+    key: tuple[Any, ...] | None = None
+
+
+class Writes:
+    """Plans and runs writes.
+
+    Args:
+        database: the store.
+        settings: batch limits, required filters, how transactions end.
+        reads: what reads rows back, and writes a write's filters.
+        standing: the column that says whether the caller's session stands.
+        ended: makes the refusal of a caller whose session does not stand.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        reads: Reads,
+        standing: sa.ColumnElement[Any],
+        ended: Callable[[], DataError],
+    ) -> None:
+        self.database = database
+        self.settings = settings
+        self.reads = reads
+        self.standing = sa.select(standing)
+        self.ended = ended
+
+    def plan(self, request: DataRequest, role: str) -> WritePlan:
+        """Resolve and type a write; the database is not asked.
+
+        Raises:
+            DataError: any refusal of a name, a body, a value, or a verb without a policy.
+        """
+        model = self.reads.catalogue.model(request.model)
+        if request.method == "PUT":
+            request = check_put(request, model)
+        if request.method in ("POST", "PUT"):
+            return write_plan.plan_insert(request, model, role, self.settings)
+        filters = self.reads.where(request, role)
+        if request.method == "PATCH":
+            return write_plan.plan_update(request, model, role, self.settings, filters)
+        return write_plan.plan_delete(request, model, role, self.settings, filters)
+
+    def run(self, request: DataRequest, principal: Principal, now: datetime) -> Written:
+        """Write, or refuse and leave everything as it was.
+
+        Raises:
+            DataError: any refusal; 42501 for a row that its policy does not allow.
+            DatabaseUnavailable: the database cannot be asked now.
+        """
+        plan = self.plan(request, principal.role)
+        try:
+            with self.database.writing() as connection:
+                work = _Work(self, connection, request, principal, now)
+                written = work.write(plan)
+                if self._is_undone(request):
+                    raise _Undone(written)
+        except _Undone as undone:
+            return undone.written
+        except sa.exc.DBAPIError as error:
+            raise refusal_of(error, _known(plan, principal.role)) or error from error
+        return written
+
+    def _is_undone(self, request: DataRequest) -> bool:
+        end = self.settings.transaction_end
+        asked = request.preferences.transaction
+        return (asked or end.partition("-")[0]) == "rollback" if end.endswith("-override") else end == "rollback"
+
+
+class _Undone(Exception):
+    """The write was right, and is undone because the settings or the request say so."""
+
+    def __init__(self, written: Written) -> None:
+        super().__init__()
+        self.written = written
+
+
+def _known(plan: WritePlan, role: str) -> Known:
+    if isinstance(plan, DeletePlan):
+        return Known(plan.model, role, deletes=True)
+    return Known(plan.model, role, plan.sent)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One write inside its transaction."""
+
+    writes: Writes
+    connection: sa.Connection
+    request: DataRequest
+    principal: Principal
+    now: datetime
+
+    def write(self, plan: WritePlan) -> Written:
+        self._check_session()
+        match plan:
+            case InsertPlan():
+                return self._insert(plan)
+            case UpdatePlan():
+                return self._update(plan)
+            case DeletePlan():
+                return self._delete(plan)
+
+    @property
+    def _caller(self) -> dict[str, Any]:
+        return {ME_ID: self.principal.user_id, ME_ROLE: self.principal.role}
+
+    def _check_session(self) -> None:
+        if self.principal.session_id is None:
+            return
+        if self.connection.execute(self.writes.standing, facts_of(self.principal, self.now)).scalar() != 1:
+            raise self.writes.ended()
+
+    def _insert(self, plan: InsertPlan) -> Written:
+        merges = plan.conflict is not None and plan.conflict.merges
+        new: Keys = []
+        merged: Keys = []
+        placed: dict[int, tuple[Any, ...]] = {}
+        for group in plan.groups:
+            there = self._there(plan, group)
+            found = self._inserted(plan, group)
+            for row, is_new in found:
+                (new if is_new and row not in there else merged).append(row)
+            if len(found) == len(group.rows):
+                placed.update(zip(group.places, (row for row, _ in found), strict=True))
+            elif merges:
+                raise write_plan.refuse_rows(plan.model, self.principal.role)
+        self._check(plan.model, plan.check, new)
+        if plan.conflict is not None and plan.conflict.merged is not None:
+            self._check(plan.model, plan.conflict.merged, merged)
+        every = new + merged
+        rows = [placed[place] for place in sorted(placed)] if len(placed) == len(every) else every
+        key = tuple(rows[0]) if len(rows) == 1 and plan.model.primary_key else None
+        return self._judged(Written(len(rows), len(new), self._read_back(rows), key))
+
+    def _there(self, plan: InsertPlan, group: write_plan.RowGroup) -> set[tuple[Any, ...]]:
+        """The rows there before, on SQLite, whose RETURNING does not tell new rows from merged ones; nobody else writes."""
+        conflict = plan.conflict
+        places = {column.name: place for place, column in enumerate(group.columns)}
+        if conflict is None or not conflict.merges or self.writes.reads.sql.name != "sqlite":
+            return set()
+        if not all(name in places for name in conflict.columns):
+            return set()
+        types = [group.columns[places[name]].column.type for name in conflict.columns]
+        values = [[row[places[name]] for name in conflict.columns] for row in group.rows]
+        text = keys.key_text(values, types, self.writes.reads.sql)
+        statement = write_sql.conflicting_rows(plan, conflict, self.writes.reads.sql)
+        return {tuple(row) for row in self.connection.execute(statement, {KEYS: text})}
+
+    def _inserted(self, plan: InsertPlan, group: write_plan.RowGroup) -> list[tuple[tuple[Any, ...], bool]]:
+        statement = write_sql.insert_rows(plan, group, self.writes.reads.sql)
+        caller = self._caller if plan.fill or plan.conflict else {}
+        rows = [{f"v{place}": value for place, value in enumerate(row)} | caller for row in group.rows]
+        batches: Sequence[Any] = [rows] if group.columns else rows  # DEFAULT VALUES makes one row at a time
+        width = len(plan.model.row_key)
+        found = [row for batch in batches for row in self.connection.execute(statement, batch)]
+        return [(tuple(row[:width]), len(row) == width or bool(row[width])) for row in found]
+
+    def _update(self, plan: UpdatePlan) -> Written:
+        if not plan.values:
+            return self._judged(Written(0, rows=self._read_back([])))
+        statement = write_sql.update_rows(plan, self.writes.reads.sql)
+        rows = [tuple(row) for row in self.connection.execute(statement, self._caller)]
+        self._check(plan.model, plan.check, rows)
+        return self._judged(Written(len(rows), rows=self._read_back(rows)))
+
+    def _delete(self, plan: DeletePlan) -> Written:
+        if not write_plan.wants_rows(self.request):
+            affected = self.connection.execute(write_sql.delete_rows(plan), self._caller).rowcount
+            return self._judged(Written(affected))
+        rows = [tuple(row) for row in self.connection.execute(write_sql.rows_to_delete(plan), self._caller)]
+        written = self._judged(Written(len(rows), rows=self._read_back(rows)))
+        statement = write_sql.delete_keyed(plan, self.writes.reads.sql)
+        self.connection.execute(statement, self._caller | {KEYS: self._text(plan.model, rows)})
+        return written
+
+    def _check(self, model: Model, check: Clause, rows: Keys) -> None:
+        """The rows are checked as the database has them: defaults, triggers and conversions included."""
+        if not rows or isinstance(check, sa.True_):
+            return
+        statement = write_sql.passing(model, check, self.writes.reads.sql)
+        facts: Mapping[str, Any] = self._caller | {KEYS: self._text(model, rows)}
+        if self.connection.execute(statement, facts).scalar() != len(set(rows)):
+            raise write_plan.refuse_rows(model, self.principal.role)
+
+    def _text(self, model: Model, rows: Keys) -> str:
+        return keys.key_text(
+            list(dict.fromkeys(rows)), [column.type for column in model.row_key], self.writes.reads.sql
+        )
+
+    def _read_back(self, rows: Keys) -> ResultSet | None:
+        if not write_plan.wants_rows(self.request):
+            return None
+        return self.writes.reads.keyed(self.connection, self.request, self.principal, rows, self.now)
+
+    def _judged(self, written: Written) -> Written:
+        """What the caller demanded of the number of rows; a refusal undoes the write."""
+        preferences = self.request.preferences
+        most = preferences.max_affected if preferences.handling == "strict" else None
+        if most is not None and self.request.method in ("PATCH", "DELETE") and written.affected > most:
+            raise DataError(
+                400,
+                "PGRST124",
+                "Query result exceeds max-affected preference constraint",
+                details=f"The query affects {written.affected} rows",
+            )
+        if self.request.shape.media.kind == "object" and written.affected != 1:
+            raise not_single(written.affected)
+        return written
