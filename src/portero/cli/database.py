@@ -1,0 +1,160 @@
+"""`portero db`: Portero's own tables, then the project's Alembic history if it has one (`alembic.ini`).
+
+The two histories stay apart: Portero's has a version table of its own and never mentions the developer's tables.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import alembic.command
+import click
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from flask import Flask
+
+from portero.alembic import include_object
+from portero.assembly import Store
+from portero.cli.project import extension_of, load_app
+from portero.store import migrations
+
+PROJECT_HISTORY: Final = "alembic.ini"
+
+
+@click.group()
+def db() -> None:
+    """The database: upgrade, revision, check."""
+
+
+@db.command()
+@click.option("--quiet", is_flag=True, help="Say nothing.")
+@click.pass_context
+def upgrade(context: click.Context, quiet: bool) -> None:
+    """Bring Portero's tables, then the project's own, to the newest state."""
+    app = load_app(context)
+    with opened_store(app) as store:
+        changed = migrations.upgrade(store.database)
+    tell = (lambda text: None) if quiet else click.echo
+    tell(f"Portero's tables: {'upgraded to' if changed else 'at'} {migrations.head()}")
+    if has_history():
+        upgrade_project(app)
+        tell("The project's tables: at the newest revision")
+    else:
+        tell(f"No {PROJECT_HISTORY} here: the project's tables are not migrated (see: portero new)")
+
+
+@db.command()
+@click.option("-m", "--message", required=True, help="What changes, in a few words.")
+@click.pass_context
+def revision(context: click.Context, message: str) -> None:
+    """Write a migration for what changed in the project's models since the newest one."""
+    if not has_history():
+        raise click.ClickException(f"No {PROJECT_HISTORY} here; `portero new` shows one that works.")
+    app = load_app(context)
+    with comparing_database(app):
+        upgrade_project(app)
+        alembic.command.revision(project_config(), message=message, autogenerate=True)
+    with opened_store(app) as store:
+        if not differences(store):
+            alembic.command.stamp(project_config(), "head")
+            click.echo("The database has these changes already (portero serve --dev made them): marked as upgraded.")
+        else:
+            click.echo("Next: read the file, then: portero db upgrade")
+
+
+@db.command()
+@click.pass_context
+def check(context: click.Context) -> None:
+    """Say whether the database fits Portero and the models. Exit code 1: it does not."""
+    app = load_app(context)
+    with opened_store(app) as store:
+        migrations.check(store.database)
+        found = differences(store)
+    for difference in found:
+        click.echo(f"differs: {difference}")
+    if found:
+        context.exit(1)
+    click.echo("The database fits.")
+
+
+@contextmanager
+def opened_store(app: Flask) -> Iterator[Store]:
+    """Open the application's database for one command, whether its tables are there or not."""
+    store = extension_of(app).open_store(app)
+    try:
+        yield store
+    finally:
+        store.database.close()
+
+
+@contextmanager
+def comparing_database(app: Flask) -> Iterator[None]:
+    """Let the application stand on an empty SQLite file for a while, so that a migration says what the models changed.
+
+    A development database has new tables already; on PostgreSQL there is no second one to be had, so it is compared.
+    """
+    with opened_store(app) as store:
+        is_sqlite = store.database.dialect_name == "sqlite"
+    if not is_sqlite:
+        yield
+        return
+    kept = app.config.get("PORTERO_DATABASE_URL")
+    with tempfile.TemporaryDirectory(prefix="portero-") as directory:
+        app.config["PORTERO_DATABASE_URL"] = f"sqlite:///{directory}/compare.db"
+        try:
+            with opened_store(app) as store:
+                migrations.upgrade(store.database)
+            yield
+        finally:
+            extension_of(app).close(app)
+            app.config.pop("PORTERO_DATABASE_URL")
+            if kept is not None:
+                app.config["PORTERO_DATABASE_URL"] = kept
+
+
+def has_history() -> bool:
+    """Tell whether the working directory is a project with an Alembic history."""
+    return Path(PROJECT_HISTORY).is_file()
+
+
+def project_config() -> Config:
+    """Read the project's `alembic.ini`."""
+    return Config(PROJECT_HISTORY, stdout=open(os.devnull, "w"))
+
+
+def upgrade_project(app: Flask) -> None:
+    """Bring the project's own tables to the newest revision of its history."""
+    try:
+        alembic.command.upgrade(project_config(), "head")
+    finally:
+        extension_of(app).close(app)
+
+
+def differences(store: Store) -> list[str]:
+    """Compare the project's models with the database; Portero's own tables are left out."""
+    found: list[Any] = []
+    with store.database.reading() as connection:
+        for metadata in store.metadatas:
+            found += compare_metadata(_comparing(connection), metadata)
+    return [_described(difference) for difference in found]
+
+
+def _comparing(connection: sa.Connection) -> MigrationContext:
+    return MigrationContext.configure(
+        connection, opts={"include_object": include_object, "compare_type": False, "version_table": "alembic_version"}
+    )
+
+
+def _described(difference: Any) -> str:
+    if isinstance(difference, list):
+        return "; ".join(_described(each) for each in difference)
+    kind, *rest = difference
+    names = [str(getattr(each, "name", each)) for each in rest if each is not None and not isinstance(each, dict)]
+    return " ".join([str(kind).replace("_", " "), *names])

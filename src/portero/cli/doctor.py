@@ -1,0 +1,136 @@
+"""`portero doctor`: what is set up, missing or unsafe; a sentence each, with the command that mends it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import click
+from flask import Flask
+
+from portero.cli.database import differences, has_history, opened_store
+from portero.cli.project import extension_of, load_app, refuse_readable
+from portero.errors import ConfigurationError, PorteroError
+from portero.settings import PREFIX, Settings
+from portero.store import migrations, sqlite_driver
+
+_MARKS: Final = {"good": "ok  ", "note": "note", "bad": "BAD "}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        rank: `good`, `note` (allowed, but to be known) or `bad` (to be mended).
+        sentence: what it is, and what to do.
+    """
+
+    rank: str
+    sentence: str
+
+
+@click.command()
+@click.option("--settings", "with_settings", is_flag=True, help="List every setting with its value here.")
+@click.pass_context
+def doctor(context: click.Context, with_settings: bool) -> None:
+    """Look the application over. Exit code 1: something is to be mended."""
+    findings = [*about_machine()]
+    try:
+        app = load_app(context)
+    except ConfigurationError as error:
+        findings.append(Finding("bad", str(error)))
+    else:
+        findings += about_app(app)
+        if with_settings:
+            list_settings(app)
+    for finding in findings:
+        click.echo(f"{_MARKS[finding.rank]}  {finding.sentence}")
+    if any(finding.rank == "bad" for finding in findings):
+        context.exit(1)
+
+
+def about_machine() -> Iterator[Finding]:
+    """Look at versions and at the SQLite library."""
+    yield Finding("good", f"Portero {version('portero')}, Python {platform.python_version()}")
+    library = sqlite_driver.DRIVER
+    if sqlite_driver.is_safe(library.sqlite_version_info):
+        yield Finding("good", f"SQLite {library.sqlite_version} ({library.__name__}): several workers may write")
+    else:
+        yield Finding(
+            "note",
+            f"SQLite {library.sqlite_version} has the WAL-reset race: on SQLite one worker only (portero serve "
+            "--workers 1). Fixed in 3.51.3; `pip install pysqlite3` where it has a wheel.",
+        )
+    path = Path(".env")
+    if path.is_file():
+        try:
+            refuse_readable(path)
+        except ConfigurationError as error:
+            yield Finding("bad", str(error))
+        else:
+            yield Finding("good", ".env is yours alone")
+
+
+def about_app(app: Flask) -> Iterator[Finding]:
+    """Look at the settings, the database and the models of an application."""
+    try:
+        with opened_store(app) as store:
+            yield from about_settings(store.settings)
+            yield Finding("good", f"Database: {store.database.url.render_as_string(hide_password=True)}")
+            migrations.check(store.database)
+            yield Finding("good", f"Portero's tables are at {migrations.head()}")
+            found = differences(store)
+            yield from (Finding("bad", f"The models differ from the database: {each}") for each in found)
+        runtime = extension_of(app).freeze(app)
+        exposed = ", ".join(sorted(runtime.data.catalogue.models)) if runtime.data else ""
+        yield Finding("good", f"Exposed models: {exposed}" if exposed else "No model is exposed")
+    except PorteroError as error:
+        yield Finding("bad", str(error))
+    finally:
+        extension_of(app).close(app)
+    yield from about_history()
+
+
+def about_settings(settings: Settings) -> Iterator[Finding]:
+    """Look at settings that are allowed but should be known, or that do not fit together."""
+    if settings.dev:
+        yield Finding("note", "Development: sign-ups confirm themselves and missing tables are made")
+    else:
+        yield Finding("note", "No mail is sent by this version: sign-ups confirm themselves, addresses are not proven")
+    if settings.accept_shared_secret_tokens:
+        yield Finding("note", "PORTERO_ACCEPT_SHARED_SECRET_TOKENS is on: tokens without a session are accepted")
+    if settings.transaction_end.startswith("rollback"):
+        yield Finding("note", f"PORTERO_TRANSACTION_END={settings.transaction_end}: writes are not kept")
+    if not settings.dev and "://127.0.0.1" in settings.url:
+        yield Finding("note", f"PORTERO_URL is {settings.url}: set it to the public address before you deploy")
+
+
+def about_history() -> Iterator[Finding]:
+    """Look at the project's Alembic history: autogenerate must leave Portero's tables alone."""
+    if not has_history():
+        yield Finding("note", "No alembic.ini here: the project's own tables have no migrations")
+        return
+    environments = [path for path in Path().glob("*/env.py") if "alembic" in path.read_text(encoding="utf-8")]
+    if any("include_object" in path.read_text(encoding="utf-8") for path in environments):
+        yield Finding("good", "Alembic leaves Portero's tables alone (include_object)")
+    else:
+        yield Finding("bad", "Alembic would drop Portero's tables: use portero.alembic.include_object in env.py")
+
+
+def list_settings(app: Flask) -> None:
+    """Print every setting with its value; none of them is a secret, but a database's password is hidden."""
+    with opened_store(app) as store:
+        for row in dataclasses.fields(Settings):
+            value = getattr(store.settings, row.name)
+            if row.name == "database_url":
+                value = store.database.url.render_as_string(hide_password=True)
+            given = " (environment)" if PREFIX + row.name.upper() in os.environ else ""
+            click.echo(f"{PREFIX}{row.name.upper()} = {value}{given}")
+            click.echo(f"    {row.metadata['sentence']}")

@@ -1,0 +1,109 @@
+"""`portero serve`: granian with several workers, each with several blocking threads.
+
+The application is loaded once in the parent, so that a mistake is one sentence and an exit code and the tables are
+there before the first worker asks. No connection is open when the workers start. Never fewer than two threads: a
+password hash must not stand on the only one.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from flask import Flask
+from flask.cli import ScriptInfo
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+
+from portero.cli.examples import examples_for
+from portero.cli.project import app_path, extension_of, load_app, load_environment
+from portero.cli.reload import run_and_reload
+from portero.errors import ConfigurationError
+
+#: Seconds a worker may finish its requests after a stop signal.
+DRAIN: Final = 25
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Processes.")
+@click.option("--threads", default=4, show_default=True, type=click.IntRange(2, 64), help="Threads of each process.")
+@click.option("--dev", is_flag=True, help="Development: reload on changes, make missing tables, confirm sign-ups.")
+@click.option("--reload/--no-reload", default=None, help="Restart when a .py file changes. Default: with --dev.")
+@click.option("--examples", is_flag=True, help="Print commands to copy: sign up, add a note, list notes.")
+@click.pass_context
+def serve(
+    context: click.Context,
+    host: str,
+    port: int,
+    workers: int,
+    threads: int,
+    dev: bool,
+    reload: bool | None,
+    examples: bool,
+) -> None:
+    """Serve the application."""
+    load_environment()
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    os.environ.setdefault("PORTERO_URL", url)
+    if dev:
+        os.environ["PORTERO_DEV"] = "yes"
+    if dev if reload is None else reload:
+        sys.exit(run_and_reload(command_line(context), Path.cwd()))
+    greeting = prepare(load_app(context), url, examples)
+    server = Granian(
+        app_path(context),
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=workers,
+        blocking_threads=threads,
+        workers_kill_timeout=DRAIN,
+        respawn_failed_workers=True,
+        log_level=LogLevels.warning,
+        log_access=dev,
+    )
+    server.on_startup(functools.partial(click.echo, greeting))
+    try:
+        server.serve(target_loader=load_for_worker)
+    except OSError as error:
+        raise ConfigurationError(f"Cannot listen on {host}:{port}: {error}") from error
+
+
+def command_line(context: click.Context) -> list[str]:
+    """Give the command of this very call, without the reloader, for the process that the reloader watches."""
+    options: list[str] = []
+    for name, value in context.params.items():
+        if name == "reload":
+            continue
+        if value is True:
+            options.append(f"--{name}")
+        elif value is not False:
+            options += [f"--{name}", str(value)]
+    return [sys.executable, "-m", "portero", "--app", app_path(context), "serve", *options, "--no-reload"]
+
+
+def prepare(app: Flask, url: str, examples: bool) -> str:
+    """Open the store once: tables, keys, catalogue. Close it again and give what to print when the server listens."""
+    extension = extension_of(app)
+    runtime = extension.freeze(app)
+    try:
+        lines = ["", f"  Portero serves {app.name} at {url}", ""]
+        if runtime.settings.dev:
+            lines += examples_for(runtime, url, commands=examples)
+        return "\n".join(lines)
+    finally:
+        extension.close(app)
+
+
+def load_for_worker(path: str) -> Any:
+    """Load and freeze the application in a worker, before its first request."""
+    app = ScriptInfo(app_import_path=path, load_dotenv_defaults=False).load_app()
+    extension_of(app).freeze(app)
+    return app
