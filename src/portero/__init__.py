@@ -1,6 +1,79 @@
-"""Portero: sign-in and a data API for Flask applications. The public names, nothing else."""
+"""Portero: sign-in and a data API for Flask applications. The public names, nothing else.
+
+`from portero import JWTManager` is all that an application of Flask-JWT-Extended changes; its names are here too.
+"""
+
+from flask_jwt_extended import (
+    create_access_token,
+    create_refresh_token,
+    current_user,
+    decode_token,
+    get_csrf_token,
+    get_current_user,
+    get_jti,
+    get_jwt,
+    get_jwt_header,
+    get_jwt_identity,
+    get_jwt_request_location,
+    get_unverified_jwt_headers,
+    jwt_required,
+    set_access_cookies,
+    set_refresh_cookies,
+    unset_access_cookies,
+    unset_jwt_cookies,
+    unset_refresh_cookies,
+    verify_jwt_in_request,
+)
 
 from portero.store import sqlite_driver
 
 # Before any engine is made: two SQLite libraries in one process lose each other's locks, and with them writes.
 sqlite_driver.use_one_library()
+
+from portero import users  # noqa: E402
+from portero.data.caller import me  # noqa: E402
+from portero.data.policy import allow_all, deny_all, expose, expose_table, own  # noqa: E402
+from portero.errors import AuthError, ConfigurationError, DatabaseUnavailable, PorteroError  # noqa: E402
+from portero.extension import JWTManager, Portero  # noqa: E402
+from portero.python_api import reading, sign_in, writing  # noqa: E402
+from portero.store.tables import Session, User  # noqa: E402
+
+__all__ = [
+    "AuthError",
+    "ConfigurationError",
+    "DatabaseUnavailable",
+    "JWTManager",
+    "Portero",
+    "PorteroError",
+    "Session",
+    "User",
+    "allow_all",
+    "create_access_token",
+    "create_refresh_token",
+    "current_user",
+    "decode_token",
+    "deny_all",
+    "expose",
+    "expose_table",
+    "get_csrf_token",
+    "get_current_user",
+    "get_jti",
+    "get_jwt",
+    "get_jwt_header",
+    "get_jwt_identity",
+    "get_jwt_request_location",
+    "get_unverified_jwt_headers",
+    "jwt_required",
+    "me",
+    "own",
+    "reading",
+    "set_access_cookies",
+    "set_refresh_cookies",
+    "sign_in",
+    "unset_access_cookies",
+    "unset_jwt_cookies",
+    "unset_refresh_cookies",
+    "users",
+    "verify_jwt_in_request",
+    "writing",
+]

@@ -18,7 +18,7 @@ _READER: Final = (
 
 
 def examples_for(runtime: Runtime, url: str, *, commands: bool) -> list[str]:
-    """Give the lines to print: the publishable key (made if there is none) and, if wanted and `notes` exist, the commands."""
+    """Give the lines to print: the publishable key (made if there is none), and the commands if `notes` exist."""
     key = runtime.identity.api_keys.ensure_publishable(datetime.now(UTC))
     lines = [f"  Publishable key: {key}", ""]
     has_notes = runtime.data is not None and "notes" in runtime.data.catalogue.models
