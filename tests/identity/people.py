@@ -24,9 +24,9 @@ ELSEWHERE = Caller("198.51.100.9", "tests")
 PASSWORD = "seven wet stones"
 
 
-def context_on(database: Database, now: datetime = NOW, **settings: Any) -> IdentityContext:
+def context_on(database: Database, now: datetime | None = NOW, **settings: Any) -> IdentityContext:
     """Open a context: tiny hashes, one secret, limits as given."""
-    keyring = KeyRing.open(database, SECRET, now=now.timestamp())
+    keyring = KeyRing.open(database, SECRET, now=(now or datetime.now(UTC)).timestamp())
     issuing = Issuing("http://127.0.0.1:8000/auth/v1")
     return IdentityContext(
         database=database,

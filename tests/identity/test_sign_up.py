@@ -72,9 +72,7 @@ def test_an_address_that_nobody_verified_does_not_count_for_linking(context: Ide
         ((400, "validation_failed"), Form(email="\u212aelvin@b.org", password=PASSWORD)),
     ],
 )
-def test_what_is_refused_and_with_which_code(
-    context: IdentityContext, expected: tuple[int, str], form: Form
-) -> None:
+def test_what_is_refused_and_with_which_code(context: IdentityContext, expected: tuple[int, str], form: Form) -> None:
     """Threats CR-11, CR-16, CR-23: nothing of it makes a user."""
     assert expected == refusal(context, form)
     assert [] == happenings(context)

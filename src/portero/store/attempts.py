@@ -66,4 +66,5 @@ def _put(connection: sa.Connection, name: str, hits: int, ends_at: datetime, con
     row = dialect.insert(Counter).values(name=name, hits=hits, window_ends_at=ends_at)
     changed = {"hits": row.excluded.hits, "window_ends_at": row.excluded.window_ends_at}
     statement = row.on_conflict_do_update(index_elements=[Counter.name], set_=changed, where=condition)
-    return connection.execute(statement).rowcount == 1
+    # Not the row count: psycopg does not report it for such an INSERT.
+    return connection.execute(statement.returning(Counter.hits)).first() is not None

@@ -109,6 +109,12 @@ def _refusal(error: Exception) -> Response:
     return Response(problem.body, problem.status, list(problem.headers))
 
 
+def _preflight(settings: Settings) -> Response:
+    response = Response(status=204, headers=cors.preflight_headers(request.headers.get("Origin"), settings))
+    del response.headers["Content-Type"]
+    return response
+
+
 @dataclass(frozen=True, slots=True)
 class _Edge:
     """What holds for every path below ours, found or not; the application's own paths are left alone."""
@@ -122,7 +128,7 @@ class _Edge:
             is_health = request.path == health.PATH and isinstance(missing, NotFound) and request.method in _READS
             return Response(health.ALIVE, content_type="application/json") if is_health else None
         if request.method == "OPTIONS":
-            return Response(status=204, headers=cors.preflight_headers(request.headers.get("Origin"), self.settings))
+            return _preflight(self.settings)
         # A redirect is how Flask puts doubled slashes right; the guard stands behind it.
         return None if missing is None or isinstance(missing, RequestRedirect) else _refusal(missing)
 

@@ -22,4 +22,6 @@ def post(call: Call) -> Response:
         raise AuthError(400, "validation_failed", f'Unsupported logout scope "{asked[:64]}"')
     signed_in = call.user
     sessions.end(call.identity, signed_in.account.user.id, signed_in.session_id, scope, call.now)
-    return Response(status=204)
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    return response
