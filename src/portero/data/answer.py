@@ -24,14 +24,13 @@ VARY: Final = ("Vary", "Accept, Prefer, Range")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def read_answer(result: ResultSet, media: Media, static: Sequence[tuple[str, str]], keys: Sequence[str]) -> DataAnswer:
+def read_answer(result: ResultSet, media: Media, static: Sequence[tuple[str, str]]) -> DataAnswer:
     """Answer a read.
 
     Args:
         result: what the statement gave.
         media: what the body looks like.
         static: the headers that depend on the request alone.
-        keys: the members of a row, for the header line of CSV.
 
     Raises:
         DataError: PGRST103 (416) an offset past the end; PGRST116 (406) not exactly one row.
@@ -46,11 +45,11 @@ def read_answer(result: ResultSet, media: Media, static: Sequence[tuple[str, str
             raise bad_range(details, total=total)
         content_range = f"{offset}-{offset + count - 1}/{total}" if count else f"*/{total}"
         status = 206 if count < total else 200
-    body = result.body if media.kind == "array" and not media.nulls_stripped else body_of(result, media, keys)
+    body = result.body if media.kind == "array" and not media.nulls_stripped else body_of(result, media)
     return DataAnswer(status, [("Content-Type", media.name), ("Content-Range", content_range), *static], body)
 
 
-def body_of(result: ResultSet, media: Media, keys: Sequence[str]) -> bytes:
+def body_of(result: ResultSet, media: Media) -> bytes:
     """Write the rows as the media type wants them.
 
     Raises:
@@ -62,7 +61,7 @@ def body_of(result: ResultSet, media: Media, keys: Sequence[str]) -> bytes:
             raise not_single(result.count)
         body = body.strip()[1:-1].strip()
     if media.kind == "csv":
-        return write_csv(body, keys)
+        return write_csv(body, result.keys)
     return orjson.dumps(_without_nulls(orjson.loads(body))) if media.nulls_stripped else body
 
 

@@ -18,7 +18,7 @@ from portero.data.dialects import Sql
 from portero.data.nodes import Media
 from portero.data.operators import Limits
 from portero.data.read_plan import ReadPlan
-from portero.data.read_sql import ReadSql
+from portero.data.read_sql import ReadSql, keys_of
 from portero.data.request import read_offset
 from portero.principal import Principal
 
@@ -70,6 +70,7 @@ class ResultSet:
         count: rows in it.
         total: rows without the page, or None if nobody asked.
         offset: where the page begins.
+        keys: the members of a row, in order.
         stands: the caller's session stands (True for callers without one).
     """
 
@@ -77,7 +78,8 @@ class ResultSet:
     count: int
     total: int | None
     offset: int
-    stands: bool
+    keys: tuple[str, ...] = ()
+    stands: bool = True
 
 
 def compile_read(plan: ReadPlan, sql: Sql, limits: Limits, standing: sa.ColumnElement[Any] | None) -> CompiledRead:
@@ -107,14 +109,13 @@ def compile_read(plan: ReadPlan, sql: Sql, limits: Limits, standing: sa.ColumnEl
         else:
             value = constants[name]
             template.append(process(value) if process is not None else value)
-    keys = tuple(writer.members(plan.root, writer.source(plan.root.model, plan.root.policy), []))
     return CompiledRead(
         sql=compiled.string,
         template=tuple(template),
         codecs=tuple(codecs),
         holes=tuple(holes),
         offset=plan.root.offset,
-        keys=keys,
+        keys=keys_of(plan.root),
         media=plan.shape.media,
         is_counted=plan.shape.is_counted,
         is_guarded=standing is not None,
@@ -166,5 +167,6 @@ def result_of(filled: FilledRead, row: Sequence[Any]) -> ResultSet:
         count=row[1],
         total=row[2] if compiled.is_counted else None,
         offset=filled.offset,
+        keys=compiled.keys,
         stands=not compiled.is_guarded or row[-1] == 1,
     )

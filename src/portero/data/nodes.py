@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 JoinKind = Literal["left", "inner"]
 Path = tuple[str, ...]
@@ -183,9 +183,10 @@ class Preferences:
     unknown: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
+class HttpRequest(NamedTuple):
     """What the data API reads of an HTTP request; every header it looks at is here, and no other.
+
+    It is the key of the cache of requests, hence a tuple: made and hashed in C.
 
     Attributes:
         path: decoded, below the mount, with its leading slash: `/notes`.

@@ -17,6 +17,7 @@ from portero.data.binds import Binds
 from portero.data.catalogue import Column
 from portero.data.dialects import Sql
 from portero.data.nodes import Condition, JsonStep
+from portero.data.patterns import bounded
 from portero.data.wire_types import Kind, WireType, wire_type
 from portero.errors import DataError
 
@@ -96,7 +97,8 @@ def _operation(side: _Side, condition: Condition, sql: Sql, binds: Binds, limits
     if name in _PATTERNS:
         return sql.like(_text(side, "~~"), slot, binds, limits.longest_pattern, folds=_PATTERNS[name])
     if name in _REGULAR:
-        return sql.matches(_text(side, "~"), slot, binds, limits.longest_pattern, folds=_REGULAR[name])
+        pattern = binds.slot(slot, lambda text: bounded(text, limits.longest_pattern), sa.Text())
+        return sql.match_value(_text(side, "~"), pattern, folds=_REGULAR[name])
     if name == "in" and not side.is_json:
         return sql.in_list(side.expression, side.wire, slot, binds, limits.longest_list)
     if name in ("cs", "cd") and side.wire.kind in (Kind.JSON, Kind.ARRAY):
@@ -132,6 +134,14 @@ def _quantified(side: _Side, condition: Condition, slot: int, sql: Sql, binds: B
 
         texts = _as_patterns(wire_type(sa.Text(), sql.name), pattern)
         return sql.quantified(modifier, held, texts, slot, binds, limits.longest_list, like)
+    if name in _REGULAR:
+        held, folds = _text(side, "~"), _REGULAR[name]
+        texts = _as_patterns(wire_type(sa.Text(), sql.name), lambda text: bounded(text, limits.longest_pattern))
+
+        def match(column: Clause, value: Clause) -> Clause:
+            return sql.match_value(column, value, folds=folds)
+
+        return sql.quantified(modifier, held, texts, slot, binds, limits.longest_list, match)
     raise unserved(f"{name}({modifier})", side.wire)
 
 

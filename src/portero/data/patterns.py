@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from portero.errors import DataError
 
 
-def check_length(text: str, longest: int) -> None:
-    """Refuse a pattern that could keep the database busy.
+def bounded(text: str, longest: int) -> str:
+    """Give a pattern back, unless it is so long that it could keep the database busy.
 
     Raises:
         DataError: PGRST100 (400).
     """
     if len(text) > longest:
         raise DataError(400, "PGRST100", f"a pattern is longer than {longest} characters")
+    return text
 
 
 def like_of(text: str, longest: int) -> str:
@@ -29,7 +30,7 @@ def like_of(text: str, longest: int) -> str:
     Raises:
         DataError: PGRST100 too long; 22025 it ends in its escape character.
     """
-    check_length(text, longest)
+    text = bounded(text, longest)
     if (len(text) - len(text.rstrip("\\"))) % 2:
         raise DataError(400, "22025", "LIKE pattern must not end with escape character")
     return text.replace("*", "%")

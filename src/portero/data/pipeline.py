@@ -18,7 +18,8 @@ from portero.data.nodes import DataAnswer, HttpRequest
 from portero.data.policy import Verb
 from portero.data.read_errors import refusal_of_read
 from portero.data.reads import PreparedRead, Reads
-from portero.data.request import READ_METHODS, model_name
+from portero.data.request import READ_METHODS, model_name, read_request
+from portero.data.writes import Writes
 from portero.errors import DataError
 from portero.principal import Principal
 from portero.settings import Settings
@@ -42,6 +43,7 @@ class DataApi:
         self.database = database
         self.settings = settings
         self.reads = Reads(catalogue, settings, standing)
+        self.writes = Writes(database, settings, self.reads, standing, session_ended)
         self._driver_error: type[Exception] = database.engine.dialect.loaded_dbapi.Error
 
     def answer(self, http: HttpRequest, principal: Principal, now: datetime) -> DataAnswer:
@@ -72,7 +74,7 @@ class DataApi:
         result = self.run(prepared, principal, now)
         if not result.stands:
             raise session_ended()
-        answer = read_answer(result, prepared.media, prepared.headers, prepared.filled.compiled.keys)
+        answer = read_answer(result, prepared.media, prepared.headers)
         if http.method == "HEAD":
             return DataAnswer(answer.status, answer.headers)
         return answer
@@ -93,7 +95,8 @@ class DataApi:
         Raises:
             DataError: any refusal of the write path.
         """
-        raise DataError(405, "PGRST117", f"Unsupported HTTP method: {http.method[:20]}")
+        request = read_request(http, self.settings)
+        return self.writes.answer(request, principal, now)
 
     def describe(self, path: str) -> DataAnswer:
         """Answer OPTIONS: what the model allows; the database is not asked."""

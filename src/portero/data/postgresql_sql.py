@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeEngine
 from portero.data import json_functions
 from portero.data.binds import KEYS, Binds
 from portero.data.nodes import JsonStep
-from portero.data.patterns import check_length, like_of
+from portero.data.patterns import like_of
 from portero.data.wire_types import Kind, WireType
 
 Clause = sa.ColumnElement[Any]
@@ -93,15 +93,9 @@ class PostgresqlSql:
         """Turn a LIKE pattern into what `like_value` takes."""
         return like_of(text, longest)
 
-    def matches(self, column: Clause, slot: int, binds: Binds, longest: int, *, folds: bool) -> Clause:
+    def match_value(self, column: Clause, pattern: Clause, *, folds: bool) -> Clause:
         """Match a POSIX regular expression; the statement's timeout bounds it."""
-
-        def codec(text: str) -> str:
-            check_length(text, longest)
-            return text
-
-        bind = binds.slot(slot, codec, sa.Text())
-        return column.op("~*" if folds else "~", is_comparison=True, return_type=sa.Boolean())(bind)
+        return column.op("~*" if folds else "~", is_comparison=True, return_type=sa.Boolean())(pattern)
 
     def json_at(self, document: Clause, steps: Sequence[JsonStep]) -> Clause:
         """Give the JSON at a path, or its text when the last arrow is `->>`."""

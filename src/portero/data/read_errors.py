@@ -1,4 +1,4 @@
-"""What a database refuses while it reads: casts that fail, statements too large. The database's own text stays inside."""
+"""What a database refuses while it reads: failed casts, statements too large. The database's own text stays inside."""
 
 from __future__ import annotations
 

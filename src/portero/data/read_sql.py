@@ -2,12 +2,13 @@
 
 Every row source is `(SELECT … FROM model WHERE policy)`: filters, orders, embeds, counts stand outside of it and see
 only rows that the policy lets through. Identifiers come from the catalogue; aliases of a request are bound. The text is
-made once for a shape and a role, then kept: see `execute`. Obeys contract data.md §4.2–4.5, §4.15 and design hot-path.md §4.
+made once for a shape and a role, then kept: see `execute`. Obeys contract data.md §4.2–4.5, §4.15 and
+design hot-path.md §4.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,14 +70,13 @@ class ReadSql:
             standing: an expression that is 1 while the caller's session stands, or None for callers without one.
         """
         page = self.page(plan.root, is_keyed=plan.shape.is_keyed)
-        joins: list[tuple[Source, Clause]] = []
-        row = self.sql.json_object(self.pairs(plan.root, page, joins))
-        columns: list[Clause] = [self.sql.body(self.sql.json_array(row)).label("body"), sa.func.count().label("page")]
+        array = self.sql.json_array(self.row(plan.root, page))
+        columns: list[Clause] = [self.sql.body(array).label("body"), sa.func.count().label("page")]
         if plan.shape.is_counted:
             columns.append(self.total(plan.root).label("total"))
         if standing is not None:
             columns.append(standing.label("standing"))
-        return sa.select(*columns).select_from(_joined(page.rows, joins))
+        return sa.select(*columns).select_from(page.rows)
 
     def total(self, node: PlannedNode) -> Clause:
         """Count the rows of a node without its page."""
@@ -146,39 +146,49 @@ class ReadSql:
         rows = sa.join(between.rows, child.rows, on)
         return _Link(rows, child, _equal(junction.source_pairs, parent, between))
 
-    def pairs(
-        self, node: PlannedNode, source: Source, joins: list[tuple[Source, Clause]]
-    ) -> list[tuple[Clause, Clause]]:
-        """Write the members of a node's JSON object; to-one spreads add to `joins`."""
+    def row(self, node: PlannedNode, source: Source) -> Clause:
+        """Write the JSON object of one row of a node."""
         known = {*node.model.columns, *(embed.relation.target for embed in node.embeds)}
-        return [(_key(key, known), value) for key, value in self.members(node, source, joins).items()]
+        return self.sql.json_object([(_key(key, known), self.member(node, source, key)) for key in keys_of(node)])
 
-    def members(self, node: PlannedNode, source: Source, joins: list[tuple[Source, Clause]]) -> dict[str, Clause]:
-        """Write the values of a node's members by key; the first of equal keys stays."""
-        found: dict[str, Clause] = {}
+    def member(self, node: PlannedNode, source: Source, key: str) -> Clause:
+        """Write the value of one member of a node's rows; of equal keys the first counts."""
         for item in node.items:
             if isinstance(item, PlannedColumn):
-                found.setdefault(item.key, self._value(item, source))
+                if item.key == key:
+                    return self._value(item, source)
             elif item.is_spread:
-                for key, value in self.spread(item, source, joins).items():
-                    found.setdefault(key, value)
-            elif has_members(item.node):
-                found.setdefault(item.key, self.embedded(item, source))
-        return found
+                if key in keys_of(item.node):
+                    return self.spread(item, source, key)
+            elif item.key == key and keys_of(item.node):
+                return self.embedded(item, source)
+        raise AssertionError(key)
 
     def embedded(self, embed: PlannedEmbed, parent: Source) -> Clause:
         """Write an embed as a subquery: an object or NULL, or an array."""
-        joins: list[tuple[Source, Clause]] = []
         if embed.relation.to_one:
-            link = self.link(embed, parent)
-            row = self.sql.json_object(self.pairs(embed.node, link.child, joins))
-            clauses = [*link.conditions, *self.where(embed.node, link.child)]
-            query = sa.select(row).select_from(_joined(link.rows, joins)).where(*clauses)
-            return query.limit(sa.literal_column("1")).correlate(parent.rows).scalar_subquery()
+            return self._only(embed, parent, lambda child: self.row(embed.node, child))
         page = self.children(embed, parent)
-        row = self.sql.json_object(self.pairs(embed.node, page, joins))
-        array = self.sql.json_array(row)
-        return sa.select(array).select_from(_joined(page.rows, joins)).scalar_subquery()
+        array = self.sql.json_array(self.row(embed.node, page))
+        return sa.select(array).select_from(page.rows).scalar_subquery()
+
+    def spread(self, embed: PlannedEmbed, parent: Source, key: str) -> Clause:
+        """Lift one member of an embed into the parent's row: a to-one child's value, a to-many one's array.
+
+        A subquery a member, not a join: a join may lose the order of the parents' rows.
+        """
+        if embed.relation.to_one:
+            return self._only(embed, parent, lambda child: self.member(embed.node, child, key))
+        page = self.children(embed, parent)
+        array = self.sql.json_array(self.member(embed.node, page, key))
+        return sa.select(array).select_from(page.rows).scalar_subquery()
+
+    def _only(self, embed: PlannedEmbed, parent: Source, value: Callable[[Source], Clause]) -> Clause:
+        """Write a value of the one related row, or NULL."""
+        link = self.link(embed, parent)
+        clauses = [*link.conditions, *self.where(embed.node, link.child)]
+        query = sa.select(value(link.child).label("one")).select_from(link.rows).where(*clauses)
+        return query.limit(sa.literal_column("1")).correlate(parent.rows).scalar_subquery()
 
     def children(self, embed: PlannedEmbed, parent: Source) -> Source:
         """Give the page of related rows of one parent's row."""
@@ -186,20 +196,6 @@ class ReadSql:
         query = self._columns_of(embed.node, link.child).select_from(link.rows)
         query = query.where(*link.conditions, *self.where(embed.node, link.child)).correlate(parent.rows)
         return self._paged(self._window(query, embed.node, link.child))
-
-    def spread(self, embed: PlannedEmbed, parent: Source, joins: list[tuple[Source, Clause]]) -> dict[str, Clause]:
-        """Lift an embed's members into the parent's row: values of a to-one child, arrays of a to-many one."""
-        if embed.relation.to_one:
-            link = self.link(embed, parent)
-            joins.append((link.child, sa.and_(*link.conditions, *self.where(embed.node, link.child))))
-            return self.members(embed.node, link.child, joins)
-        found: dict[str, Clause] = {}
-        for key in self.members(embed.node, self.children(embed, parent), []):
-            page, inner = self.children(embed, parent), list[tuple[Source, Clause]]()
-            value = self.members(embed.node, page, inner)[key]
-            array = self.sql.json_array(value)
-            found[key] = sa.select(array).select_from(_joined(page.rows, inner)).scalar_subquery()
-        return found
 
     def _columns_of(self, node: PlannedNode, source: Source) -> sa.Select[Any]:
         """Select what the outer query needs: the items' columns, and those that embeds are linked by."""
@@ -224,12 +220,7 @@ class ReadSql:
 
     def _order(self, term: PlannedOrder, source: Source) -> Clause:
         if term.embed is not None:
-            link = self.link(term.embed, source)
-            held = self._ordered(term, link.child)
-            query = (
-                sa.select(held).select_from(link.rows).where(*link.conditions, *self.where(term.embed.node, link.child))
-            )
-            held = query.limit(sa.literal_column("1")).correlate(source.rows).scalar_subquery()
+            held = self._only(term.embed, source, lambda child: self._ordered(term, child))
         else:
             held = self._ordered(term, source)
         ordered: Clause = held.desc() if term.is_descending else held.asc()
@@ -276,9 +267,17 @@ def where_of(
     return sa.and_(*clauses) if clauses else None
 
 
-def has_members(node: PlannedNode) -> bool:
-    """Say whether a node gives any member: an embed of empty embeds only filters."""
-    return bool(node.columns) or any(has_members(embed.node) for embed in node.embeds)
+def keys_of(node: PlannedNode) -> tuple[str, ...]:
+    """Give the members of a node's rows, in order; an embed of empty embeds only filters and gives none."""
+    found: dict[str, None] = {}
+    for item in node.items:
+        if isinstance(item, PlannedColumn):
+            found.setdefault(item.key)
+        elif item.is_spread:
+            found.update(dict.fromkeys(key for key in keys_of(item.node) if key not in found))
+        elif keys_of(item.node):
+            found.setdefault(item.key)
+    return tuple(found)
 
 
 def _limit_up_to(most: int) -> Any:
@@ -297,12 +296,6 @@ def _key(key: str, known: Collection[str]) -> Clause:
 
 def _equal(pairs: Sequence[tuple[sa.Column[Any], sa.Column[Any]]], left: Source, right: Source) -> list[Clause]:
     return [left.columns[one.name] == right.columns[other.name] for one, other in pairs]
-
-
-def _joined(rows: sa.FromClause, joins: Sequence[tuple[Source, Clause]]) -> sa.FromClause:
-    for source, on in joins:
-        rows = sa.outerjoin(rows, source.rows, on)
-    return rows
 
 
 def _is_text(term: PlannedOrder) -> bool:

@@ -7,13 +7,11 @@ catalogue is a new `Reads`, so nothing in them can go stale.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-import orjson
 import sqlalchemy as sa
 
 from portero.data.answer import VARY
@@ -30,6 +28,7 @@ from portero.data.execute import (
     parameters_of,
     result_of,
 )
+from portero.data.keys import key_text
 from portero.data.nodes import DataRequest, HttpRequest, Media, ReadShape
 from portero.data.operators import Limits
 from portero.data.prefer import applied
@@ -111,7 +110,7 @@ class Reads:
         compiled = self.compiled(shape, principal.role, False)
         filled = fill(compiled, request.values)
         facts = facts_of(principal, now)
-        facts[KEYS] = self._key_text(request.model, keys)
+        facts[KEYS] = key_text(keys, [key.type for key in self.catalogue.model(request.model).row_key], self.sql)
         cursor = connection.exec_driver_sql(compiled.sql, tuple(parameters_of(filled, facts)))
         return result_of(filled, cursor.fetchall()[0])
 
@@ -125,16 +124,6 @@ class Reads:
         expressions = [one.expression for one in request.shape.filters if not one.path]
         planned = self.planner(role).conditions(model, expressions)
         return where_of(model, planned, request.values, self.sql, self.limits)
-
-    def _key_text(self, model: str, keys: Sequence[Sequence[Any]]) -> str:
-        dialect = self.sql.compiler
-        types = [key.type for key in self.catalogue.model(model).row_key]
-        processes = [type_.dialect_impl(dialect).bind_processor(dialect) for type_ in types]
-        rows = [
-            [value if process is None else process(value) for value, process in zip(row, processes, strict=True)]
-            for row in keys
-        ]
-        return orjson.dumps(rows, default=str).decode()
 
 
 def _keyed_shape(shape: ReadShape) -> ReadShape:

@@ -116,7 +116,7 @@ class SqliteSql:
         pattern = glob_of(text, longest)
         return pattern.lower() if folds else pattern
 
-    def matches(self, column: Clause, slot: int, binds: Binds, longest: int, *, folds: bool) -> Clause:
+    def match_value(self, column: Clause, pattern: Clause, *, folds: bool) -> Clause:
         """Refuse regular expressions: SQLite has none, and Python's can be made to run for ever.
 
         Raises:
