@@ -36,7 +36,7 @@ def read_payload(body: bytes, content_type: str, columns: Sequence[str] | None) 
 
     Args:
         content_type: the header; without one the body is JSON.
-        columns: the names of `columns=`; None without it. An empty list, which supabase-py sends with no rows, takes all.
+        columns: the names of `columns=`; None without it. An empty list (supabase-py with no rows) takes all.
 
     >>> read_payload(b'{"title": "Heat", "year": 1995}', "", None).columns
     ('title', 'year')

@@ -289,6 +289,8 @@ def _condition(clause: Any, what: str, table: sa.Table, dialect: str) -> Clause:
             f"{what} gives a plain {clause}, not a condition: say allow_all or deny_all, and compare columns with "
             "== and .is_(None), not with is."
         )
+    if hasattr(clause, "__clause_element__"):  # a mapped boolean attribute stands for its column
+        clause = clause.__clause_element__()
     if not isinstance(clause, sa.ColumnElement) or not _is_boolean(clause):
         raise ConfigurationError(f"{what} gives a {type(clause).__name__}, not a condition over the row.")
     plain = truth_guard.without_orm(clause)

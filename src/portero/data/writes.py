@@ -23,10 +23,12 @@ from portero.data.caller import ME_ID, ME_ROLE
 from portero.data.catalogue import Model
 from portero.data.database_errors import Known, refusal_of
 from portero.data.execute import ResultSet, facts_of
-from portero.data.nodes import DataRequest
+from portero.data.nodes import DataAnswer, DataRequest
 from portero.data.policy import Clause
+from portero.data.prefer import applied
 from portero.data.put import check_put
 from portero.data.reads import Reads
+from portero.data.write_answer import write_answer
 from portero.data.write_plan import DeletePlan, InsertPlan, UpdatePlan, WritePlan
 from portero.errors import DataError
 from portero.principal import Principal
@@ -44,13 +46,13 @@ class Written:
         affected: rows inserted, updated or deleted.
         inserted: those of them that are new.
         rows: the rows as the caller may see them, if they were asked for.
-        key: the primary key of the only new row, for `Location`.
+        key: the readable primary key of the only new row, as texts, for `Location`.
     """
 
     affected: int
     inserted: int = 0
     rows: ResultSet | None = None
-    key: tuple[Any, ...] | None = None
+    key: Mapping[str, str] | None = None
 
 
 class Writes:
@@ -77,6 +79,30 @@ class Writes:
         self.reads = reads
         self.standing = sa.select(standing)
         self.ended = ended
+
+    def answer(self, request: DataRequest, principal: Principal, now: datetime) -> DataAnswer:
+        """Write, and answer.
+
+        Raises:
+            DataError: any refusal; nothing is written then.
+            DatabaseUnavailable: the database cannot be asked now.
+        """
+        written = self.run(request, principal, now)
+        model = self.reads.catalogue.model(request.model)
+        followed = applied(
+            request.preferences,
+            method=request.method,
+            upserts=bool(model.primary_key) or request.on_conflict is not None,
+            overrides_transaction=self.settings.transaction_end.endswith("-override"),
+        )
+        return write_answer(
+            request,
+            affected=written.affected,
+            inserted=written.inserted,
+            rows=written.rows,
+            key=written.key,
+            applied=followed,
+        )
 
     def plan(self, request: DataRequest, role: str) -> WritePlan:
         """Resolve and type a write; the database is not asked.
@@ -183,11 +209,16 @@ class _Work:
             self._check(plan.model, plan.conflict.merged, merged)
         every = new + merged
         rows = [placed[place] for place in sorted(placed)] if len(placed) == len(every) else every
-        key = tuple(rows[0]) if len(rows) == 1 and plan.model.primary_key else None
-        return self._judged(Written(len(rows), len(new), self._read_back(rows), key))
+        return self._judged(Written(len(rows), len(new), self._read_back(rows), self._location(plan.model, rows)))
+
+    def _location(self, model: Model, rows: Keys) -> Mapping[str, str] | None:
+        if self.request.preferences.returns != "headers-only" or len(rows) != 1 or not model.primary_key:
+            return None
+        pairs = zip(model.primary_key, rows[0], strict=True)
+        return {name: str(value) for name, value in pairs if name in model.columns}
 
     def _there(self, plan: InsertPlan, group: write_plan.RowGroup) -> set[tuple[Any, ...]]:
-        """The rows there before, on SQLite, whose RETURNING does not tell new rows from merged ones; nobody else writes."""
+        """The rows there before, on SQLite: its RETURNING does not tell new from merged, and nobody else writes."""
         conflict = plan.conflict
         places = {column.name: place for place, column in enumerate(group.columns)}
         if conflict is None or not conflict.merges or self.writes.reads.sql.name != "sqlite":
@@ -257,6 +288,7 @@ class _Work:
                 "Query result exceeds max-affected preference constraint",
                 details=f"The query affects {written.affected} rows",
             )
-        if self.request.shape.media.kind == "object" and written.affected != 1:
-            raise not_single(written.affected)
+        count = written.affected if written.rows is None else written.rows.count
+        if self.request.shape.media.kind == "object" and count != 1:
+            raise not_single(count)
         return written

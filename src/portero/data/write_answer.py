@@ -1,0 +1,57 @@
+"""From what was written to the answer: status, headers, body (contract data.md §4.6, §4.7). It asks no database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from portero.data.answer import VARY, Headers, body_of
+from portero.data.execute import ResultSet
+from portero.data.nodes import DataAnswer, DataRequest
+
+
+def write_answer(
+    request: DataRequest,
+    *,
+    affected: int,
+    inserted: int,
+    rows: ResultSet | None,
+    key: Mapping[str, str] | None,
+    applied: str,
+) -> DataAnswer:
+    """Answer a write.
+
+    Args:
+        affected: rows inserted, updated or deleted.
+        inserted: those of them that are new.
+        rows: the rows as the caller may see them, if they were asked for.
+        key: the only new row's primary key, as texts, if `Location` was asked for.
+        applied: `Preference-Applied`, or "".
+    """
+    headers: Headers = [VARY]
+    if request.method != "PUT":
+        headers.append(("Content-Range", _content_range(request, affected)))
+    if applied:
+        headers.append(("Preference-Applied", applied))
+    if key:
+        query = "&".join(f"{quote(name)}=eq.{quote(value, safe='')}" for name, value in key.items())
+        headers.append(("Location", f"/{quote(request.model)}?{query}"))
+    status = _status(request, inserted, is_shown=rows is not None)
+    if rows is None:
+        return DataAnswer(status, headers)
+    media = request.shape.media
+    return DataAnswer(status, [("Content-Type", media.name), *headers], body_of(rows, media))
+
+
+def _status(request: DataRequest, inserted: int, *, is_shown: bool) -> int:
+    if request.method == "POST":
+        merges = request.preferences.resolution == "merge-duplicates"
+        return 200 if merges and inserted == 0 else 201
+    if not is_shown:
+        return 204
+    return 201 if request.method == "PUT" and inserted else 200
+
+
+def _content_range(request: DataRequest, affected: int) -> str:
+    total = "*" if request.preferences.count is None else str(affected)
+    return f"0-{affected - 1}/{total}" if request.method == "PATCH" and affected else f"*/{total}"
