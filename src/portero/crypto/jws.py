@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final
 
 from portero import strict_json
@@ -94,10 +96,10 @@ def parse(token: str, *, foreign_headers: bool = False) -> UnverifiedJws:
     if len(head) > LONGEST_HEADER:
         raise InvalidToken(TokenFault.TOO_LONG, "header")
     try:
-        header, payload, signature = base64url.decode(head), base64url.decode(body), base64url.decode(tail)
+        payload, signature = base64url.decode(body), base64url.decode(tail)
     except ValueError:
         raise InvalidToken(TokenFault.ENCODING) from None
-    return UnverifiedJws(_header(header, foreign_headers), payload, f"{head}.{body}".encode("ascii"), signature)
+    return UnverifiedJws(_header(head, foreign_headers), payload, f"{head}.{body}".encode("ascii"), signature)
 
 
 def check_signature(token: UnverifiedJws, keys: KeySet) -> VerifiedJws:
@@ -139,7 +141,13 @@ def has_foreign_header(header: Mapping[str, str]) -> bool:
     return not _HEADER_NAMES.issuperset(header)
 
 
-def _header(data: bytes, foreign_headers: bool) -> Mapping[str, str]:
+# All tokens of a key have one header: it is read once. Refusals are not kept, and it is never more than 128 KiB.
+@lru_cache(maxsize=256)
+def _header(head: str, foreign_headers: bool) -> Mapping[str, str]:
+    try:
+        data = base64url.decode(head)
+    except ValueError:
+        raise InvalidToken(TokenFault.ENCODING) from None
     try:
         header: Any = strict_json.parse(data, max_depth=2)
     except ValueError:
@@ -157,4 +165,4 @@ def _header(data: bytes, foreign_headers: bool) -> Mapping[str, str]:
         raise InvalidToken(TokenFault.HEADER, "kid")
     if "typ" in header and header["typ"].lower().removeprefix("application/") not in TYPES:
         raise InvalidToken(TokenFault.TYPE)
-    return header
+    return MappingProxyType(header)
