@@ -7,7 +7,9 @@ catalogue is a new `Reads`, so nothing in them can go stale.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
@@ -35,6 +37,7 @@ from portero.data.prefer import applied
 from portero.data.read_plan import Planner
 from portero.data.read_sql import where_of
 from portero.data.request import read_request
+from portero.principal import Principal
 from portero.settings import Settings
 
 _REQUESTS = 8192
@@ -82,7 +85,15 @@ class Reads:
     def _prepare(self, http: HttpRequest, role: str, guarded: bool) -> PreparedRead:
         request = read_request(http, self.settings)
         compiled = self.compiled(request.shape, role, guarded)
-        return PreparedRead(fill(compiled, request.values), request.shape.media, _static_headers(http, request))
+        return PreparedRead(fill(compiled, request.values), request.shape.media, self._headers(http, request))
+
+    def _headers(self, http: HttpRequest, request: DataRequest) -> tuple[tuple[str, str], ...]:
+        headers = [VARY, ("Content-Location", _location(http))]
+        overrides = self.settings.transaction_end.endswith("-override")
+        followed = applied(request.preferences, method=request.method, overrides_transaction=overrides)
+        if followed:
+            headers.append(("Preference-Applied", followed))
+        return tuple(headers)
 
     def compile(self, shape: ReadShape, role: str, guarded: bool) -> CompiledRead:
         """Plan a shape for a role and write its statement."""
@@ -93,7 +104,14 @@ class Reads:
         """Give the planner of a role."""
         return Planner(self.catalogue, role, self.settings.max_rows, self.settings.aggregates)
 
-    def keyed(self, connection: sa.Connection, request: DataRequest, principal: Any, keys: Any, now: Any) -> ResultSet:
+    def keyed(
+        self,
+        connection: sa.Connection,
+        request: DataRequest,
+        principal: Principal,
+        keys: Sequence[Sequence[Any]],
+        now: datetime,
+    ) -> ResultSet:
         """Read rows back by their keys inside a write's transaction, as the caller may see them.
 
         Args:
@@ -136,14 +154,6 @@ def _keyed_shape(shape: ReadShape) -> ReadShape:
         is_counted=False,
         is_keyed=True,
     )
-
-
-def _static_headers(http: HttpRequest, request: DataRequest) -> tuple[tuple[str, str], ...]:
-    headers = [VARY, ("Content-Location", _location(http))]
-    followed = applied(request.preferences, method=request.method)
-    if followed:
-        headers.append(("Preference-Applied", followed))
-    return tuple(headers)
 
 
 def _location(http: HttpRequest) -> str:
