@@ -1,4 +1,4 @@
-# make run          a sample project, served on http://127.0.0.1:8000
+# make run          a sample project, served on http://127.0.0.1:8000 (PORT= for another port)
 # make test         everything the tests need, then the tests
 # make lint         ruff, mypy, import-linter
 # make conformance  the case packs (CASES= DATABASE=sqlite|postgresql PROFILE= TIER= OUT=)
@@ -15,7 +15,7 @@ BUILD := hatchling>=1.26\neditables>=0.5\n
 
 run: .venv/installed
 	@test -d sample || $(BIN)/portero new sample --quiet
-	@cd sample && exec ../$(BIN)/portero serve --dev --examples
+	@cd sample && exec ../$(BIN)/portero serve --dev --examples $(if $(PORT),--port $(PORT))
 
 test: .venv/installed-dev
 	$(BIN)/coverage erase
@@ -28,12 +28,11 @@ lint: .venv/installed-dev
 	$(BIN)/lint-imports
 
 conformance: .venv/installed-dev
-	@PORTERO_PACKS="$(PACKS)" $(BIN)/python -m tests.conformance.run \
-		$(if $(CASES),--cases "$(CASES)") $(if $(DATABASE),--database "$(DATABASE)") \
-		$(if $(PROFILE),--profile "$(PROFILE)") $(if $(TIER),--tier "$(TIER)") $(if $(OUT),--out "$(OUT)")
+	@PORTERO_PACKS="$(PACKS)" CASES="$(CASES)" DATABASE="$(DATABASE)" PROFILE="$(PROFILE)" TIER="$(TIER)" OUT="$(OUT)" \
+		$(BIN)/python tests/conformance/run.py
 
 bench: .venv/installed-dev
-	$(BIN)/python -m benchmarks.run $(ARGS)
+	@$(BIN)/python benchmarks/run.py $(ARGS)
 
 lock: .venv/installed-dev
 	$(BIN)/pip install --quiet "uv>=0.8"
