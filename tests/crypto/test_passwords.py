@@ -97,7 +97,8 @@ def test_a_hash_that_is_none_or_too_dear_never_fits(passwords: Passwords, stored
 
 
 def test_a_known_form_with_a_broken_inside_never_fits(passwords: Passwords) -> None:
-    assert passwords.verify("x", "$2b$04$" + "." * 53) is False
+    for filling in "./a9":
+        assert passwords.verify("x", "$2b$04$" + filling * 53) is False
     assert passwords.verify("x", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA") is False
 
 

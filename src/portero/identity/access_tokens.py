@@ -136,6 +136,21 @@ class AccessTokens:
         """
         return self._known(token, now)[0]
 
+    def verify_expired(self, token: str, now: float) -> Verified:
+        """Verify a token as of the moment before it expired: everything but that its time is over.
+
+        Args:
+            token: the compact JWT, without scheme.
+            now: Unix seconds; the keys are today's.
+
+        Raises:
+            InvalidToken: whatever else is wrong with it.
+            DatabaseUnavailable: the keys had to be read again and could not be.
+        """
+        expires_at = rules.read(jws.parse(token, foreign_headers=True).payload).get("exp")
+        at = min(now, expires_at - 1) if isinstance(expires_at, int | float) else now
+        return self._verify(token, self._keyring.verification_keys(now), at)
+
     def principal(self, token: str, now: float) -> Principal:
         """Give the caller that a token stands for. Whether the session stands is still to be asked.
 
