@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from portero.data.catalogue import Model
-from portero.data.policy import refused
+from portero.data.policy import refused, row_refused
 from portero.data.relations import constraint_name, default_name
 from portero.data.wire_types import as_text
 from portero.errors import DataError
+from portero.principal import SERVICE_ROLE
 
 _SQLITE = re.compile(r"(UNIQUE|NOT NULL|CHECK|FOREIGN KEY) constraint failed(?:: (.*))?", re.DOTALL)
 _NO_DETAILS: Mapping[str, Any] = {}
@@ -61,7 +62,12 @@ def unique_violated(columns: Sequence[str], name: str | None, known: Known) -> D
 
 
 def not_null_violated(column: str, known: Known) -> DataError:
-    """23502; PostgreSQL's details show the whole row, hidden columns too, so there are none."""
+    """23502; PostgreSQL's details show the whole row, hidden columns too, so there are none.
+
+    Where the server would have set the caller's own fact and there is none, the caller is nobody: that is 42501.
+    """
+    if known.role != SERVICE_ROLE and column in known.model.fill:
+        return row_refused(known.model.name, known.role)
     if not _readable([column], known.model):
         return DataError(
             400, "23502", f'null value in a column of relation "{known.model.name}" violates not-null constraint'

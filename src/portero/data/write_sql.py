@@ -102,7 +102,8 @@ def delete_rows(plan: DeletePlan) -> sa.Delete:
 
 def rows_to_delete(plan: DeletePlan) -> sa.Select[Any]:
     """Select, and on PostgreSQL lock, the row keys of what a deletion will take: it is read before it goes."""
-    return sa.select(*plan.model.row_key).where(plan.rows).with_for_update(of=plan.model.table)
+    table = plan.model.table
+    return sa.select(*plan.model.row_key).select_from(table).where(plan.rows).with_for_update(of=table)
 
 
 def delete_keyed(plan: DeletePlan, sql: Sql) -> sa.Delete:

@@ -220,16 +220,25 @@ class _Work:
     def _there(self, plan: InsertPlan, group: write_plan.RowGroup) -> set[tuple[Any, ...]]:
         """The rows there before, on SQLite: its RETURNING does not tell new from merged, and nobody else writes."""
         conflict = plan.conflict
-        places = {column.name: place for place, column in enumerate(group.columns)}
         if conflict is None or not conflict.merges or self.writes.reads.sql.name != "sqlite":
             return set()
-        if not all(name in places for name in conflict.columns):
-            return set()
-        types = [group.columns[places[name]].column.type for name in conflict.columns]
-        values = [[row[places[name]] for name in conflict.columns] for row in group.rows]
-        text = keys.key_text(values, types, self.writes.reads.sql)
+        places = {column.name: place for place, column in enumerate(group.columns)}
+        filled = {name: self._filled(value) for name, value in plan.fill.items() if name in conflict.columns}
+        if not all(name in places or name in filled for name in conflict.columns):
+            return set()  # left to a default: nothing to meet
+        values = [
+            [row[places[name]] if name in places else filled[name] for name in conflict.columns] for row in group.rows
+        ]
+        columns = {str(column.name): column for column in plan.model.table.columns}
+        text = keys.key_text(values, [columns[name].type for name in conflict.columns], self.writes.reads.sql)
         statement = write_sql.conflicting_rows(plan, conflict, self.writes.reads.sql)
         return {tuple(row) for row in self.connection.execute(statement, {KEYS: text})}
+
+    def _filled(self, value: Any) -> Any:
+        """The value that a fill's expression has for this caller."""
+        if not isinstance(value, sa.ColumnElement):
+            return value
+        return self.connection.execute(sa.select(value), self._caller).scalar()
 
     def _inserted(self, plan: InsertPlan, group: write_plan.RowGroup) -> list[tuple[tuple[Any, ...], bool]]:
         statement = write_sql.insert_rows(plan, group, self.writes.reads.sql)
