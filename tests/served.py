@@ -52,6 +52,8 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: pathlib.Path, seconds
             urllib.request.urlopen(url, timeout=20).close()
         except urllib.error.HTTPError as answered:
             answered.close()
+            if answered.code >= 500:
+                raise DidNotStart(f"{url} answers {answered.code}:\n{tail(log)}") from None
         except OSError:
             time.sleep(0.05)
             continue

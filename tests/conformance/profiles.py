@@ -9,6 +9,7 @@ from portero.settings import PREFIX, Settings
 
 #: Every profile: no row cap, and bounds that a test suite's requests do not meet.
 ALWAYS: dict[str, Any] = {
+    "PORTERO_DEV": True,  # its own tables are made at start
     "PORTERO_MAX_ROWS": 1_000_000,
     "PORTERO_MAX_BATCH": 100_000,
     "PORTERO_MAX_BODY": 64 * 1024 * 1024,
