@@ -37,11 +37,12 @@ from portero.data.prefer import applied
 from portero.data.read_plan import Planner
 from portero.data.read_sql import where_of
 from portero.data.request import read_request
-from portero.principal import Principal
+from portero.principal import ANON, Principal
 from portero.settings import Settings
 
 _REQUESTS = 8192
 _STATEMENTS = 1024
+_STRANGERS = 1024
 _LONGEST_KEPT = 2048
 
 
@@ -69,6 +70,7 @@ class Reads:
         self.standing = standing
         self.sql = sql_of(catalogue.dialect)
         self.limits = Limits(settings.max_list, settings.max_pattern)
+        self._strange: set[ReadShape] = set()
         self._kept = lru_cache(_REQUESTS)(self._prepare)
         self.compiled = lru_cache(_STATEMENTS)(self.compile)
 
@@ -84,7 +86,7 @@ class Reads:
 
     def _prepare(self, http: HttpRequest, role: str, guarded: bool) -> PreparedRead:
         request = read_request(http, self.settings)
-        compiled = self.compiled(request.shape, role, guarded)
+        compiled = self._compiled_for(request.shape, role, guarded)
         return PreparedRead(fill(compiled, request.values), request.shape.media, self._headers(http, request))
 
     def _headers(self, http: HttpRequest, request: DataRequest) -> tuple[tuple[str, str], ...]:
@@ -94,6 +96,15 @@ class Reads:
         if followed:
             headers.append(("Preference-Applied", followed))
         return tuple(headers)
+
+    def _compiled_for(self, shape: ReadShape, role: str, guarded: bool) -> CompiledRead:
+        """Anybody can make shapes: an anonymous one is kept only when it comes back, so passers-by push nothing out."""
+        if role == ANON and shape not in self._strange:
+            if len(self._strange) >= _STRANGERS:
+                self._strange.clear()
+            self._strange.add(shape)
+            return self.compile(shape, role, guarded)
+        return self.compiled(shape, role, guarded)
 
     def compile(self, shape: ReadShape, role: str, guarded: bool) -> CompiledRead:
         """Plan a shape for a role and write its statement."""

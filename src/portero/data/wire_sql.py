@@ -55,13 +55,9 @@ def boolean(value: Expression) -> Expression:
 
 
 def uuid(value: Expression) -> Expression:
-    """Put the dashes back."""
-    dash = _word("-")
+    """Put the dashes back; `concat_ws` takes half the time of `||`, but makes an empty text of NULL."""
     parts = [_part(value, *place) for place in ((1, 8), (9, 4), (13, 4), (17, 4), (21,))]
-    joined = parts[0]
-    for part in parts[1:]:
-        joined = joined.concat(dash).concat(part)
-    return joined
+    return sa.case((value.is_not(None), sa.func.concat_ws(_word("-"), *parts, type_=sa.Text())))
 
 
 def hexadecimal(value: Expression) -> Expression:
@@ -108,8 +104,11 @@ def instant_text(value: Expression) -> Expression:
 
 
 def _moment(value: Expression, between: str) -> Expression:
-    clock = _part(value, 12, 8).concat(_fraction(_part(value, 20)))
-    return _part(value, 1, 10).concat(_word(between)).concat(clock)
+    """The usual kinds, without a fraction or with SQLAlchemy's six zeros, are told by one look and go the short way."""
+    text = _text(value)
+    joined = text if between == " " else sa.func.replace(text, _word(" "), _word(between), type_=sa.Text())
+    whole = _part(joined, 1, 19)
+    return sa.case((_word(".000000"), whole), (_word(""), joined), value=_part(value, 20), else_=_fraction(joined))
 
 
 def _fraction(value: Expression) -> Expression:

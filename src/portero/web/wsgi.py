@@ -11,12 +11,14 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from portero.data.answer import error_answer
 from portero.data.nodes import DataAnswer, HttpRequest
 from portero.data.request import WRITE_METHODS
 from portero.errors import DataError, PorteroError
+from portero.settings import Settings
 from portero.web.cors import answer_headers, preflight_headers
 from portero.web.guard import principal_of
 from portero.web.headers import security_headers
@@ -64,19 +66,20 @@ class DataMount:
         self.runtime_of = runtime_of
         self.path = path.rstrip("/")
         self._below = self.path + "/"
+        self._start = len(self.path)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        path = environ.get("PATH_INFO", "")
+        path: str = environ.get("PATH_INFO", "")
         if not path.startswith(self._below) and path != self.path:
             return self.next_app(environ, start_response)
-        runtime = self.runtime_of()
-        answer = respond(environ, runtime, path[len(self.path) :] or "/")
-        headers = answer.headers
-        body = b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body
-        if answer.status not in (204, 304) and environ["REQUEST_METHOD"] != "HEAD":
+        answer = respond(environ, self.runtime_of(), path[self._start :])
+        status, headers, body = answer.status, answer.headers, answer.body
+        if environ["REQUEST_METHOD"] == "HEAD":
+            body = b""
+        elif status != 204:
             headers.append(("Content-Length", str(len(body))))
-        start_response(_REASONS.get(answer.status) or f"{answer.status} ", headers)
+        start_response(_REASONS.get(status) or f"{status} Refused", headers)
         return (body,)
 
 
@@ -88,6 +91,10 @@ def respond(environ: Mapping[str, Any], runtime: Runtime, path: str) -> DataAnsw
         runtime: the application's runtime; it has a data API.
         path: what follows the prefix, as WSGI hands it over (latin-1 text of UTF-8 bytes).
     """
+    settings = runtime.settings
+    origin = environ.get("HTTP_ORIGIN")
+    if environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
+        return DataAnswer(204, [*security_headers(settings), *preflight_headers(origin, settings)])
     try:
         answer = _answer(environ, runtime, path)
     except PorteroError as refusal:
@@ -96,19 +103,30 @@ def respond(environ: Mapping[str, Any], runtime: Runtime, path: str) -> DataAnsw
         # The last resort: what nobody foresaw is logged with its trace, and says nothing to the caller.
         LOG.exception("the data API failed")
         answer = error_answer(data_error_of(fault))
-    edge = _edge_headers(environ.get("HTTP_ORIGIN"), runtime, answer)
-    return DataAnswer(answer.status, [*answer.headers, *edge], answer.body)
+    answer.headers.extend(_security(settings.url))
+    if origin is not None:
+        answer.headers.extend(answer_headers(origin, settings))
+    return answer
+
+
+@lru_cache(8)
+def _security(url: str) -> tuple[tuple[str, str], ...]:
+    return tuple(security_headers(Settings(url=url)))
+
+
+@lru_cache(2)
+def _instant(second: int) -> datetime:
+    """Give the present second; whether a session stands is asked to the second, which lets the parameter be kept."""
+    return datetime.fromtimestamp(second, UTC)
 
 
 def _answer(environ: Mapping[str, Any], runtime: Runtime, path: str) -> DataAnswer:
     data = runtime.data
     if data is None:
         raise DataError(404, "PGRST125", "Invalid path specified in request URL")
-    method = environ["REQUEST_METHOD"]
-    if method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
-        return DataAnswer(204, preflight_headers(environ.get("HTTP_ORIGIN"), runtime.settings))
     now = time.time()
     principal = principal_of(environ, runtime, now)
+    method = environ["REQUEST_METHOD"]
     if not path.isascii():
         path = _text_of(path)
     if method == "OPTIONS":
@@ -127,7 +145,7 @@ def _answer(environ: Mapping[str, Any], runtime: Runtime, path: str) -> DataAnsw
         get("CONTENT_TYPE", ""),
         read_body(environ, runtime.settings.max_body) if method in WRITE_METHODS else b"",
     )
-    return data.answer(http, principal, datetime.fromtimestamp(now, UTC))
+    return data.answer(http, principal, _instant(int(now)))
 
 
 def _text_of(path: str) -> str:
@@ -171,15 +189,3 @@ def _read(stream: Any, wanted: int, most: int) -> bytes:
 
 def _too_large(most: int) -> DataError:
     return DataError(413, "PGRST102", f"The request body is larger than {most} bytes")
-
-
-def _edge_headers(origin: str | None, runtime: Runtime, answer: DataAnswer) -> list[tuple[str, str]]:
-    """What every answer carries; an answer that names what it varies by keeps that too."""
-    security = security_headers(runtime.settings)
-    if (
-        answer.status == 204
-        and origin is not None
-        and any(name.startswith("Access-Control") for name, _ in answer.headers)
-    ):
-        return security
-    return [*security, *answer_headers(origin, runtime.settings)]
