@@ -134,7 +134,8 @@ def is_ended(runtime: Runtime, claims: Mapping[str, Any]) -> bool:
     if not isinstance(claims, SessionClaims):
         return False
     with runtime.database.reading() as connection:
-        return not sessions.is_standing(connection, rules.uuid_of(claims, "session_id"), datetime.now(UTC))
+        session_id, user_id = rules.uuid_of(claims, "session_id"), rules.uuid_of(claims, "sub")
+        return not sessions.is_standing(connection, session_id, datetime.now(UTC), user_id)
 
 
 def refuse_invalid(error_string: str) -> tuple[Response, int]:

@@ -102,7 +102,14 @@ def test_a_session_stands_until_it_ends_or_its_user_is_banned_or_deleted(
 def test_standing_is_a_column_of_any_statement(database: Database, session: SessionRecord, now: datetime) -> None:
     """Also of one over the very same tables: it does not correlate."""
     query = sa.select(sessions.Session.id, sessions.standing().label("stands"))
-    values = {sessions.SESSION_ID: session.id, sessions.NOW: now}
+    values = {sessions.SESSION_ID: session.id, sessions.USER_ID: session.user_id, sessions.NOW: now}
     with database.reading() as connection:
         assert connection.execute(query, values).all() == [(session.id, 1)]
-        assert connection.execute(query, {**values, sessions.SESSION_ID: uuid4()}).all() == [(session.id, None)]
+        for name in (sessions.SESSION_ID, sessions.USER_ID):
+            assert connection.execute(query, {**values, name: uuid4()}).all() == [(session.id, None)]
+
+
+def test_nobody_stands_in_somebody_elses_session(database: Database, session: SessionRecord, now: datetime) -> None:
+    with database.reading() as connection:
+        assert sessions.is_standing(connection, session.id, now, session.user_id) is True
+        assert sessions.is_standing(connection, session.id, now, uuid4()) is False

@@ -21,6 +21,7 @@ _TABLE = Session.__table__
 _USERS = User.__table__
 #: Names of the parameters in `standing()`.
 SESSION_ID = "portero_session_id"
+USER_ID = "portero_me_id"
 NOW = "portero_now"
 
 
@@ -102,27 +103,37 @@ def delete_overdue(connection: sa.Connection, *, created_before: datetime, touch
 
 
 def standing() -> sa.ColumnElement[int]:
-    """Build the column that is 1 while the session stands and its user is neither banned nor deleted, else NULL.
+    """Build the column that is 1 while the user's session stands and they are neither banned nor deleted, else NULL.
 
     It belongs into the very statement that does the work, so that it sees the same state. Its parameters are
-    `portero_session_id` (UUID) and `portero_now` (aware datetime).
+    `portero_session_id` and `portero_me_id` (UUIDs) and `portero_now` (aware datetime).
     """
+    is_own = _TABLE.c.user_id == sa.bindparam(USER_ID, type_=sa.Uuid())
+    return _standing(is_own)
+
+
+def is_standing(connection: sa.Connection, session_id: UUID, now: datetime, user_id: UUID | None = None) -> bool:
+    """Ask by itself, where no other statement is made, whether a session stands (and, if given, is that user's)."""
+    if user_id is None:
+        return connection.execute(_ANYBODYS, {SESSION_ID: session_id, NOW: now}).scalar_one() == 1
+    return connection.execute(_OWN, {SESSION_ID: session_id, USER_ID: user_id, NOW: now}).scalar_one() == 1
+
+
+def _standing(is_meant: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
     is_free = _USERS.c.banned_until.is_(None) | (_USERS.c.banned_until <= sa.bindparam(NOW, type_=UtcDateTime()))
     return (
         sa.select(sa.literal_column("1", sa.Integer))
         .select_from(_TABLE.join(_USERS, _USERS.c.id == _TABLE.c.user_id))
-        .where(_TABLE.c.id == sa.bindparam(SESSION_ID, type_=sa.Uuid()), _USERS.c.deleted_at.is_(None), is_free)
+        .where(
+            _TABLE.c.id == sa.bindparam(SESSION_ID, type_=sa.Uuid()), is_meant, _USERS.c.deleted_at.is_(None), is_free
+        )
         .correlate(None)
         .scalar_subquery()
     )
 
 
-_STANDING = sa.select(standing())
-
-
-def is_standing(connection: sa.Connection, session_id: UUID, now: datetime) -> bool:
-    """Ask `standing` by itself, where no other statement is made."""
-    return connection.execute(_STANDING, {SESSION_ID: session_id, NOW: now}).scalar_one() == 1
+_ANYBODYS = sa.select(_standing(sa.true()))
+_OWN = sa.select(standing())
 
 
 def _one(connection: sa.Connection, statement: sa.Executable) -> SessionRecord | None:
