@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from tests.identity.people import context_on
 
 from portero.identity.context import IdentityContext
 from portero.store.engine import Database
-from tests.identity.people import context_on
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
+from tests.identity.people import HOME, NOW, PASSWORD, happenings, signed_up
 
 from portero.crypto.passwords import Passwords
 from portero.errors import AuthError
@@ -16,7 +17,6 @@ from portero.identity import admin, sessions, sign_in
 from portero.identity.admin import NewUser
 from portero.identity.context import IdentityContext
 from portero.store.tables import OwnTable
-from tests.identity.people import HOME, NOW, PASSWORD, happenings, signed_up
 
 OTHER = "eight dry stones"
 
@@ -115,7 +115,7 @@ def test_what_takes_a_right_away_ends_the_sessions_and_is_audited(
 
 EVERY = [
     *(take_away for _, take_away in TAKEN_AWAY),
-    lambda context, user_id: admin.get(context, user_id),
+    admin.get,
     lambda context, user_id: admin.unban(context, user_id, NOW),
     lambda context, user_id: admin.set_metadata(context, user_id, NOW, app_metadata={}),
 ]

@@ -7,11 +7,11 @@ import logging
 from uuid import UUID
 
 import pytest
+from tests.identity.people import NOW, happenings, signed_up
 
 from portero.errors import AuthError
 from portero.events import Event, Happening
 from portero.identity.context import IdentityContext, line_of
-from tests.identity.people import NOW, happenings, signed_up
 
 
 def test_what_is_rolled_back_is_neither_audited_nor_logged(

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
+from tests.identity.people import HOME, NOW, happenings, signed_up, with_settings
 
 from portero.crypto import refresh_tokens
 from portero.errors import AuthError
@@ -16,7 +17,6 @@ from portero.identity import admin, sessions
 from portero.identity.context import IdentityContext, SignedIn
 from portero.store import sessions as rows
 from portero.store.tables import OWN_TABLES
-from tests.identity.people import HOME, NOW, happenings, signed_up, with_settings
 
 DAY = timedelta(days=1)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from tests.identity.people import ELSEWHERE, HOME, NOW, PASSWORD, happenings, signed_up, with_settings
 
 from portero.crypto.passwords import Passwords
 from portero.errors import AuthError
@@ -14,7 +15,6 @@ from portero.identity import admin, sign_in
 from portero.identity.admin import NewUser
 from portero.identity.context import Caller, IdentityContext, SignedIn
 from portero.store import counters, users
-from tests.identity.people import ELSEWHERE, HOME, NOW, PASSWORD, happenings, signed_up, with_settings
 
 SECOND = timedelta(seconds=1)
 
@@ -242,8 +242,7 @@ class TestThrottle:
         statuses: list[int] = []
 
         def try_five_times() -> None:
-            for _ in range(5):
-                statuses.append(refusal(limits).status)
+            statuses.extend(refusal(limits).status for _ in range(5))
 
         threads = [threading.Thread(target=try_five_times) for _ in range(10)]
         for thread in threads:

@@ -6,13 +6,13 @@ import threading
 
 import pytest
 import sqlalchemy as sa
+from tests.identity.people import HOME, NOW, PASSWORD, happenings, signed_up, with_settings
 
 from portero.errors import AuthError
 from portero.identity import sign_up
 from portero.identity.context import IdentityContext
 from portero.identity.sign_up import Form
 from portero.store.tables import User
-from tests.identity.people import HOME, NOW, PASSWORD, happenings, signed_up, with_settings
 
 CHALLENGE = "a" * 43
 

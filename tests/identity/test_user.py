@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.identity.people import ELSEWHERE, HOME, NOW, PASSWORD, happenings, signed_up, with_settings
 
 from portero.crypto.passwords import Passwords
 from portero.errors import AuthError
@@ -13,7 +14,6 @@ from portero.identity import admin, sign_in, user
 from portero.identity.context import Account, IdentityContext, SignedIn
 from portero.identity.user import Wishes
 from portero.store import sessions
-from tests.identity.people import ELSEWHERE, HOME, NOW, PASSWORD, happenings, signed_up, with_settings
 
 OTHER = "eight dry stones"
 LATER = NOW + timedelta(hours=1)

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Flask
+from tests.identity.people import PASSWORD
 from werkzeug.test import TestResponse
 
 from portero.identity.context import IdentityContext
 from portero.web.runtime import Runtime
-from tests.identity.people import PASSWORD
 
 VERSION = {"X-Supabase-Api-Version": "2024-01-01"}
 

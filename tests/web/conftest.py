@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 from flask import Flask
-
-from portero.settings import Settings
-from portero.store.engine import Database
-from portero.web.runtime import EXTENSION, Runtime
-from portero.web.routes import blueprint
 from tests.identity.people import context_on
 from tests.web.callers import Api
+
+from portero.store.engine import Database
+from portero.web.routes import blueprint
+from portero.web.runtime import EXTENSION, Runtime
 
 Make = Callable[..., Api]
 

@@ -13,4 +13,5 @@ CACHE_CONTROL: Final = "public, max-age=600"
 
 def jwks(runtime: Runtime, now: datetime) -> dict[str, Any]:
     """Return the key set to publish."""
-    return runtime.identity.keyring.jwks(now.timestamp())
+    held = runtime.identity.keyring.jwks(now.timestamp())["keys"]
+    return {"keys": [{**key, "key_ops": ["verify"]} for key in held]}
