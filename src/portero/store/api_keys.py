@@ -65,7 +65,7 @@ def every(connection: sa.Connection) -> tuple[ApiKeyRecord, ...]:
 
 def by_digest(connection: sa.Connection, digest: str) -> ApiKeyRecord | None:
     """Find a key by its digest; revoked and expired ones are found too."""
-    row = connection.execute(sa.select(*_COLUMNS).where(_TABLE.c.digest == digest)).one_or_none()
+    row = connection.execute(sa.select(*_COLUMNS).filter_by(digest=digest)).one_or_none()
     return None if row is None else ApiKeyRecord(**row._mapping)
 
 
