@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -66,12 +67,12 @@ def test_every_acknowledged_write_had_a_sync_of_its_own(project: Project, notes:
 
     with project.serving():
         for each in range(20):
-            synced(lambda each=each: insert(f"alone {each}"), 201)  # type: ignore[misc]
+            synced(partial(insert, f"alone {each}"), 201)
         for access, _ in sessions[1:11]:
-            synced(lambda access=access: project.ask("POST", "/auth/v1/logout?scope=local", token=access), 204)  # type: ignore[misc]
+            synced(partial(project.ask, "POST", "/auth/v1/logout?scope=local", token=access), 204)
         for _ in range(5):
             body = {"refresh_token": refresh}
-            answer = synced(lambda body=body: project.ask("POST", "/auth/v1/token?grant_type=refresh_token", body), 200)  # type: ignore[misc]
+            answer = synced(partial(project.ask, "POST", "/auth/v1/token?grant_type=refresh_token", body), 200)
             refresh = answer.body["refresh_token"]
         before = _log_syncs(notes)
         with ThreadPoolExecutor(8) as pool:

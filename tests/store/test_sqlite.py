@@ -250,6 +250,15 @@ def test_a_writer_inside_a_writer_is_a_mistake_in_the_program(database: Database
     _insert(database, 2)
 
 
+def test_a_thread_may_read_while_it_writes_and_sees_what_was_there_before(database: Database) -> None:
+    with database.writing() as connection:
+        connection.exec_driver_sql("INSERT INTO t VALUES (1)")
+        assert _numbers(database) == []
+        with database.reading() as reader:
+            assert reader.exec_driver_sql("SELECT count(*) FROM t").scalar() == 0
+    assert _numbers(database) == [1]
+
+
 def test_threads_that_read_and_write_back_lose_nothing(path: Path) -> None:
     database = Database.open(f"sqlite:///{path}")
     with database.writing() as connection:

@@ -21,6 +21,7 @@ _POOL_WAIT = 2
 _CONNECT_WAIT = 2
 #: A number of our own among the advisory locks of a database: "portero" in ASCII.
 _MIGRATION_LOCK = int.from_bytes(b"portero")
+_LIMIT = sa.text("SELECT set_config('statement_timeout', :limit, true)")
 #: SQLSTATE classes that mean "not now": connection, resources, operator intervention, system error; and lock waits.
 _UNAVAILABLE_CLASSES = ("08", "53", "57", "58")
 _UNAVAILABLE_STATES = {"55P03", "40001", "40P01", "25006"}
@@ -35,7 +36,7 @@ def unavailable(error: BaseException | None) -> DatabaseUnavailable | None:
     if state == "57014":
         return DatabaseUnavailable("a statement took too long")
     if state[:2] in _UNAVAILABLE_CLASSES or state in _UNAVAILABLE_STATES:
-        return DatabaseUnavailable(f"the database server refused for now ({state})")
+        return DatabaseUnavailable(f"the database server refused, not because of the statement ({state})")
     return None
 
 
@@ -45,7 +46,7 @@ class PostgresqlServer:
     def __init__(self, url: sa.URL, statement_timeout: timedelta) -> None:
         if url.drivername not in ("postgresql", "postgresql+psycopg"):
             raise ConfigurationError(f"{url.drivername} is another driver than Portero's: write postgresql+psycopg://…")
-        self._milliseconds = int(statement_timeout.total_seconds() * 1000)
+        self._limit = _milliseconds(statement_timeout)
         url = url.set(drivername="postgresql+psycopg")
         try:
             self.engine = self._make_engine(url, pool_pre_ping=True)
@@ -95,8 +96,7 @@ class PostgresqlServer:
         """Give a connection in a transaction, committed at the end."""
         with _translated(self._error), self.engine.begin() as connection:
             if timeout is not None:
-                limit = int(timeout.total_seconds() * 1000)
-                connection.exec_driver_sql(f"SET LOCAL statement_timeout = {limit}")
+                connection.execute(_LIMIT, {"limit": str(_milliseconds(timeout))})
             if not durable:
                 connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
             yield connection
@@ -106,7 +106,7 @@ class PostgresqlServer:
         """Give a connection in a transaction that no other migrating process is in."""
         with _translated(self._error), self.engine.begin() as connection:
             connection.exec_driver_sql("SET LOCAL lock_timeout = 60000; SET LOCAL statement_timeout = 0")
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             yield connection
 
     def close(self) -> None:
@@ -136,13 +136,17 @@ class PostgresqlServer:
         @sa.event.listens_for(engine, "connect")
         def settle(connection: Any, _record: Any) -> None:
             was, connection.autocommit = connection.autocommit, True
+            connection.execute("SELECT set_config('statement_timeout', %s, false)", (str(self._limit),))
             connection.execute(
-                f"SET statement_timeout = {self._milliseconds}; SET lock_timeout = 2000; "
-                "SET idle_in_transaction_session_timeout = 10000; SET TIME ZONE 'UTC'"
+                "SET lock_timeout = 2000; SET idle_in_transaction_session_timeout = 10000; SET TIME ZONE 'UTC'"
             )
             connection.autocommit = was
 
         return engine
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return int(duration.total_seconds() * 1000)
 
 
 class _Lost(DatabaseUnavailable):

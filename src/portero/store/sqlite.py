@@ -233,6 +233,11 @@ class SqliteFile:
         self._reset()
         self._is_carried = self._must_refuse
 
+    def _prepare_once(self) -> None:
+        if not self._is_prepared:  # a new reader does not wait for whoever writes now, which may be this very thread
+            with self._mutex:
+                self._prepare()
+
     def _prepare(self) -> None:
         """Make the file, private, and switch it to WAL: once a process, one process at a time."""
         if self._is_prepared:
@@ -276,8 +281,7 @@ class SqliteFile:
             raise DatabaseUnavailable("the database file cannot be opened") from error
 
     def _open_reader(self) -> _Reader:
-        with self._mutex:
-            self._prepare()
+        self._prepare_once()
         clock = _Clock(self._limit)
         connection = self._connect(clock, "query_only=ON", "wal_autocheckpoint=0", "cache_size=-8000")
         reader = _Reader(clock, connection, connection.cursor())
@@ -287,9 +291,7 @@ class SqliteFile:
         return reader
 
     def _connect_reader(self, clock: _Clock) -> Any:
-        if not self._is_prepared:
-            with self._mutex:
-                self._prepare()
+        self._prepare_once()
         return self._connect(clock, "query_only=ON", "wal_autocheckpoint=0")
 
     def _connect_writer(self, clock: _Clock) -> Any:
@@ -307,7 +309,7 @@ class SqliteFile:
             f"journal_size_limit={_JOURNAL_LIMIT}",
             *pragmas,
         ):
-            connection.execute(f"PRAGMA {pragma}").close()
+            connection.execute(f"PRAGMA {pragma}").close()  # words of this module only
         for each in self._functions:
             connection.create_function(each.name, each.arguments, each.function, deterministic=each.deterministic)
         connection.set_progress_handler(clock.is_over, _STEPS)
@@ -343,11 +345,11 @@ def _file_of(url: sa.URL) -> Path:
 def _pragma(writer: sa.Connection, name: str, inside: str, outside: str) -> Iterator[None]:
     """Set a pragma that cannot be changed in a transaction, and set it back."""
     raw = _raw(writer)
-    raw.execute(f"PRAGMA {name}={inside}").close()
+    raw.execute(f"PRAGMA {name}={inside}").close()  # words of this module only
     try:
         yield
     finally:
-        raw.execute(f"PRAGMA {name}={outside}").close()
+        raw.execute(f"PRAGMA {name}={outside}").close()  # words of this module only
 
 
 def _begin(connection: sa.Connection) -> None:
