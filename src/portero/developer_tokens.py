@@ -83,14 +83,12 @@ class Reader:
             parsed = jws.parse(token, foreign_headers=True)
             claims = rules.read(parsed.payload)
             if _is_session(claims):
-                return self._read_session(token, parsed, claims, allow_expired)
+                return self._read_session(token, allow_expired)
             return self._read_app(token, parsed, claims, csrf_value, allow_expired)
         except InvalidToken as error:
             raise _refusal(error) from error
 
-    def _read_session(
-        self, token: str, parsed: UnverifiedJws, claims: dict[str, Any], allow_expired: bool
-    ) -> dict[str, Any]:
+    def _read_session(self, token: str, allow_expired: bool) -> dict[str, Any]:
         access_tokens = self._runtime.identity.access_tokens
         try:
             verified = access_tokens.verify(token, time.time())
@@ -98,7 +96,7 @@ class Reader:
             if error.fault is not TokenFault.EXPIRED:
                 raise
             # Only the time is wrong: everything else is checked as of the moment before it expired.
-            verified = access_tokens.verify(token, float(claims["exp"]) - 1)
+            verified = access_tokens.verify_expired(token, time.time())
             if not allow_expired:
                 raise _expired(verified.header, _filled(verified.claims)) from error
         return _filled(verified.claims)
