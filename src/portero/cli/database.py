@@ -5,7 +5,7 @@ The two histories stay apart: Portero's has a version table of its own and never
 
 from __future__ import annotations
 
-import os
+import io
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -126,7 +126,7 @@ def has_history() -> bool:
 
 def project_config() -> Config:
     """Read the project's `alembic.ini`."""
-    return Config(PROJECT_HISTORY, stdout=open(os.devnull, "w"))
+    return Config(PROJECT_HISTORY, stdout=io.StringIO())
 
 
 def upgrade_project(app: Flask) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -56,6 +58,7 @@ def serve(
         os.environ["PORTERO_DEV"] = "yes"
     if dev if reload is None else reload:
         sys.exit(run_and_reload(command_line(context), Path.cwd()))
+    refuse_taken(host, port)
     greeting = prepare(load_app(context), url, examples)
     server = Granian(
         app_path(context),
@@ -70,10 +73,7 @@ def serve(
         log_access=dev,
     )
     server.on_startup(functools.partial(click.echo, greeting))
-    try:
-        server.serve(target_loader=load_for_worker)
-    except OSError as error:
-        raise ConfigurationError(f"Cannot listen on {host}:{port}: {error}") from error
+    server.serve(target_loader=load_for_worker)
 
 
 def command_line(context: click.Context) -> list[str]:
@@ -87,6 +87,19 @@ def command_line(context: click.Context) -> list[str]:
         elif value is not False:
             options += [f"--{name}", str(value)]
     return [sys.executable, "-m", "portero", "--app", app_path(context), "serve", *options, "--no-reload"]
+
+
+def refuse_taken(host: str, port: int) -> None:
+    """Refuse an address that cannot be listened on, before anything is started.
+
+    Raises:
+        ConfigurationError: another process listens there, or it is none of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise ConfigurationError(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
 
 
 def prepare(app: Flask, url: str, examples: bool) -> str:
@@ -104,6 +117,9 @@ def prepare(app: Flask, url: str, examples: bool) -> str:
 
 def load_for_worker(path: str) -> Any:
     """Load and freeze the application in a worker, before its first request."""
+    # A forked worker inherits handlers that do nothing here; until granian sets its own, a stop must be a stop.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     app = ScriptInfo(app_import_path=path, load_dotenv_defaults=False).load_app()
     extension_of(app).freeze(app)
     return app

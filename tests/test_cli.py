@@ -1,0 +1,414 @@
+"""The command `portero`, run in a project as `portero new` writes it: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import pytest
+from click.testing import CliRunner, Result
+
+from portero.cli import portero
+from portero.cli.reload import snapshot
+from portero.cli.users import duration_of
+from portero.scaffold import write_project
+
+PASSWORD = "a long walk in October"
+
+
+def forget_project() -> None:
+    """Drop the modules of a project, so that the next one is loaded anew."""
+    for name in [name for name in sys.modules if name == "app" or name.startswith("app.")]:
+        del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with its database, made once and copied for each test."""
+    directory = tmp_path_factory.mktemp("prepared") / "shop"
+    runner = CliRunner()
+    assert 0 == runner.invoke(portero, ["new", str(directory)]).exit_code
+    return directory
+
+
+@pytest.fixture
+def project(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    directory = tmp_path / "shop"
+    shutil.copytree(prepared, directory)
+    monkeypatch.chdir(directory)
+    monkeypatch.syspath_prepend(str(directory))
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    for name in ("JWT_SECRET_KEY", "PORTERO_DEV", "PORTERO_URL"):
+        monkeypatch.delenv(name, raising=False)
+    forget_project()
+    yield directory
+    forget_project()
+
+
+def run(*arguments: str, stdin: str = "") -> Result:
+    forget_project()
+    return CliRunner().invoke(portero, list(arguments), input=stdin)
+
+
+def told(*arguments: str, stdin: str = "") -> str:
+    """Run a command that must succeed, and give what it printed."""
+    result = run(*arguments, stdin=stdin)
+    assert 0 == result.exit_code, result.output
+    return result.output
+
+
+def refused(*arguments: str, stdin: str = "") -> str:
+    """Run a command that must be refused with exit code 1, and give its sentence."""
+    result = run(*arguments, stdin=stdin)
+    assert 1 == result.exit_code, result.output
+    return result.output
+
+
+COMMANDS = [
+    "",
+    "new",
+    "serve",
+    "keys",
+    "keys new",
+    "keys list",
+    "keys rotate",
+    "keys retire",
+    "keys secret",
+    "keys api new",
+    "keys api list",
+    "keys api revoke",
+    "token inspect",
+    "users create",
+    "users list",
+    "users ban",
+    "users delete",
+    "users set-password",
+    "db upgrade",
+    "db revision",
+    "db check",
+    "doctor",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str) -> None:
+    assert told(*command.split(), "--help").startswith("Usage: ")
+
+
+def test_wrong_usage_is_exit_code_2() -> None:
+    assert 2 == run("serve", "--threads", "1").exit_code
+    assert 2 == run("users", "ban", "anna", "--for", "soon").exit_code
+
+
+def test_a_directory_without_an_application_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "portero --app" in refused("--app", "nothing_here", "users", "list")
+
+
+def test_an_application_without_portero_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "plain.py").write_text("from flask import Flask\napp = Flask(__name__)\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert "jwt = JWTManager(app)" in refused("--app", "plain", "users", "list")
+
+
+def test_a_secret_that_others_can_read_is_refused(project: Path) -> None:
+    (project / ".env").chmod(0o644)
+    assert "chmod 600 .env" in refused("users", "list")
+    assert "chmod 600 .env" in refused("doctor")
+
+
+def test_new_never_writes_over_what_is_there(project: Path) -> None:
+    assert "is not empty" in refused("new", str(project))
+    assert "cannot be a project's name" in refused("new", str(project / "a b"))
+
+
+def test_new_says_what_comes_next(tmp_path: Path) -> None:
+    assert "portero serve --dev" in told("new", str(tmp_path / "next"))
+    assert "" == told("new", str(tmp_path / "silent"), "--quiet")
+
+
+def test_a_user_is_made_listed_banned_and_deleted(project: Path) -> None:
+    user_id = told("users", "create", "anna", "--email", "anna@example.com", stdin=f"{PASSWORD}\n").strip()
+    listed = told("users", "list")
+    assert user_id in listed
+    assert "anna@example.com" in listed
+    assert listed.endswith("1 users\n")
+    assert "is banned until" in told("users", "ban", "anna", "--for", "12h")
+    assert "may sign in again" in told("users", "ban", user_id, "--lift")
+    assert "new password" in told("users", "set-password", "anna@example.com", stdin="another long walk\n")
+    assert "is deleted" in told("users", "delete", "anna", "--yes")
+    assert "There is no user 'anna'" in refused("users", "ban", "anna")
+
+
+def test_a_user_may_have_an_address_only_or_no_password(project: Path) -> None:
+    told("users", "create", "ben@example.com", "--no-password")
+    assert "ben@example.com" in told("users", "list")
+    assert "already been registered" in refused("users", "create", "ben@example.com", "--no-password")
+
+
+def test_a_password_comes_from_stdin_and_must_be_there(project: Path) -> None:
+    assert "No password" in refused("users", "create", "anna")
+    assert "assword" in refused("users", "create", "anna", stdin="short\n")
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30m", 1800), ("12h", 43200), ("7d", 604800)])
+def test_a_duration_is_a_number_with_a_unit(text: str, seconds: int) -> None:
+    assert seconds == duration_of(text).total_seconds()
+
+
+def test_signing_keys_are_made_rotated_and_retired(project: Path) -> None:
+    assert "JWT_SECRET_KEY signs" in told("keys", "list")
+    first = told("keys", "new", "--alg", "ES256")
+    assert "jwks.json" in first
+    second = told("keys", "new")
+    assert "Next: portero keys rotate" in second
+    kid = first.split()[4].rstrip(".")
+    assert "signs from" in told("keys", "rotate")
+    assert "--now if it leaked" in refused("keys", "retire", kid)
+    assert "is retired" in told("keys", "retire", kid, "--now")
+    assert 2 == told("keys", "list").count("ES256")
+    assert "not for 'none'" in refused("keys", "new", "--alg", "none")
+
+
+def test_a_printed_secret_is_a_good_one() -> None:
+    assert len(told("keys", "secret").strip()) >= 64
+
+
+def test_api_keys_are_made_listed_and_revoked(project: Path) -> None:
+    secret = told("keys", "api", "new", "secret", "--name", "backup job").strip()
+    published = told("keys", "api", "new", "publishable").strip()
+    listed = told("keys", "api", "list")
+    assert secret.startswith("sb_secret_")
+    assert secret not in listed
+    assert published in listed
+    key_id = next(line.split()[0] for line in listed.splitlines() if "backup job" in line)
+    assert "is revoked" in told("keys", "api", "revoke", key_id)
+    assert "revoked already" in refused("keys", "api", "revoke", key_id)
+
+
+def test_a_token_is_taken_apart_and_every_check_is_named(project: Path) -> None:
+    token = subprocess.run(
+        [sys.executable, "-c", MINT], cwd=project, capture_output=True, text=True, check=True
+    ).stdout.split()
+    good = told("token", "inspect", stdin=token[0])
+    assert "Accepted: the access token of a session" in good
+    assert "UTC)" in good
+    assert "the session still stands" in good.replace("whether ", "")
+    forged = refused("token", "inspect", stdin=token[0][:-4] + "AAAA")
+    assert "FAILED  signature" in forged
+    assert "Refused: the signature does not fit." in forged
+    assert "your own routes only" in told("token", "inspect", stdin=token[1])
+    assert "cannot be read" in refused("token", "inspect", stdin="nonsense")
+
+
+MINT = f"""
+from dotenv import load_dotenv
+load_dotenv(".env")
+from app import app, jwt
+import portero
+with app.app_context():
+    portero.users.create(username="anna", password="{PASSWORD}")
+    print(portero.sign_in("anna", "{PASSWORD}").access_token)
+    print(portero.create_access_token("anna"))
+jwt.close(app)
+"""
+
+
+def test_the_database_is_upgraded_compared_and_revised(project: Path) -> None:
+    assert "at the newest revision" in told("db", "upgrade")
+    assert "" == told("db", "upgrade", "--quiet")
+    assert "The database fits." in told("db", "check")
+    with (project / "app" / "models.py").open("a") as models:
+        models.write(NEW_MODEL)
+    assert "add table tags" in refused("db", "check")
+    assert "add table tags" in refused("doctor")
+    assert "Next: read the file" in told("db", "revision", "-m", "tags")
+    written = next(project.glob("migrations/versions/*_tags.py")).read_text()
+    assert "portero_" not in written.replace("portero_users.id", "")
+    told("db", "upgrade")
+    assert "The database fits." in told("db", "check")
+
+
+NEW_MODEL = """
+
+@expose(own("owner_id"))
+class Tag(Base):
+    __tablename__ = "tags"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"), index=True)
+"""
+
+
+def test_a_migration_of_what_development_made_already_is_marked_as_done(project: Path) -> None:
+    with (project / "app" / "models.py").open("a") as models:
+        models.write(NEW_MODEL)
+    os.environ["PORTERO_DEV"] = "yes"
+    told("users", "list")
+    del os.environ["PORTERO_DEV"]
+    assert "marked as upgraded" in told("db", "revision", "-m", "tags")
+    assert "The database fits." in told("db", "check")
+    told("db", "upgrade")
+
+
+def test_a_project_without_a_history_is_told(project: Path) -> None:
+    (project / "alembic.ini").unlink()
+    assert "are not migrated" in told("db", "upgrade")
+    assert "portero new" in refused("db", "revision", "-m", "x")
+    assert "have no migrations" in told("doctor")
+
+
+def test_the_doctor_finds_what_is_to_be_mended(project: Path) -> None:
+    healthy = told("doctor")
+    assert "Exposed models: notes, users" in healthy
+    (project / "migrations" / "env.py").write_text("from alembic import context\n")
+    assert "Alembic would drop Portero's tables" in refused("doctor")
+    (project / ".env").write_text("JWT_SECRET_KEY=super-secret\n")
+    os.environ.pop("JWT_SECRET_KEY", None)
+    assert "JWT_SECRET_KEY is" in refused("doctor")
+
+
+def test_the_doctor_names_settings_that_should_be_known(project: Path) -> None:
+    os.environ.update(PORTERO_ACCEPT_SHARED_SECRET_TOKENS="yes", PORTERO_TRANSACTION_END="rollback", PORTERO_DEV="yes")
+    found = told("doctor", "--settings")
+    assert "tokens without a session are accepted" in found
+    assert "writes are not kept" in found
+    assert "Development" in found
+    assert "PORTERO_DEV = True (environment)" in found
+    assert "PORTERO_MAX_ROWS = 1000" in found
+
+
+def test_flask_has_the_same_commands(project: Path) -> None:
+    flask = [sys.executable, "-m", "flask", "--app", "app", "portero", "users", "list"]
+    answer = subprocess.run(flask, cwd=project, capture_output=True, text=True, check=False)
+    assert (0, True) == (answer.returncode, "0 users" in answer.stdout), answer.stderr
+
+
+def test_python_minus_m_is_the_same_command() -> None:
+    answer = subprocess.run([sys.executable, "-m", "portero", "--version"], capture_output=True, text=True, check=True)
+    assert "0.1.0" in answer.stdout
+
+
+# Serving.
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Served:
+    """`portero serve` as a process, with what it printed."""
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = directory / "serve.log"
+        command = [sys.executable, "-m", "portero", "serve", "--port", str(self.port), *options]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, cwd=directory, stdout=log, stderr=log)
+
+    def __enter__(self) -> Served:
+        self.wait_for("/auth/v1/health")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+
+    def wait_for(self, path: str, seconds: float = 30) -> Any:
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                return self.ask(path)
+            except (URLError, ConnectionError):
+                assert time.monotonic() < until, self.log.read_text()
+                time.sleep(0.05)
+
+    def ask(self, path: str) -> Any:
+        with urlopen(Request(self.url + path), timeout=10) as answer:
+            return json.load(answer)
+
+
+def test_the_printed_commands_work_as_printed(project: Path) -> None:
+    with Served(project, "--dev", "--no-reload", "--examples", "--workers", "1") as served:
+        printed = served.log.read_text()
+        assert f"Portero serves app at {served.url}" in printed
+        assert "Publishable key: sb_publishable_" in printed
+        commands = [line for line in printed.splitlines() if line.startswith(("TOKEN=", "curl "))]
+        assert 3 == len(commands)
+        script = "\n".join(commands[:2]) + "\necho\n" + commands[2]
+        shell = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+        added, listed = shell.stdout.splitlines()
+        assert "My first note" == json.loads(added)[0]["title"]
+        assert ["My first note"] == [note["title"] for note in json.loads(listed)]
+        again = subprocess.run(["sh", "-c", commands[0]], capture_output=True, text=True, check=False)
+        assert "already" in again.stderr
+    assert 0 == served.process.returncode
+
+
+def test_two_workers_serve_and_stop_gracefully(project: Path) -> None:
+    with Served(project) as served:
+        assert "GoTrue" == served.ask("/auth/v1/health")["name"]
+        assert "Publishable key" not in served.log.read_text()
+    assert 0 == served.process.returncode
+
+
+def test_development_starts_again_when_a_file_changes(project: Path) -> None:
+    with Served(project, "--dev", "--workers", "1") as served:
+        with (project / "app" / "routes.py").open("a") as routes:
+            routes.write('\n\n@app.get("/new")\ndef new():\n    return {"new": True}\n')
+        until = time.monotonic() + 30
+        while time.monotonic() < until and "starting again" not in served.log.read_text():
+            time.sleep(0.05)
+        while True:
+            try:
+                assert {"new": True} == served.wait_for("/new")
+                break
+            except URLError:
+                assert time.monotonic() < until
+    assert 0 == served.process.returncode
+
+
+def test_a_mistake_in_the_application_stops_the_start_with_one_sentence(project: Path) -> None:
+    environ = os.environ | {"JWT_SECRET_KEY": "super-secret"}
+    command = [sys.executable, "-m", "portero", "serve", "--port", str(free_port())]
+    answer = subprocess.run(command, cwd=project, env=environ, capture_output=True, text=True, check=False)
+    assert 1 == answer.returncode
+    assert answer.stderr.startswith("Error: JWT_SECRET_KEY is a well-known text")
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_port_in_use_is_told(project: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "portero", "serve", "--port", port]
+        answer = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False, timeout=60)
+    assert (1, True) == (answer.returncode, f"Cannot listen on 127.0.0.1:{port}" in answer.stderr), answer.stderr
+
+
+def test_the_reloader_sees_python_files_and_the_secret_only(tmp_path: Path) -> None:
+    write_project(tmp_path / "seen")
+    for name in ("node_modules", ".hidden", "instance"):
+        (tmp_path / "seen" / name).mkdir()
+        (tmp_path / "seen" / name / "unseen.py").write_text("")
+    names = {name for name, _ in snapshot(tmp_path / "seen")}
+    assert {".env", "app/__init__.py", "app/models.py", "app/routes.py"} <= names
+    assert not any("unseen" in name for name in names)
