@@ -76,9 +76,9 @@ class PostgresqlSql:
         bind = binds.slot(slot, codec, ARRAY(wire.bind_type))
         each = sa.func.unnest(bind, type_=wire.bind_type).column_valued()
         holds = operate(column, each)
-        if modifier == "any":
-            return sa.exists().where(holds)
-        return ~sa.exists().where(~holds)
+        found = sa.exists().where(holds) if modifier == "any" else ~sa.exists().where(~holds)
+        # NULL compared with anything is neither true nor false, also under `not`.
+        return sa.case((column.is_not(None), found))
 
     def like(self, column: Clause, slot: int, binds: Binds, longest: int, *, folds: bool) -> Clause:
         """Match a LIKE pattern."""

@@ -92,9 +92,13 @@ class SqliteSql:
         """Compare with any or all of a group `{a,b}`."""
         each = _each(binds.slot(slot, self._elements(wire, longest, json_functions.group_elements), sa.Text()))
         holds = operate(column, each.c.value)
-        if modifier == "any":
-            return sa.exists().where(holds).select_from(each)
-        return ~sa.exists().where(~holds).select_from(each)
+        found = (
+            sa.exists().where(holds).select_from(each)
+            if modifier == "any"
+            else ~sa.exists().where(~holds).select_from(each)
+        )
+        # NULL compared with anything is neither true nor false, also under `not`.
+        return sa.case((column.is_not(None), found))
 
     def like(self, column: Clause, slot: int, binds: Binds, longest: int, *, folds: bool) -> Clause:
         """Match a LIKE pattern: GLOB is case-sensitive as PostgreSQL's LIKE, and uses an index for a prefix."""

@@ -1,0 +1,112 @@
+"""The stages in order: sessions that ended, OPTIONS, caches that are bounded and hold no refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from portero.data.nodes import HttpRequest
+from portero.store.tables import Session, User
+from tests.data.films import ANNA, ANNAS_SESSION, NOW, Library, headers_of, opened, user
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    """A filled library on SQLite; Anna has a session."""
+    with opened(f"sqlite:///{tmp_path / 'films.db'}") as found:
+        with found.database.writing() as connection:
+            connection.execute(sa.insert(User).values(id=ANNA, created_at=NOW, updated_at=NOW))
+            connection.execute(
+                sa.insert(Session).values(id=ANNAS_SESSION, user_id=ANNA, created_at=NOW, refreshed_at=NOW)
+            )
+        yield found
+
+
+def test_an_ended_session_is_refused_at_the_next_request(library: Library) -> None:
+    """Without any cache between."""
+    anna = user(ANNA, ANNAS_SESSION)
+    assert 5 == len(library.rows("/films?select=id", anna))
+    with library.database.writing() as connection:
+        connection.execute(sa.delete(Session))
+    answer = library.ask("/films?select=id", anna)
+    assert 401 == answer.status
+    assert headers_of(answer)["WWW-Authenticate"].startswith('Bearer error="invalid_token"')
+    assert (401, "PGRST303") == library.refusal("/films?select=id", anna)
+
+
+def test_options_say_what_the_policies_allow_without_the_database(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unknown tables are 404 there too."""
+    monkeypatch.setattr(library.database, "fetch_all", None)
+    assert [("Allow", "OPTIONS,GET,HEAD")] == library.api.describe("/films").headers
+    assert 404 == library.api.describe("/vaults").status
+
+
+def test_a_refusal_is_never_kept_and_a_kept_request_builds_nothing(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second time no SQLAlchemy object is made."""
+    anna = user(ANNA)
+    library.rows("/films?select=id&id=eq.1", anna)
+    library.refusal("/films?select=nope", anna)
+    reads = library.api.reads
+    assert 1 == reads.compiled.cache_info().currsize
+
+    def built(*_: object) -> None:
+        raise AssertionError("a statement was built")
+
+    monkeypatch.setattr(reads, "compile", built)
+    monkeypatch.setattr("portero.data.reads.compile_read", built)
+    assert [{"id": 1}] == library.rows("/films?select=id&id=eq.1", anna)
+    assert [{"id": 2}] == library.rows("/films?select=id&id=eq.2", anna)
+
+
+def test_shapes_of_strangers_are_kept_only_when_they_come_back(library: Library) -> None:
+    """And the list of strangers is bounded."""
+    reads = library.api.reads
+    library.rows("/films?select=id")
+    assert 0 == reads.compiled.cache_info().currsize
+    library.rows("/films?select=id&")
+    assert 1 == reads.compiled.cache_info().currsize
+    for number in range(1100):
+        library.api.reads._strange.add(number)  # type: ignore[arg-type]
+    library.rows("/films?select=title")
+    assert 1 == len(reads._strange)
+
+
+def test_a_very_long_query_is_answered_and_not_kept(library: Library) -> None:
+    """Longer than 2 KiB."""
+    query = "select=id&" + "&".join(f"title=neq.{'x' * 60}{n}" for n in range(40))
+    assert 4 == len(library.rows(f"/films?{query}"))
+    assert 0 == library.api.reads._kept.cache_info().currsize
+
+
+def test_an_unknown_verb_is_refused(library: Library) -> None:
+    """405 with the verb."""
+    answer = library.api.answer(HttpRequest("PROPFIND", "/films"), user(ANNA), NOW)
+    assert 405 == answer.status
+
+
+def test_what_was_asked_comes_back_in_the_headers(library: Library) -> None:
+    """Content-Location with sorted parameters, Preference-Applied, Vary."""
+    headers = headers_of(library.ask("/films?order=id&limit=1&id=eq.1", prefer="count=exact"))
+    assert "/films?id=eq.1&limit=1&order=id" == headers["Content-Location"]
+    assert ("count=exact", "Accept, Prefer, Range") == (headers["Preference-Applied"], headers["Vary"])
+
+
+def test_a_fault_of_the_database_that_no_request_can_cause_stays_a_fault(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The edge answers it with 500."""
+    error = library.api._driver_error("disk on fire")
+
+    def failing(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(library.database, "fetch_all", failing)
+    with pytest.raises(type(error), match="fire"):
+        library.ask("/films")
