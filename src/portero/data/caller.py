@@ -25,7 +25,7 @@ _USERS = User.metadata.tables["portero_users"]
 
 
 class UuidOfText(FunctionElement[Any]):
-    """Text of a UUID as the database keeps UUIDs; NULL where PostgreSQL could not cast it."""
+    """Text of a UUID as the database keeps UUIDs; NULL where it is none."""
 
     type = sa.Uuid()
     name = "uuid_of_text"
@@ -34,7 +34,8 @@ class UuidOfText(FunctionElement[Any]):
 
 @compiles(UuidOfText, "sqlite")
 def _uuid_on_sqlite(element: Any, compiler: Any, **options: Any) -> str:
-    return f"replace(lower({compiler.process(element.clauses, **options)}), '-', '')"
+    digits = f"replace(lower({compiler.process(element.clauses, **options)}), '-', '')"
+    return f"CASE WHEN length({digits}) = 32 AND {digits} NOT GLOB '*[^0-9a-f]*' THEN {digits} END"
 
 
 @compiles(UuidOfText, "postgresql")

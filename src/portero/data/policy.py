@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.sql import visitors
 
 from portero.data import truth_guard
 from portero.data.caller import me
@@ -275,7 +276,7 @@ def _evaluated(policy: Policy, row: Any, what: str, table: sa.Table, dialect: st
             f"{what} uses Python's and, or, not, if or in on a condition, which would silently drop a part of it: "
             "use &, |, ~ (with parentheses) and .in_()."
         ) from None
-    except (AttributeError, TypeError, sa.exc.SQLAlchemyError) as error:
+    except (AttributeError, TypeError, NotImplementedError, sa.exc.SQLAlchemyError) as error:
         raise ConfigurationError(f"{what} cannot be evaluated: {error}") from error
     return _condition(clause, what, table, dialect)
 
@@ -308,13 +309,25 @@ def _compilable(clause: Clause, what: str, table: sa.Table, dialect: str) -> Non
     if others:
         names = ", ".join(str(source) for source in others)
         raise ConfigurationError(f"{what} names {names} outside a subquery: use sa.exists(…) or a scalar subquery.")
+    for element in visitors.iterate(clause):
+        if isinstance(element, sa.Select) and _is_uncorrelated(element, table):
+            raise ConfigurationError(
+                f"{what} has a subquery on the model's own table, which would not speak of the row at hand: give the "
+                "other rows an alias (sqlalchemy.orm.aliased)."
+            )
     try:
         statement = sa.select(sa.literal(1)).select_from(table).where(clause)
         statement.compile(dialect=sa.make_url(f"{dialect}://").get_dialect()())
     except sa.exc.SQLAlchemyError as error:
-        raise ConfigurationError(
-            f"{what} cannot be built: {error}. A subquery on the model's own table needs an alias (aliased())."
-        ) from error
+        raise ConfigurationError(f"{what} cannot be built: {error}") from error
+
+
+def _is_uncorrelated(subquery: sa.Select[Any], table: sa.Table) -> bool:
+    """SQLAlchemy ties a subquery to the outer row only if it reads another table too: alone it means any row at all."""
+    parts = [*subquery._raw_columns, *subquery._where_criteria, *subquery._from_obj]
+    sources = {source for part in parts for source in part._from_objects}
+    named = {source for source in sources if not isinstance(source, sa.Join)}
+    return table in named and (len(named) == 1 or len(named) < len(sources)) and not subquery._correlate
 
 
 def readable_rows(table: sa.Table, columns: Sequence[sa.Column[Any]], policy: Clause, alias: str) -> sa.Subquery:

@@ -103,7 +103,7 @@ def _label(constraint: sa.Constraint | sa.Index) -> str:
 
 def _is_key(index: sa.Index) -> bool:
     is_partial = any(index.dialect_options[name].get("where") is not None for name in ("sqlite", "postgresql"))
-    return bool(index.unique) and not is_partial and len(index.columns) == len(index.expressions)
+    return bool(index.unique) and not is_partial and all(isinstance(each, sa.Column) for each in index.expressions)
 
 
 def default_name(table: str, columns: Sequence[str], suffix: str) -> str:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm.attributes import QueryableAttribute
-from sqlalchemy.sql import util as sql_util
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import BinaryExpression, ClauseElement
 
@@ -44,11 +43,15 @@ def guarded() -> Iterator[None]:
         try:
             yield
         finally:
-            for each, answer in before.items():
-                if answer is None:
-                    delattr(each, "__bool__")
-                else:
-                    setattr(each, "__bool__", answer)  # noqa: B010
+            _restore(before)
+
+
+def _restore(before: Mapping[type, Any]) -> None:
+    for each, answer in before.items():
+        if answer is None:
+            delattr(each, "__bool__")
+        else:
+            setattr(each, "__bool__", answer)  # noqa: B010
 
 
 def _refusing(answer: Callable[[Any], bool] | None, thread: int) -> Callable[[Any], bool]:
@@ -63,8 +66,15 @@ def _refusing(answer: Callable[[Any], bool] | None, thread: int) -> Callable[[An
 
 def without_orm(clause: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     """Give the condition as plain Core: an attribute of a mapped class drags the ORM into every statement it enters."""
-    plain: sa.ColumnElement[Any] = sql_util._deep_deannotate(clause)
+    plain: sa.ColumnElement[Any] = visitors.replacement_traverse(clause, {}, _without_orm)
     for element in visitors.iterate(plain):
         if isinstance(element, sa.ColumnElement) and element._propagate_attrs:
             element._propagate_attrs = sa.util.immutabledict()
     return plain
+
+
+def _without_orm(element: Any, **_: Any) -> Any:
+    """A subquery stays as it is (it may join by relationships); a mapped column becomes the table's own."""
+    if isinstance(element, sa.Select):
+        return element
+    return element._deannotate() if isinstance(element, sa.Column) and element._annotations else None

@@ -93,7 +93,7 @@ def _wire_type(type_: TypeEngine[Any], dialect: str) -> WireType | None:
     if own is not None:
         given: WireType = own(dialect)
         return given
-    if isinstance(type_, sa.TypeDecorator):
+    if isinstance(type_, sa.TypeDecorator) and not isinstance(type_, sa.Interval):
         return _decorated(type_, dialect)
     variant = type_._variant_mapping.get(dialect)
     if variant is not None and not _says_more(type_, variant):
@@ -111,12 +111,19 @@ def _says_more(type_: TypeEngine[Any], variant: TypeEngine[Any]) -> bool:
     return is_wider or is_array
 
 
+_CONVERSIONS = (
+    "process_bind_param",
+    "process_result_value",
+    "bind_expression",
+    "column_expression",
+    "bind_processor",
+    "result_processor",
+)
+
+
 def _decorated(type_: sa.TypeDecorator[Any], dialect: str) -> WireType | None:
     """A decorator that only adds to a type goes as that type; one that converts must say its wire form itself."""
-    plain = all(
-        getattr(type(type_), name) is getattr(sa.TypeDecorator, name)
-        for name in ("process_bind_param", "process_result_value", "bind_expression", "column_expression")
-    )
+    plain = all(getattr(type(type_), name) is getattr(sa.TypeDecorator, name) for name in _CONVERSIONS)
     if not plain and not isinstance(type_, UtcDateTime):
         return None
     wire = _wire_type(type_.impl_instance, dialect)
