@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
-COMMAND = re.compile(r"(?<![\w/.])portero ((?:[a-z]+(?:-[a-z]+)* ?)+)")
+COMMAND = re.compile(r"(?<![\w/.])(?<!from )portero ((?:[a-z]+(?:-[a-z]+)* ?)+)")
 
 
 def each_page() -> pytest.MarkDecorator:
