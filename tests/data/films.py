@@ -108,8 +108,15 @@ SHOT = datetime(1995, 3, 1, 12, 30, 0, 500000, tzinfo=UTC)
 ROWS: Mapping[Any, list[dict[str, Any]]] = {
     Director: [{"id": 1, "name": "Mann"}, {"id": 2, "name": "Hill"}, {"id": 3, "name": "Nobody"}],
     Film: [
-        {"id": 1, "title": "Heat", "year": 1995, "seen": True, "director_id": 1, "shot_at": SHOT,
-         "info": {"studio": "Regency", "cast": ["Pacino", "De Niro"], "cost": 60, "tags": ["crime", "heist"]}},
+        {
+            "id": 1,
+            "title": "Heat",
+            "year": 1995,
+            "seen": True,
+            "director_id": 1,
+            "shot_at": SHOT,
+            "info": {"studio": "Regency", "cast": ["Pacino", "De Niro"], "cost": 60, "tags": ["crime", "heist"]},
+        },
         {"id": 2, "title": "Thief", "year": 1981, "director_id": 1, "info": {"studio": "UA", "cost": 5}},
         {"id": 3, "title": "the Driver", "year": 1978, "director_id": 2},
         {"id": 4, "title": "Ärger*", "year": None},
@@ -123,7 +130,7 @@ ROWS: Mapping[Any, list[dict[str, Any]]] = {
         {"film_id": 2, "actor_id": 2, "name": "Frank"},
         {"film_id": 1, "actor_id": 3, "name": "secret"},
     ],
-}  # fmt: skip
+}
 
 
 def catalogue(dialect: str) -> Catalogue:

@@ -12,9 +12,44 @@ from portero.data.nodes import ColumnItem, Condition, EmbedItem, Field, OrderTer
 from portero.errors import DataError
 
 PIECES = st.sampled_from(
-    ["a", "b c", "*", ",", ".", "(", ")", "()", "!", "!inner", ":", "::", "->", "->>", "-1", "...", '"', "\\", "{", "}",
-     "eq.", "not.", "in.", "is.null", "and(", "or", "count", "sum", "desc", "nullsfirst", " ", "é", "'", "\x00", "0"]
-)  # fmt: skip
+    [
+        "a",
+        "b c",
+        "*",
+        ",",
+        ".",
+        "(",
+        ")",
+        "()",
+        "!",
+        "!inner",
+        ":",
+        "::",
+        "->",
+        "->>",
+        "-1",
+        "...",
+        '"',
+        "\\",
+        "{",
+        "}",
+        "eq.",
+        "not.",
+        "in.",
+        "is.null",
+        "and(",
+        "or",
+        "count",
+        "sum",
+        "desc",
+        "nullsfirst",
+        " ",
+        "é",
+        "'",
+        "\x00",
+        "0",
+    ]
+)
 TEXTS = st.one_of(st.lists(PIECES, max_size=14).map("".join), st.text(max_size=40))
 
 

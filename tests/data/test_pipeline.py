@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from tests.data.films import ANNA, ANNAS_SESSION, NOW, Library, headers_of, opened, user
 
 from portero.data.nodes import HttpRequest
 from portero.store.tables import Session, User
-from tests.data.films import ANNA, ANNAS_SESSION, NOW, Library, headers_of, opened, user
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from tests.data.films import catalogue
 
 from portero.data.nodes import HttpRequest
 from portero.data.read_plan import Planner, ReadPlan
 from portero.data.request import read_request
 from portero.errors import DataError
 from portero.settings import Settings
-from tests.data.films import catalogue
 
 
 def plan(target: str, role: str = "anon", *, aggregates: bool = False) -> ReadPlan:

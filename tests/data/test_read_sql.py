@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.data.films import catalogue, opened
 
 from portero.data.casts import cast_json
 from portero.data.dialects import sql_of
@@ -18,7 +19,6 @@ from portero.data.sqlite_sql import json_path
 from portero.errors import DataError
 from portero.settings import Settings
 from portero.store import sessions
-from tests.data.films import catalogue, opened
 
 
 def compiled(query: str, dialect: str = "sqlite", *, guarded: bool = False) -> CompiledRead:

@@ -133,9 +133,37 @@ def test_columns_and_conflict_targets_are_names() -> None:
 
 
 PARTS = st.sampled_from(
-    ["select=", "order=", "limit=", "offset=", "or=", "and=", "films.", "not.", "a=", "eq.", "in.", "(1)", "&", "=", "%",
-     "%zz", "%00", "+", "is.null", "->>", "1", "-1", "x", ",", '"', "\ud800", "columns=", "on_conflict="]
-)  # fmt: skip
+    [
+        "select=",
+        "order=",
+        "limit=",
+        "offset=",
+        "or=",
+        "and=",
+        "films.",
+        "not.",
+        "a=",
+        "eq.",
+        "in.",
+        "(1)",
+        "&",
+        "=",
+        "%",
+        "%zz",
+        "%00",
+        "+",
+        "is.null",
+        "->>",
+        "1",
+        "-1",
+        "x",
+        ",",
+        '"',
+        "\ud800",
+        "columns=",
+        "on_conflict=",
+    ]
+)
 
 
 @given(st.lists(PARTS, max_size=12).map("".join), st.text(max_size=12), st.text(max_size=12))

@@ -17,8 +17,11 @@ _SQLITE: Final = (
     ("too many", "54001", "the request is too complex"),
     ("too big", "54000", "the answer is too large"),
 )
-_CLASSES: Final = {"22": "invalid input for the type of a value", "42": "an operator is not available for these types",
-                   "54": "the request is too complex"}  # fmt: skip
+_CLASSES: Final = {
+    "22": "invalid input for the type of a value",
+    "42": "an operator is not available for these types",
+    "54": "the request is too complex",
+}
 
 
 def refusal_of_read(error: Exception) -> Exception:

@@ -1,0 +1,189 @@
+"""The data mount: what is below the prefix, bodies with limits, tokens before connections, faults that say nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.data.films import opened
+from tests.identity.people import context_on, signed_up
+
+from portero.web.runtime import Runtime
+from portero.web.wsgi import DataMount
+
+
+@dataclass
+class Answer:
+    """What a server would send."""
+
+    status: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """Give the first header of this name."""
+        return next((value for found, value in self.headers if found == name), None)
+
+
+@dataclass
+class Mount:
+    """A mount, and requests to it."""
+
+    runtime: Runtime
+
+    def ask(self, path: str, method: str = "GET", body: bytes | None = None, **environ: Any) -> Answer:
+        """Send one request as a WSGI server does."""
+        target, _, query = path.partition("?")
+        given = {"REQUEST_METHOD": method, "PATH_INFO": target, "QUERY_STRING": query, **environ}
+        if body is not None:
+            given["wsgi.input"] = io.BytesIO(body)
+            given.setdefault("CONTENT_LENGTH", str(len(body)))
+        said: list[Any] = []
+
+        def behind(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+            start_response("200 OK", [])
+            return [b"behind"]
+
+        mount = DataMount(behind, lambda: self.runtime, "/rest/v1")
+        sent = b"".join(mount(given, lambda status, headers: said.extend((status, headers))))
+        return Answer(said[0], said[1], sent)
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Mount]:
+    """The film library behind the mount."""
+    with opened(f"sqlite:///{tmp_path / 'films.db'}") as library:
+        context = context_on(library.database, None)
+        yield Mount(Runtime(context.settings, library.database, context, library.api))
+
+
+def test_what_is_not_below_the_prefix_goes_to_the_next_application(mount: Mount) -> None:
+    """Also a path that only begins alike."""
+    for path in ("/", "/rest/v10/films", "/rest", "/auth/v1/user"):
+        assert b"behind" == mount.ask(path).body
+
+
+def test_rows_are_answered_with_length_type_and_security_headers(mount: Mount) -> None:
+    """One read."""
+    answer = mount.ask("/rest/v1/films?id=eq.1&select=id")
+    assert ("200 OK", b'[{"id":1}]', "10") == (answer.status, answer.body, answer.header("Content-Length"))
+    assert "nosniff" == answer.header("X-Content-Type-Options")
+    assert answer.header("Access-Control-Allow-Origin") is None
+
+
+def test_a_browser_may_read_the_headers_of_the_protocol(mount: Mount) -> None:
+    """Any origin, no credentials."""
+    answer = mount.ask("/rest/v1/films", HTTP_ORIGIN="https://a.example")
+    assert "*" == answer.header("Access-Control-Allow-Origin")
+    assert "Content-Range" in str(answer.header("Access-Control-Expose-Headers"))
+    assert answer.header("Access-Control-Allow-Credentials") is None
+
+
+def test_a_preflight_asks_neither_token_nor_database(mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
+    """204 with what is allowed."""
+    monkeypatch.setattr(mount.runtime.database, "fetch_all", None)
+    answer = mount.ask(
+        "/rest/v1/films",
+        "OPTIONS",
+        HTTP_ORIGIN="https://a.example",
+        HTTP_ACCESS_CONTROL_REQUEST_METHOD="POST",
+        HTTP_AUTHORIZATION="Bearer nonsense",
+    )
+    assert "204 No Content" == answer.status
+    assert "POST" in str(answer.header("Access-Control-Allow-Methods"))
+    assert "OPTIONS,GET,HEAD" == mount.ask("/rest/v1/films", "OPTIONS").header("Allow")
+
+
+@pytest.mark.parametrize("token", ["nonsense", "a.b.c", "x" * 5000, "e30.e30.AA"])
+def test_a_bad_token_takes_no_connection(mount: Mount, monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    """401 with the challenge (threats HT-14)."""
+    monkeypatch.setattr(mount.runtime.database, "fetch_all", None)
+    answer = mount.ask("/rest/v1/films", HTTP_AUTHORIZATION=f"Bearer {token}")
+    assert "401" == answer.status[:3]
+    assert str(answer.header("WWW-Authenticate")).startswith("Bearer")
+    assert {"code", "message", "details", "hint"} == set(json.loads(answer.body))
+
+
+def test_a_users_token_reads_until_the_session_ends(mount: Mount) -> None:
+    """Sign up, read."""
+    signed_in = signed_up(mount.runtime.identity, now=datetime.now(UTC))
+    answer = mount.ask("/rest/v1/films?select=id", HTTP_AUTHORIZATION=f"Bearer {signed_in.access_token}")
+    assert "200 OK" == answer.status
+
+
+def test_head_has_headers_and_no_body(mount: Mount) -> None:
+    """And no Content-Length, refusals included."""
+    for path, status in (("/rest/v1/films", "200"), ("/rest/v1/filmz", "404")):
+        answer = mount.ask(path, "HEAD")
+        assert (status, b"", None) == (answer.status[:3], answer.body, answer.header("Content-Length"))
+
+
+def test_a_path_is_utf_8(mount: Mount) -> None:
+    """WSGI hands bytes over as latin-1."""
+    assert "404" == mount.ask("/rest/v1/موارد".encode().decode("latin-1")).status[:3]
+    answer = mount.ask("/rest/v1/\xff")
+    assert ("404", "PGRST125") == (answer.status[:3], json.loads(answer.body)["code"])
+    assert "PGRST126" == json.loads(mount.ask("/rest/v1").body)["code"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "status"),
+    [
+        ({"CONTENT_LENGTH": "2000000"}, "413"),
+        ({"CONTENT_LENGTH": "9" * 30}, "413"),
+        ({"CONTENT_LENGTH": "-1"}, "400"),
+        ({"CONTENT_LENGTH": "x"}, "400"),
+        ({"HTTP_CONTENT_ENCODING": "gzip"}, "415"),
+        ({"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked"}, "413"),
+    ],
+)
+def test_bodies_are_bounded_while_they_are_read(mount: Mount, environ: dict[str, str], status: str) -> None:
+    """threats HT-01, HT-04."""
+    answer = mount.ask("/rest/v1/films", "POST", b"x" * 1_100_000, **environ)
+    assert status == answer.status[:3]
+
+
+@pytest.mark.parametrize("environ", [{}, {"CONTENT_LENGTH": "", "wsgi.input_terminated": True}])
+def test_a_body_reaches_the_write(mount: Mount, environ: dict[str, Any]) -> None:
+    """Films have no insert policy: 401 for strangers, after the body was read."""
+    answer = mount.ask("/rest/v1/films", "POST", b'{"title":"x"}', **environ)
+    assert ("401", "42501") == (answer.status[:3], json.loads(answer.body)["code"])
+    assert "40" == mount.ask("/rest/v1/films", "POST").status[:2]
+
+
+def test_a_fault_says_nothing_and_is_logged(
+    mount: Mount, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The last resort (threats OP-01)."""
+
+    def failing(*_: object) -> None:
+        raise RuntimeError("the secret cause")
+
+    monkeypatch.setattr(mount.runtime.database, "fetch_all", failing)
+    answer = mount.ask("/rest/v1/films")
+    assert "500" == answer.status[:3]
+    assert b"secret" not in answer.body
+    assert "the secret cause" in caplog.text
+
+
+def test_an_application_that_exposes_nothing_has_no_tables(mount: Mount) -> None:
+    """404 in the protocol's words."""
+    bare = Mount(replace(mount.runtime, data=None))
+    assert "404" == bare.ask("/rest/v1/films").status[:3]
+
+
+def test_a_method_override_is_ignored(mount: Mount) -> None:
+    """threats HT-06."""
+    answer = mount.ask("/rest/v1/films?select=id&limit=1&id=eq.1", HTTP_X_HTTP_METHOD_OVERRIDE="DELETE")
+    assert b'[{"id":1}]' == answer.body
+
+
+def test_an_odd_verb_is_405(mount: Mount) -> None:
+    """TRACE."""
+    assert "405" == mount.ask("/rest/v1/films", "TRACE").status[:3]
