@@ -1,1 +1,1 @@
-"""The data engine: one request of the PostgREST protocol becomes one SQL statement and its answer; it knows no Flask."""
+"""The data engine: a request of the PostgREST protocol becomes one SQL statement and its answer. It knows no Flask."""

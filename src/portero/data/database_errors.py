@@ -80,8 +80,7 @@ def not_null_violated(column: str, known: Known) -> DataError:
 def check_violated(name: str | None, known: Known) -> DataError:
     """23514; the constraint's name goes out if all the columns it speaks of are readable."""
     constraint = next((each for each in _checks(known.model.table) if each.name == name), None)
-    columns = [] if constraint is None else [column.name for column in constraint.columns]
-    label = f' "{name}"' if constraint is not None and _readable(columns, known.model) else ""
+    label = f' "{name}"' if constraint is not None and _speaks_of_readable(constraint, known.model) else ""
     return DataError(400, "23514", f'new row for relation "{known.model.name}" violates check constraint{label}')
 
 
@@ -194,6 +193,12 @@ def status_of(state: str) -> int:
 
 def _readable(columns: Iterable[str], model: Model) -> bool:
     return all(column in model.columns for column in columns)
+
+
+def _speaks_of_readable(constraint: sa.CheckConstraint, model: Model) -> bool:
+    """A check is mostly text: SQLAlchemy does not know its columns, so no hidden name may stand in it."""
+    text = f"{constraint.name} {constraint.sqltext}"
+    return not any(str(column.name) in text for column in model.table.columns if column.name not in model.columns)
 
 
 def _shown(value: Any) -> str:
