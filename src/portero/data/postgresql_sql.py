@@ -18,6 +18,7 @@ from portero.data.binds import KEYS, Binds
 from portero.data.nodes import JsonStep
 from portero.data.patterns import like_of
 from portero.data.wire_types import Kind, WireType
+from portero.errors import DataError
 
 Clause = sa.ColumnElement[Any]
 
@@ -120,7 +121,14 @@ class PostgresqlSql:
         return column.op("<@" if turned else "@>", is_comparison=True, return_type=sa.Boolean())(bind)
 
     def overlaps(self, column: Clause, wire: WireType, slot: int, binds: Binds) -> Clause:
-        """Say whether arrays share an element."""
+        """Say whether arrays share an element; PostgreSQL has no such operator for JSON.
+
+        Raises:
+            DataError: PGRST127.
+        """
+        if wire.kind is not Kind.ARRAY:
+            details = f"The operator 'ov' is not available for the type {wire.name} on this database."
+            raise DataError(400, "PGRST127", "Feature not implemented", details=details)
         column, bind = _containers(column, wire, slot, binds)
         return column.op("&&", is_comparison=True, return_type=sa.Boolean())(bind)
 
