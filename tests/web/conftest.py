@@ -1,41 +1,49 @@
-"""A small Flask application on a real database, and callers of its auth API."""
+"""A small Flask application with Portero in it, on a real database, and callers of its auth API."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from flask import Flask
-from tests.identity.people import context_on
+from tests.identity.people import SECRET
 from tests.web.callers import Api
 
-from portero.store.engine import Database
-from portero.web.routes import blueprint
-from portero.web.runtime import EXTENSION, Runtime
+from portero import JWTManager
+from portero.crypto.passwords import Passwords
 
 Make = Callable[..., Api]
 
 
-def make_api(database: Database, **settings: Any) -> Api:
-    """Build an application with nothing but the auth API and a route of the developer's own."""
+def make_api(database_url: str, /, **settings: Any) -> Api:
+    """Build an application with nothing but Portero and a route of the developer's own; hashes cost next to nothing."""
     app = Flask("app")
-    context = context_on(database, None, **settings)
-    held = Runtime(context.settings, database, context)
-    app.extensions[EXTENSION] = held
-    app.register_blueprint(blueprint(context.settings))
+    app.config.update(TESTING=True, JWT_SECRET_KEY=SECRET, PORTERO_DATABASE_URL=database_url)
+    app.config.update({f"PORTERO_{name.upper()}": value for name, value in settings.items()})
+    jwt = JWTManager(app)
 
     @app.get("/own")
     def own() -> str:
         return "own"
 
+    held = jwt.assemble(app, Passwords(8, time_cost=1, memory_cost=8, parallelism=1))
+    jwt.hold(app, held)
     return Api(app, held)
 
 
 @pytest.fixture
-def make(sqlite_database: Database) -> Make:
-    """Build an application on SQLite under settings of one's choice."""
-    return lambda **settings: make_api(sqlite_database, **settings)
+def make(sqlite_url: str) -> Iterator[Make]:
+    """Build applications on SQLite under settings of one's choice."""
+    made: list[Api] = []
+
+    def build(**settings: Any) -> Api:
+        made.append(make_api(sqlite_url, **settings))
+        return made[-1]
+
+    yield build
+    for api in made:
+        api.runtime.database.close()
 
 
 @pytest.fixture
@@ -45,6 +53,8 @@ def api(make: Make) -> Api:
 
 
 @pytest.fixture
-def any_api(database: Database) -> Api:
+def any_api(database_url: str) -> Iterator[Api]:
     """An application on each kind of database."""
-    return make_api(database)
+    api = make_api(database_url)
+    yield api
+    api.runtime.database.close()

@@ -103,26 +103,25 @@ class ApiKeys:
             InvalidToken: `KEY`: not a key, unknown, revoked or expired.
             DatabaseUnavailable: it could not be looked up.
         """
-        kind = form.kind_of(key)
-        if kind is None:
-            raise InvalidToken(TokenFault.KEY, "apikey")
-        digest = form.digest(key)
-        checked_at = self._believed.get(digest)
+        # Only publishable keys are remembered: being public, they may be compared and kept as they are.
+        checked_at = self._believed.get(key)
         if checked_at is not None and 0 <= now - checked_at < BELIEVED_FOR:
             return _PRINCIPALS["publishable"]
+        if form.kind_of(key) is None:
+            raise InvalidToken(TokenFault.KEY, "apikey")
         with self._database.reading() as connection:
-            record = api_keys.by_digest(connection, digest)
+            record = api_keys.by_digest(connection, form.digest(key))
         if record is None or not _stands(record, datetime.fromtimestamp(now, UTC)):
             raise InvalidToken(TokenFault.KEY, "apikey")
         if record.kind == "publishable":
-            self._believe(digest, now)
+            self._believe(key, now)
         return _PRINCIPALS[record.kind]
 
-    def _believe(self, digest: str, now: float) -> None:
+    def _believe(self, key: str, now: float) -> None:
         with self._lock:
             if len(self._believed) >= _MOST_REMEMBERED:
                 self._believed.clear()
-            self._believed[digest] = now
+            self._believed[key] = now
 
     def _insert(
         self, connection: sa.Connection, kind: ApiKeyKind, name: str, now: datetime, expires_at: datetime | None

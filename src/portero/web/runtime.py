@@ -35,7 +35,7 @@ class Runtime:
         settings: the frozen settings.
         database: the store.
         identity: what `identity` functions take first.
-        data: the data API, or None while an application exposes nothing (tests of the auth side).
+        data: the data API; None where the auth API is served alone.
     """
 
     settings: Settings
