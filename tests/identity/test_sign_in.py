@@ -236,6 +236,12 @@ class TestThrottle:
         assert [400] * 30 + [429] * 2 == statuses
         assert 400 == refusal(any_context, login="x@example.org", caller=Caller("2001:db8:0:2::1")).status
 
+    def test_a_flood_from_one_network_is_one_entry_in_the_audit(self, context: IdentityContext) -> None:
+        """Else whoever is refused could fill the disk with refusals."""
+        limits = with_settings(context, throttle_sign_in=1)
+        assert [400] + [429] * 9 == [refusal(limits, login=f"u{number}@example.org").status for number in range(10)]
+        assert ["sign_in_refused", "sign_in_throttled"] == happenings(context)
+
     def test_of_many_at_one_time_no_more_than_five_reach_the_hash(self, any_context: IdentityContext) -> None:
         """Threats CR-10: the attempt counts before the password is looked at."""
         limits = with_settings(any_context, throttle_sign_in=0)

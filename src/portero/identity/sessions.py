@@ -124,7 +124,8 @@ def _read(context: IdentityContext, token: str) -> tuple[UUID, int]:
 
 def _refuse_too_many(context: IdentityContext, change: Change, session_id: UUID, now: datetime) -> AuthError | None:
     limit = throttle.Limit("refresh", context.settings.throttle_refresh, throttle.MINUTE)
-    return throttle.check(context, change.connection, limit, str(session_id), now)
+    found = throttle.check(context, change.connection, limit, str(session_id), now)
+    return None if found is None else found.refusal
 
 
 def _advance(

@@ -64,17 +64,17 @@ def _begin(context: IdentityContext, login: str, caller: Caller, now: datetime) 
     """Count the attempt before any work is done for it; one transaction for both limits."""
     limit = throttle.Limit("sign-in", context.settings.throttle_sign_in, throttle.MINUTE)
     with context.changing(durable=False) as change:
-        refusal = throttle.check_address(context, change.connection, limit, caller, now)
+        found = throttle.check_address(context, change.connection, limit, caller, now)
         user = None
-        if refusal is None:
+        if found is None:
             user = _find(change.connection, login)
             account = throttle.stranger_of(login.lower()) if user is None else throttle.account_of(user.id)
-            refusal = throttle.take_attempt(context, change.connection, account, caller, now)
-        if refusal is not None:
+            found = throttle.take_attempt(context, change.connection, account, caller, now)
+        if found is not None and found.is_first:
             user_id = None if user is None else user.id
             change.record(Event(Happening.SIGN_IN_THROTTLED, now, user_id, address=caller.address))
-    if refusal is not None:
-        raise refusal
+    if found is not None:
+        raise found.refusal
     return user
 
 

@@ -119,9 +119,9 @@ def _check_challenge(form: Form) -> None:
 def _count(context: IdentityContext, caller: Caller, now: datetime) -> None:
     limit = throttle.Limit("sign-up", context.settings.throttle_sign_up, throttle.MINUTE)
     with context.changing(durable=False) as change:
-        refusal = throttle.check_address(context, change.connection, limit, caller, now)
-    if refusal is not None:
-        raise refusal
+        found = throttle.check_address(context, change.connection, limit, caller, now)
+    if found is not None:
+        raise found.refusal
 
 
 def _is_taken(context: IdentityContext, email: str) -> bool:

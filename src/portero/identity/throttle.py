@@ -53,6 +53,20 @@ class Limit:
     window: timedelta
 
 
+@dataclass(frozen=True, slots=True)
+class TooMany:
+    """A limit that was passed.
+
+    Attributes:
+        refusal: what the caller is told.
+        is_first: nobody was refused before in this window, so it is worth an entry in the audit; later ones are not,
+            or a flood would fill the disk.
+    """
+
+    refusal: AuthError
+    is_first: bool
+
+
 def delay_after(count: int, free: int = FREE_ATTEMPTS) -> timedelta:
     """Return how long the next attempt waits after `count` failures in a row, of which `free` cost nothing.
 
@@ -68,7 +82,7 @@ def delay_after(count: int, free: int = FREE_ATTEMPTS) -> timedelta:
 
 def check(
     context: IdentityContext, connection: sa.Connection, limit: Limit, subject: str, now: datetime
-) -> AuthError | None:
+) -> TooMany | None:
     """Count one, inside the caller's transaction; return the refusal if it was too many.
 
     The refusal is returned, not raised, because raising would undo the count with the transaction.
@@ -76,12 +90,12 @@ def check(
     if limit.most == 0:
         return None
     hit = counters.hit(connection, _name(context, limit.name, subject), limit.most, limit.window, now)
-    return None if hit.allowed else too_many(hit.expires_at - now)
+    return None if hit.allowed else TooMany(_come_back(hit.expires_at - now), hit.count == limit.most + 1)
 
 
 def check_address(
     context: IdentityContext, connection: sa.Connection, limit: Limit, caller: Caller, now: datetime
-) -> AuthError | None:
+) -> TooMany | None:
     """Count one for the caller's network; the command line, which has none, is not counted."""
     network = network_of(caller.address)
     return check(context, connection, limit, network, now) if network else None
@@ -89,7 +103,7 @@ def check_address(
 
 def take_attempt(
     context: IdentityContext, connection: sa.Connection, account: str, caller: Caller, now: datetime
-) -> AuthError | None:
+) -> TooMany | None:
     """Take one attempt on an account before its password is looked at; return the refusal if it has to wait.
 
     Args:
@@ -100,7 +114,8 @@ def take_attempt(
         seen = attempts.read(connection, name, now)
         waits = delay_after(seen.count, free)
         if seen.last_at is not None and now < seen.last_at + waits:
-            return too_many(seen.last_at + waits - now)
+            # Bounded by the address's own limit, so each of them may stand in the audit.
+            return TooMany(_come_back(seen.last_at + waits - now), is_first=True)
         if attempts.take(connection, name, seen, now):
             return None
 
@@ -130,8 +145,8 @@ def stranger_of(login: str) -> str:
     return f"name:{login}"
 
 
-def too_many(wait: timedelta) -> AuthError:
-    """Return 429 `over_request_rate_limit` with the seconds to wait, at least one."""
+def _come_back(wait: timedelta) -> AuthError:
+    """Return 429 with the seconds to wait, at least one."""
     seconds = max(1, -(-wait // timedelta(seconds=1)))
     return AuthError(429, "over_request_rate_limit", _MESSAGE, retry_after=seconds)
 

@@ -101,9 +101,9 @@ def merged(kept: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
 def _count(context: IdentityContext, user: UserRecord, now: datetime) -> None:
     limit = throttle.Limit("update", context.settings.throttle_update, _WINDOW)
     with context.changing(durable=False) as change:
-        refusal = throttle.check(context, change.connection, limit, str(user.id), now)
-    if refusal is not None:
-        raise refusal
+        found = throttle.check(context, change.connection, limit, str(user.id), now)
+    if found is not None:
+        raise found.refusal
 
 
 def _checked(context: IdentityContext, user: UserRecord, wishes: Wishes) -> str | None:
