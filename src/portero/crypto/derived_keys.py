@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 REFRESH_TOKEN_MAC: Final = "refresh-token-mac"  # noqa: S105 - a label
 SEAL_SIGNING_KEYS: Final = "seal-signing-keys"
+SEAL_FACTORS: Final = "seal-factors"
 THROTTLE: Final = "throttle"
 
 _PREFIX = "portero/1/"

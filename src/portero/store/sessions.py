@@ -27,7 +27,10 @@ NOW = "portero_now"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRecord:
-    """One session; `amr` holds the contract's entries (method, timestamp), newest first."""
+    """One session; `amr` holds the contract's entries (method, timestamp), newest first.
+
+    `factor_id` is the second factor that raised it to aal2, or None.
+    """
 
     id: UUID = field(default_factory=uuid4)
     user_id: UUID
@@ -39,6 +42,7 @@ class SessionRecord:
     address: str | None = None
     user_agent: str | None = None
     tag: str | None = None
+    factor_id: UUID | None = None
 
 
 def insert(connection: sa.Connection, session: SessionRecord) -> SessionRecord:
@@ -80,6 +84,31 @@ def advance(connection: sa.Connection, session_id: UUID, counter: int, now: date
     """Spend the refresh token with this counter: true for exactly one of all who try it at one time."""
     spend = sa.update(_TABLE).where(_TABLE.c.id == session_id, _TABLE.c.refresh_counter == counter)
     return connection.execute(spend.values(refresh_counter=counter + 1, refreshed_at=now)).rowcount == 1
+
+
+def raise_assurance(
+    connection: sa.Connection, session_id: UUID, factor_id: UUID, amr: Sequence[Any], now: datetime
+) -> SessionRecord | None:
+    """Raise a session to aal2 by a factor, and give it as stored; None if it has ended.
+
+    The counter moves by two: no refresh token from before is the present one's parent.
+    """
+    raised = sa.update(_TABLE).where(_TABLE.c.id == session_id)
+    values = {"aal": "aal2", "amr": list(amr), "factor_id": factor_id, "refreshed_at": now}
+    moved = raised.values({**values, "refresh_counter": _TABLE.c.refresh_counter + 2})
+    return _one(connection, moved.returning(*_TABLE.c))
+
+
+def lower_assurance(connection: sa.Connection, session_id: UUID, amr: Sequence[Any]) -> bool:
+    """Take a session back to aal1, with what is left of its `amr`; false if it has ended."""
+    lowered = sa.update(_TABLE).where(_TABLE.c.id == session_id)
+    return connection.execute(lowered.values(aal="aal1", amr=list(amr), factor_id=None)).rowcount == 1
+
+
+def delete_at_aal1(connection: sa.Connection, user_id: UUID, except_id: UUID) -> int:
+    """End a user's sessions that are still at aal1, all but one; give how many ended."""
+    low = (_TABLE.c.user_id == user_id) & (_TABLE.c.aal == "aal1") & (_TABLE.c.id != except_id)
+    return connection.execute(sa.delete(_TABLE).where(low)).rowcount
 
 
 def delete(connection: sa.Connection, session_id: UUID) -> bool:

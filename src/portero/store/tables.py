@@ -105,6 +105,50 @@ class Session(OwnTable):
     address: Mapped[str | None]
     user_agent: Mapped[str | None]
     tag: Mapped[str | None]
+    factor_id: Mapped[UUID | None]
+
+
+class Factor(OwnTable):
+    """A second factor of a user: a TOTP secret, sealed, or the one set of recovery codes."""
+
+    __tablename__ = "portero_factors"
+    __table_args__ = (sa.UniqueConstraint("user_id", "friendly_name"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    user_id: Mapped[UUID] = mapped_column(sa.ForeignKey(User.id, ondelete="CASCADE"), index=True)
+    factor_type: Mapped[str]
+    status: Mapped[str]
+    friendly_name: Mapped[str] = mapped_column(default="")
+    sealed_secret: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
+    last_step: Mapped[int | None] = mapped_column(sa.BigInteger)
+    last_challenged_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class Challenge(OwnTable):
+    """The question for a code of one factor: good for a few minutes, a few tries, and one right answer."""
+
+    __tablename__ = "portero_challenges"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    factor_id: Mapped[UUID] = mapped_column(sa.ForeignKey(Factor.id, ondelete="CASCADE"), index=True)
+    address: Mapped[str] = mapped_column(default="")
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    tries: Mapped[int] = mapped_column(default=0)
+    verified_at: Mapped[datetime | None]
+
+
+class RecoveryCode(OwnTable):
+    """One recovery code: its digest, sealed; used once."""
+
+    __tablename__ = "portero_recovery_codes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    factor_id: Mapped[UUID] = mapped_column(sa.ForeignKey(Factor.id, ondelete="CASCADE"), index=True)
+    sealed_digest: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    used_at: Mapped[datetime | None]
 
 
 class SigningKey(OwnTable):
