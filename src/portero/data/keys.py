@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeEngine
 
 from portero.data.dialects import Sql
@@ -28,11 +29,34 @@ def key_text(rows: Sequence[Sequence[Any]], types: Sequence[TypeEngine[Any]], sq
     return orjson.dumps(kept, default=str).decode()
 
 
+class KeysFirst(sa.Join):
+    """A join whose left side is read first.
+
+    SQLite may prefer the index of a policy's column and walk all rows of their owner for each key; CROSS JOIN is its
+    way to say that the order is meant.
+    """
+
+    inherit_cache = True
+
+
+@compiles(KeysFirst)
+def _joined(element: KeysFirst, compiler: Any, **options: Any) -> str:
+    text: str = compiler.visit_join(element, **options)
+    return text
+
+
+@compiles(KeysFirst, "sqlite")
+def _cross_joined(element: KeysFirst, compiler: Any, **options: Any) -> str:
+    # The first JOIN of the text is this one: on its left is a table-valued function with one bind.
+    text: str = compiler.visit_join(element, **options)
+    return text.replace(" JOIN ", " CROSS JOIN ", 1)
+
+
 def joined_by(columns: Sequence[Clause], table: sa.Table, sql: Sql) -> sa.FromClause:
     """Give the rows of a table whose `columns` are among the bound keys, as a FROM clause."""
     keys, parts, _ = sql.keys([column.type for column in columns])
     matches = [column == part for column, part in zip(columns, parts, strict=True)]
-    return sa.join(keys, table, sa.and_(*matches))
+    return KeysFirst(keys, table, sa.and_(*matches))
 
 
 def among(columns: Sequence[Clause], sql: Sql) -> Clause:

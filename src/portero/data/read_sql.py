@@ -18,6 +18,7 @@ from portero.data.binds import Binds, ValueBinds
 from portero.data.casts import cast_json
 from portero.data.catalogue import Model
 from portero.data.dialects import Sql
+from portero.data.keys import KeysFirst
 from portero.data.operators import Limits, condition_sql
 from portero.data.policy import readable_rows
 from portero.data.read_plan import (
@@ -105,7 +106,7 @@ class ReadSql:
         source = self.source(node.model, node.policy, also=row_key)
         keys, key_columns, place = self.sql.keys([key.type for key in row_key])
         matches = [source.columns[f"{ROW}_{at}"] == key for at, key in enumerate(key_columns)]
-        query = self._columns_of(node, source).select_from(sa.join(keys, source.rows, sa.and_(*matches)))
+        query = self._columns_of(node, source).select_from(KeysFirst(keys, source.rows, sa.and_(*matches)))
         return self._paged(query.where(*self.where(node, source)).order_by(place))
 
     def where(self, node: PlannedNode, source: Source) -> list[Clause]:

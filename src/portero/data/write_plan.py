@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -57,15 +58,33 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class InsertPlan:
-    """An insert. `check` is what each new row must pass as stored; `fill` is set where the body has no such column."""
+class InsertRules:
+    """What holds for every insert of these columns by this role; kept, so that its statements are made once.
+
+    Attributes:
+        fill: what the server sets, where the body has no such column.
+        check: what each new row must pass as stored.
+    """
 
     model: Model
-    groups: tuple[RowGroup, ...]
+    columns: tuple[Column, ...]
     fill: Mapping[str, Any]
     check: Clause
     conflict: Conflict | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InsertPlan:
+    """An insert; `sent` is the only row of the body, for the words of a refusal."""
+
+    rules: InsertRules
+    groups: tuple[RowGroup, ...]
     sent: Mapping[str, Any]
+
+    @property
+    def model(self) -> Model:
+        """Give the model that is written to."""
+        return self.rules.model
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,22 +116,46 @@ def plan_insert(request: DataRequest, model: Model, role: str, settings: Setting
         DataError: 42501 no policy; PGRST102 the body; PGRST204 an unknown column; 428C9 a generated one; 22xxx a value;
             42P10 a conflict target that is no unique key; 54000 (413) too many rows.
     """
-    check = model.policies.of(Verb.INSERT, role)
+    model.policies.of(Verb.INSERT, role)
     payload = read_payload(request.body, request.content_type, request.columns)
     if len(payload.rows) > settings.max_batch:
         message = f"more than {settings.max_batch} rows in one request"
         raise DataError(413, "54000", message, hint="Send them in several requests.")
-    columns = [_writable(model, name) for name in payload.columns]
-    check = sa.and_(check, *_forced(model, payload.columns, role))
-    if wants_rows(request):
-        check = sa.and_(check, model.policies.of(Verb.SELECT, role))
+    preferences = request.preferences
+    rules = insert_rules(
+        model, payload.columns, role, preferences.resolution, request.on_conflict, is_shown=wants_rows(request)
+    )
     return InsertPlan(
-        model=model,
-        groups=_grouped(columns, payload, uses_defaults=request.preferences.missing == "default"),
-        fill=_fill(model, payload.columns, role),
-        check=check,
-        conflict=_conflict(request, model, payload, role),
+        rules=rules,
+        groups=_grouped(rules.columns, payload, uses_defaults=preferences.missing == "default"),
         sent=payload.rows[0] if len(payload.rows) == 1 else {},
+    )
+
+
+@lru_cache(1024)
+def insert_rules(
+    model: Model,
+    names: tuple[str, ...],
+    role: str,
+    resolution: str | None,
+    on_conflict: tuple[str, ...] | None,
+    *,
+    is_shown: bool,
+) -> InsertRules:
+    """Resolve everything of an insert but its values.
+
+    Raises:
+        DataError: 42501, 42703, 428C9, 42P10, PGRST204.
+    """
+    check = _all(model.policies.of(Verb.INSERT, role), *_forced(model, names, role))
+    if is_shown:
+        check = _all(check, model.policies.of(Verb.SELECT, role))
+    return InsertRules(
+        model=model,
+        columns=tuple(_writable(model, name) for name in names),
+        fill=_fill(model, names, role),
+        check=check,
+        conflict=_conflict(model, names, role, resolution, on_conflict, is_shown=is_shown),
     )
 
 
@@ -133,9 +176,9 @@ def plan_update(
     row = payload.rows[0] if payload.rows else {}
     uses_defaults = request.preferences.missing == "default"
     values = tuple((column, _value(column, row, uses_defaults=uses_defaults)) for column in columns) if row else ()
-    check = sa.and_(policy, *_forced(model, payload.columns, role))
+    check = _all(policy, *_forced(model, payload.columns, role))
     if wants_rows(request):
-        check = sa.and_(check, visible)
+        check = _all(check, visible)
     return UpdatePlan(model, values, _all(visible, policy, filters), check, row)
 
 
@@ -158,8 +201,10 @@ def wants_rows(request: DataRequest) -> bool:
     return request.preferences.returns == "representation"
 
 
-def _all(visible: Clause, policy: Clause, filters: Clause | None) -> Clause:
-    return sa.and_(visible, policy) if filters is None else sa.and_(visible, policy, filters)
+def _all(*clauses: Clause | None) -> Clause:
+    """Join conditions, each once; TRUE if there is nothing to ask."""
+    asked = {id(clause): clause for clause in clauses if clause is not None and not isinstance(clause, sa.True_)}
+    return sa.and_(*asked.values()) if asked else sa.true()
 
 
 def _want_filter(model: Model, settings: Settings, filters: Clause | None, word: str) -> None:
@@ -227,13 +272,20 @@ def _key(model: Model, name: str) -> str:
     return next(str(column.key) for column in model.table.columns if column.name == name)
 
 
-def _conflict(request: DataRequest, model: Model, payload: Payload, role: str) -> Conflict | None:
+def _conflict(
+    model: Model,
+    given: Iterable[str],
+    role: str,
+    resolution: str | None,
+    on_conflict: tuple[str, ...] | None,
+    *,
+    is_shown: bool,
+) -> Conflict | None:
     """Without `on_conflict` the primary key decides; a table without one has plain inserts only."""
-    resolution = request.preferences.resolution
-    names = request.on_conflict or model.primary_key
+    names = on_conflict or model.primary_key
     if resolution is None or not names:
         return None
-    if request.on_conflict:
+    if on_conflict:
         for name in names:
             model.column(name)
     if frozenset(names) not in model.unique_keys:
@@ -243,10 +295,10 @@ def _conflict(request: DataRequest, model: Model, payload: Payload, role: str) -
         return Conflict(names, merges=False)
     policy = model.policies.of(Verb.UPDATE, role)
     visible = model.policies.of(Verb.SELECT, role)
-    merged = sa.and_(policy, *_forced(model, payload.columns, role))
-    if wants_rows(request):
-        merged = sa.and_(merged, visible)
-    return Conflict(names, merges=True, rows=sa.and_(visible, policy), merged=merged)
+    merged = _all(policy, *_forced(model, given, role))
+    if is_shown:
+        merged = _all(merged, visible)
+    return Conflict(names, merges=True, rows=_all(visible, policy), merged=merged)
 
 
 def refuse_rows(model: Model, role: str) -> DataError:

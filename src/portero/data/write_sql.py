@@ -8,6 +8,8 @@ Obeys contract data.md §4.7 and §4.15.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,28 +18,28 @@ from sqlalchemy.dialects import postgresql, sqlite
 from portero.data import keys
 from portero.data.catalogue import Column, Model
 from portero.data.dialects import Sql
-from portero.data.write_plan import DEFAULT, Conflict, DeletePlan, InsertPlan, RowGroup, UpdatePlan
+from portero.data.write_plan import DEFAULT, Conflict, DeletePlan, InsertRules, UpdatePlan
 
 Clause = sa.ColumnElement[Any]
 IS_NEW = "portero_is_new"
 
 
-def insert_rows(plan: InsertPlan, group: RowGroup, sql: Sql) -> sa.Insert:
-    """Write the insert of one group of rows; value 2 of a row is bound as `v2`. It gives back the row keys."""
-    table = plan.model.table
+@lru_cache(1024)
+def insert_rows(rules: InsertRules, columns: tuple[Column, ...], sql: Sql) -> sa.Insert:
+    """Write the insert of rows with these columns; value 2 of a row is bound as `v2`. It gives back the row keys."""
+    table = rules.model.table
     values: dict[Any, Any] = {
-        column.column: sa.bindparam(f"v{place}", type_=column.wire.bind_type)
-        for place, column in enumerate(group.columns)
+        column.column: sa.bindparam(f"v{place}", type_=column.wire.bind_type) for place, column in enumerate(columns)
     }
-    values.update({_column(plan.model, name): value for name, value in plan.fill.items()})
+    values.update({_column(rules.model, name): value for name, value in rules.fill.items()})
     # Said out loud, because SQLAlchemy warns of a key that nobody gives; the database then refuses the NULL.
     values.update({column: sa.null() for column in table.primary_key if column not in values and not _is_made(column)})
     statement = sqlite.insert(table) if sql.name == "sqlite" else postgresql.insert(table)
     if values:
         statement = statement.values(values)
-    if plan.conflict is not None:
-        statement = _resolved(statement, plan.conflict, group, plan.model)
-    return statement.returning(*plan.model.row_key, *_is_new(table, sql))
+    if rules.conflict is not None:
+        statement = _resolved(statement, rules.conflict, columns, rules.model)
+    return statement.returning(*rules.model.row_key, *_is_new(table, sql))
 
 
 def _is_new(table: sa.Table, sql: Sql) -> list[Clause]:
@@ -57,18 +59,18 @@ def _column(model: Model, name: str) -> sa.Column[Any]:
     return next(column for column in model.table.columns if column.name == name)
 
 
-def _resolved(statement: Any, conflict: Conflict, group: RowGroup, model: Model) -> Any:
+def _resolved(statement: Any, conflict: Conflict, columns: Sequence[Column], model: Model) -> Any:
     target = [_column(model, name) for name in conflict.columns]
-    if not conflict.merges or not group.columns:
+    if not conflict.merges or not columns:
         return statement.on_conflict_do_nothing(index_elements=target)
-    merged = {column.column: statement.excluded[column.column.key] for column in group.columns}
+    merged = {column.column: statement.excluded[column.column.key] for column in columns}
     return statement.on_conflict_do_update(index_elements=target, set_=merged, where=conflict.rows)
 
 
-def conflicting_rows(plan: InsertPlan, conflict: Conflict, sql: Sql) -> sa.Select[Any]:
+def conflicting_rows(model: Model, conflict: Conflict, sql: Sql) -> sa.Select[Any]:
     """Select the row keys of rows that an upsert's rows meet; their conflict columns are the bound keys."""
-    target = [_column(plan.model, name) for name in conflict.columns]
-    return sa.select(*plan.model.row_key).select_from(keys.joined_by(target, plan.model.table, sql))
+    target = [_column(model, name) for name in conflict.columns]
+    return sa.select(*model.row_key).select_from(keys.joined_by(target, model.table, sql))
 
 
 def update_rows(plan: UpdatePlan, sql: Sql) -> sa.Update:
@@ -111,6 +113,7 @@ def delete_keyed(plan: DeletePlan, sql: Sql) -> sa.Delete:
     return delete_rows(plan).where(keys.among(plan.model.row_key, sql))
 
 
+@lru_cache(1024)
 def passing(model: Model, check: Clause, sql: Sql) -> sa.Select[Any]:
     """Count the rows with the bound keys that pass a policy as they are stored."""
     rows = keys.joined_by(model.row_key, model.table, sql)

@@ -191,7 +191,7 @@ class _Work:
             raise self.writes.ended()
 
     def _insert(self, plan: InsertPlan) -> Written:
-        merges = plan.conflict is not None and plan.conflict.merges
+        merges = plan.rules.conflict is not None and plan.rules.conflict.merges
         new: Keys = []
         merged: Keys = []
         placed: dict[int, tuple[Any, ...]] = {}
@@ -204,9 +204,9 @@ class _Work:
                 placed.update(zip(group.places, (row for row, _ in found), strict=True))
             elif merges:
                 raise write_plan.refuse_rows(plan.model, self.principal.role)
-        self._check(plan.model, plan.check, new)
-        if plan.conflict is not None and plan.conflict.merged is not None:
-            self._check(plan.model, plan.conflict.merged, merged)
+        self._check(plan.model, plan.rules.check, new)
+        if plan.rules.conflict is not None and plan.rules.conflict.merged is not None:
+            self._check(plan.model, plan.rules.conflict.merged, merged)
         every = new + merged
         rows = [placed[place] for place in sorted(placed)] if len(placed) == len(every) else every
         return self._judged(Written(len(rows), len(new), self._read_back(rows), self._location(plan.model, rows)))
@@ -219,11 +219,11 @@ class _Work:
 
     def _there(self, plan: InsertPlan, group: write_plan.RowGroup) -> set[tuple[Any, ...]]:
         """The rows there before, on SQLite: its RETURNING does not tell new from merged, and nobody else writes."""
-        conflict = plan.conflict
+        conflict = plan.rules.conflict
         if conflict is None or not conflict.merges or self.writes.reads.sql.name != "sqlite":
             return set()
         places = {column.name: place for place, column in enumerate(group.columns)}
-        filled = {name: self._filled(value) for name, value in plan.fill.items() if name in conflict.columns}
+        filled = {name: self._filled(value) for name, value in plan.rules.fill.items() if name in conflict.columns}
         if not all(name in places or name in filled for name in conflict.columns):
             return set()  # left to a default: nothing to meet
         values = [
@@ -231,7 +231,7 @@ class _Work:
         ]
         columns = {str(column.name): column for column in plan.model.table.columns}
         text = keys.key_text(values, [columns[name].type for name in conflict.columns], self.writes.reads.sql)
-        statement = write_sql.conflicting_rows(plan, conflict, self.writes.reads.sql)
+        statement = write_sql.conflicting_rows(plan.model, conflict, self.writes.reads.sql)
         return {tuple(row) for row in self.connection.execute(statement, {KEYS: text})}
 
     def _filled(self, value: Any) -> Any:
@@ -241,8 +241,8 @@ class _Work:
         return self.connection.execute(sa.select(value), self._caller).scalar()
 
     def _inserted(self, plan: InsertPlan, group: write_plan.RowGroup) -> list[tuple[tuple[Any, ...], bool]]:
-        statement = write_sql.insert_rows(plan, group, self.writes.reads.sql)
-        caller = self._caller if plan.fill or plan.conflict else {}
+        statement = write_sql.insert_rows(plan.rules, group.columns, self.writes.reads.sql)
+        caller = self._caller if plan.rules.fill or plan.rules.conflict else {}
         rows = [{f"v{place}": value for place, value in enumerate(row)} | caller for row in group.rows]
         batches: Sequence[Any] = [rows] if group.columns else rows  # DEFAULT VALUES makes one row at a time
         width = len(plan.model.row_key)
