@@ -276,7 +276,7 @@ def _evaluated(policy: Policy, row: Any, what: str, table: sa.Table, dialect: st
             f"{what} uses Python's and, or, not, if or in on a condition, which would silently drop a part of it: "
             "use &, |, ~ (with parentheses) and .in_()."
         ) from None
-    except (AttributeError, TypeError, NotImplementedError, sa.exc.SQLAlchemyError) as error:
+    except (AttributeError, TypeError, RuntimeError, sa.exc.SQLAlchemyError) as error:
         raise ConfigurationError(f"{what} cannot be evaluated: {error}") from error
     return _condition(clause, what, table, dialect)
 
