@@ -362,6 +362,15 @@ def test_the_printed_commands_work_as_printed(project: Path) -> None:
     assert 0 == served.process.returncode
 
 
+def test_development_says_when_the_models_are_ahead_of_the_database(project: Path) -> None:
+    models = project / "app" / "models.py"
+    models.write_text(models.read_text().replace("    is_done:", "    stars: Mapped[int]\n    is_done:"))
+    with Served(project, "--dev", "--no-reload", "--workers", "1") as served:
+        printed = served.log.read_text()
+    assert "add column notes stars" in printed
+    assert "portero db upgrade" in printed
+
+
 def test_two_workers_serve_and_stop_gracefully(project: Path) -> None:
     with Served(project) as served:
         assert "GoTrue" == served.ask("/auth/v1/health")["name"]

@@ -22,6 +22,7 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
 
+from portero.cli.database import differences, opened_store
 from portero.cli.examples import examples_for
 from portero.cli.project import app_path, extension_of, load_app, load_environment
 from portero.cli.reload import run_and_reload
@@ -109,10 +110,21 @@ def prepare(app: Flask, url: str, examples: bool) -> str:
     try:
         lines = ["", f"  Portero serves {app.name} at {url}", ""]
         if runtime.settings.dev:
+            lines += differences_of(app)
             lines += examples_for(runtime, url, commands=examples)
         return "\n".join(lines)
     finally:
         extension.close(app)
+
+
+def differences_of(app: Flask) -> list[str]:
+    """Say where the models have gone ahead of the database: missing tables were made, missing columns are not."""
+    with opened_store(app) as store:
+        found = differences(store)
+    if not found:
+        return []
+    advice = 'Next: portero db revision -m "what changed", then: portero db upgrade'
+    return ["  The models differ from the database:", *(f"    {each}" for each in found), f"  {advice}", ""]
 
 
 def load_for_worker(path: str) -> Any:
