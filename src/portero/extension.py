@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 import flask_jwt_extended
 from flask import Flask, Response, current_app, request
 from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response as BaseResponse
 
 from portero import assembly, developer_tokens, python_api
 from portero.crypto.passwords import Passwords
@@ -167,7 +168,7 @@ class Portero(flask_jwt_extended.JWTManager):
 
         served = mount(app.wsgi_app)
 
-        def data_api(rest: str = "") -> Response:
+        def data_api(rest: str = "") -> BaseResponse:
             return app.response_class.from_app(served, request.environ)
 
         for rule in (f"{settings.data_path}/", f"{settings.data_path}/<path:rest>"):
