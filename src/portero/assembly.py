@@ -27,6 +27,7 @@ from portero.data import catalogue, dialects, policy
 from portero.data.pipeline import DataApi
 from portero.data.policy import Exposure
 from portero.errors import ConfigurationError
+from portero.identity import factor_secrets
 from portero.identity.access_tokens import AccessTokens
 from portero.identity.api_keys import ApiKeys
 from portero.identity.context import IdentityContext
@@ -189,7 +190,7 @@ def _identity(app: Flask, store: Store, passwords: Passwords | None) -> Identity
         _lifetime(app),
         accept_shared_secret_tokens=settings.accept_shared_secret_tokens,
     )
-    return IdentityContext(
+    context = IdentityContext(
         database=store.database,
         settings=settings,
         keyring=keyring,
@@ -197,6 +198,8 @@ def _identity(app: Flask, store: Store, passwords: Passwords | None) -> Identity
         api_keys=ApiKeys(store.database),
         passwords=passwords or Passwords(settings.password_slots),
     )
+    factor_secrets.reseal_all(context)
+    return context
 
 
 def _lifetime(app: Flask) -> timedelta:

@@ -83,6 +83,8 @@ class Settings:
     throttle_sign_up: int = _row(_whole, 20, "Sign-ups a minute from one address.")
     throttle_refresh: int = _row(_whole, 60, "Refreshes a minute of one session.")
     throttle_update: int = _row(_whole, 30, "Changes of a user's own record in five minutes.")
+    throttle_mfa: int = _row(_whole, 15, "Challenges and codes of second factors a minute, of one user.")
+    mfa_enroll: bool = _row(_flag, True, "Let users enrol second factors; those enrolled before go on to count.")
     max_rows: int = _row(_whole, 1000, "Most rows in one answer, at every level of a read.")
     max_body: int = _row(_whole, 1024 * 1024, "Largest request body at the data API; bytes.")
     max_batch: int = _row(_whole, 500, "Most rows in one bulk insert.")
@@ -93,6 +95,7 @@ class Settings:
     statement_timeout: timedelta = _row(_seconds, timedelta(seconds=5), "Longest run of one statement.")
     require_write_filter: bool = _row(_flag, False, "Refuse PATCH and DELETE without a filter.")
     aggregates: bool = _row(_flag, False, "Allow count(), sum(), avg(), min(), max() in select for every model.")
+    openapi: bool = _row(_flag, True, "Describe the data API at its root (OpenAPI), to each caller what they may do.")
     transaction_end: str = _row(
         _text, "commit", "commit, commit-allow-override, rollback or rollback-allow-override; rollback is for tests."
     )

@@ -22,7 +22,7 @@ from portero.identity.context import Account, IdentityContext
 from portero.identity.sign_up import insert_email_identity
 from portero.identity.user import merged
 from portero.principal import AUTHENTICATED
-from portero.store import identities, users
+from portero.store import factors, identities, users
 from portero.store.users import UserRecord
 
 #: A ban without an end is one that ends after a hundred years.
@@ -118,8 +118,10 @@ def page(context: IdentityContext, *, number: int = 1, size: int = 50) -> Page:
         raise AuthError(400, "validation_failed", "Bad Pagination Parameters: page and per_page start at 1")
     with context.database.reading() as connection:
         found, total = users.page(connection, offset=(number - 1) * size, limit=size)
-        held = identities.of_users(connection, [user.id for user in found])
-    return Page(tuple(Account(user, tuple(held.get(user.id, ()))) for user in found), total)
+        ids = [user.id for user in found]
+        held, enrolled = identities.of_users(connection, ids), factors.of_users(connection, ids)
+    accounts = (Account(user, tuple(held.get(user.id, ())), tuple(enrolled.get(user.id, ()))) for user in found)
+    return Page(tuple(accounts), total)
 
 
 def ban(context: IdentityContext, user_id: UUID, now: datetime, duration: timedelta = FOREVER) -> Account:
@@ -292,7 +294,7 @@ def _found(user: UserRecord | None) -> UserRecord:
 
 
 def _account(connection: sa.Connection, user: UserRecord) -> Account:
-    return Account(user, tuple(identities.of_user(connection, user.id)))
+    return sessions.loaded(connection, user)
 
 
 def _uuid_or_none(text: str) -> UUID | None:

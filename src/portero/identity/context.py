@@ -25,6 +25,7 @@ from portero.identity.keys import KeyRing
 from portero.settings import Settings
 from portero.store import audit
 from portero.store.engine import Database
+from portero.store.factors import FactorRecord
 from portero.store.identities import IdentityRecord
 from portero.store.sessions import SessionRecord
 from portero.store.users import UserRecord
@@ -104,10 +105,11 @@ class IdentityContext:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user with the external and e-mail identities that belong to them."""
+    """A user with the external and e-mail identities, and the second factors, that belong to them."""
 
     user: UserRecord
     identities: tuple[IdentityRecord, ...] = ()
+    factors: tuple[FactorRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID, uuid4
 
+import sqlalchemy as sa
+
 from portero.crypto import refresh_tokens
 from portero.errors import AuthError, InvalidToken
 from portero.events import Event, Happening
 from portero.identity import throttle
 from portero.identity.context import Account, Caller, Change, IdentityContext, SignedIn
-from portero.store import identities, sessions, users
+from portero.store import factors, identities, sessions, users
 from portero.store.sessions import SessionRecord
 from portero.store.users import UserRecord
 
@@ -109,8 +111,14 @@ def is_banned(user: UserRecord, now: datetime) -> bool:
 
 
 def account_of(change: Change, user: UserRecord) -> Account:
-    """Return a user with identities, as the transaction sees them."""
-    return Account(user, tuple(identities.of_user(change.connection, user.id)))
+    """Return a user with identities and factors, as the transaction sees them."""
+    return loaded(change.connection, user)
+
+
+def loaded(connection: sa.Connection, user: UserRecord) -> Account:
+    """Return a user with identities and factors, as this connection sees them."""
+    held = tuple(identities.of_user(connection, user.id))
+    return Account(user, held, tuple(factors.of_user(connection, user.id)))
 
 
 def _read(context: IdentityContext, token: str) -> tuple[UUID, int]:

@@ -89,7 +89,7 @@ def check(
     """
     if limit.most == 0:
         return None
-    hit = counters.hit(connection, _name(context, limit.name, subject), limit.most, limit.window, now)
+    hit = counters.hit(connection, counter_name(context, limit.name, subject), limit.most, limit.window, now)
     return None if hit.allowed else TooMany(_come_back(hit.expires_at - now), hit.count == limit.most + 1)
 
 
@@ -125,14 +125,14 @@ def attempt_was_right(
 ) -> None:
     """Forget the failures of an account, and know the caller's address from now on."""
     account = account_of(user_id)
-    attempts.clear(connection, [_name(context, "attempts", account), _known_attempts(context, account, caller)])
+    attempts.clear(connection, [counter_name(context, "attempts", account), _known_attempts(context, account, caller)])
     if network_of(caller.address):
         attempts.remember(connection, _known(context, account, caller), now + _KNOWN_FOR)
 
 
 def forget_attempts(context: IdentityContext, connection: sa.Connection, user_id: UUID) -> None:
     """End the delay of an account: an administrator set a new password."""
-    attempts.clear(connection, [_name(context, "attempts", account_of(user_id))])
+    attempts.clear(connection, [counter_name(context, "attempts", account_of(user_id))])
 
 
 def account_of(user_id: UUID) -> str:
@@ -156,17 +156,18 @@ def _counted_as(
 ) -> tuple[str, int]:
     if network_of(caller.address) and attempts.is_known(connection, _known(context, account, caller), now):
         return _known_attempts(context, account, caller), FREE_AT_KNOWN_ADDRESS
-    return _name(context, "attempts", account), FREE_ATTEMPTS
+    return counter_name(context, "attempts", account), FREE_ATTEMPTS
 
 
 def _known(context: IdentityContext, account: str, caller: Caller) -> str:
-    return _name(context, "known", f"{account}|{network_of(caller.address)}")
+    return counter_name(context, "known", f"{account}|{network_of(caller.address)}")
 
 
 def _known_attempts(context: IdentityContext, account: str, caller: Caller) -> str:
-    return _name(context, "known-attempts", f"{account}|{network_of(caller.address)}")
+    return counter_name(context, "known-attempts", f"{account}|{network_of(caller.address)}")
 
 
-def _name(context: IdentityContext, what: str, subject: str) -> str:
+def counter_name(context: IdentityContext, what: str, subject: str) -> str:
+    """Return the name of a counter: a MAC over what is counted and whom it is counted for."""
     mac = hmac.new(context.throttle_key, f"{what}|{subject}".encode(), hashlib.sha256)
     return f"{what}:{mac.hexdigest()[:32]}"

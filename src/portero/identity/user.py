@@ -16,7 +16,7 @@ from uuid import UUID
 
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import addresses, password_rules, sessions, throttle
+from portero.identity import addresses, assurance, password_rules, sessions, throttle
 from portero.identity.context import Account, Caller, Change, IdentityContext
 from portero.store import users
 from portero.store.users import UserRecord
@@ -45,6 +45,11 @@ class Wishes:
     data: Mapping[str, Any] | None = None
     app_metadata: Mapping[str, Any] | None = None
 
+    @property
+    def is_sensitive(self) -> bool:
+        """Whether it is about what the user signs in with."""
+        return bool(self.email or self.phone) or self.password is not None
+
 
 def update(
     context: IdentityContext, user: UserRecord, session_id: UUID | None, wishes: Wishes, caller: Caller, now: datetime
@@ -60,7 +65,8 @@ def update(
         now: the current time.
 
     Raises:
-        AuthError: 422 weak_password, same_password, email_exists; 403 not_admin, user_not_found; 400
+        AuthError: 422 weak_password, same_password, email_exists; 403 not_admin, user_not_found; 401
+            insufficient_aal (the user has a second factor that this session has not shown); 400
             validation_failed, phone_provider_disabled, current_password_invalid; 429 over_request_rate_limit.
         TooBusy: too many passwords are being hashed.
     """
@@ -71,6 +77,8 @@ def update(
         current = users.by_id(change.connection, user.id, lock=True)
         if current is None:
             raise AuthError(403, "user_not_found", "User from sub claim in JWT does not exist")
+        if wishes.is_sensitive:
+            assurance.require(change, current.id, session_id)
         changes: dict[str, Any] = {}
         if email is not None and email != current.email:
             changes |= _pending_email(change, email, now)

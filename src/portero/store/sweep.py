@@ -1,11 +1,15 @@
-"""Removing what is over: sessions past their time and void counters. Nothing that still counts is touched."""
+"""Removing what is over: sessions past their time, void counters, challenges nobody answered, factors nobody verified.
+
+Nothing that still counts is touched.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
-from portero.store import counters, sessions
+from portero.store import challenges, counters, factors, sessions
 from portero.store.engine import Database
 
 
@@ -15,14 +19,22 @@ class Swept:
 
     sessions: int
     counters: int
+    challenges: int = 0
+    factors: int = 0
+
+
+#: An enrolment that nobody finished within this is not being finished now.
+_UNVERIFIED_FOR: Final = timedelta(days=1)
 
 
 def sweep(database: Database, now: datetime, *, time_box: timedelta, idle: timedelta) -> Swept:
-    """Remove sessions older than `time_box` or not refreshed for `idle`, and void counters.
+    """Remove sessions older than `time_box` or not refreshed for `idle`, and whatever else is over.
 
     Raises:
         DatabaseUnavailable: the database cannot be written now.
     """
     with database.writing() as connection:
         ended = sessions.delete_overdue(connection, created_before=now - time_box, touched_before=now - idle)
-        return Swept(ended, counters.sweep(connection, now))
+        asked = challenges.sweep(connection, now)
+        stale = factors.delete_stale(connection, now - _UNVERIFIED_FOR)
+        return Swept(ended, counters.sweep(connection, now), asked, stale)

@@ -17,9 +17,9 @@ from uuid import UUID
 from portero.crypto.api_keys import PREFIX
 from portero.errors import AuthError, InvalidToken, TokenFault
 from portero.identity.context import Account
-from portero.identity.sessions import is_banned
+from portero.identity.sessions import is_banned, loaded
 from portero.principal import NOBODY, SERVICE_ROLE, Principal
-from portero.store import identities, sessions, users
+from portero.store import sessions, users
 from portero.store.sessions import SessionRecord
 from portero.web.runtime import Runtime
 
@@ -177,5 +177,5 @@ def _standing(runtime: Runtime, principal: Principal, user_id: UUID, now: dateti
                 raise AuthError(403, "session_not_found", _NO_SESSION)
         if is_banned(user, now):
             raise AuthError(403, "user_banned", "User is banned")
-        held = tuple(identities.of_user(connection, user.id))
-    return SignedInUser(Account(user, held), session, principal.claims)
+        account = loaded(connection, user)
+    return SignedInUser(account, session, principal.claims)

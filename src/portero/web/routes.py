@@ -5,6 +5,7 @@
 | free | anybody; no key is looked at (scanners, browsers' navigations, load balancers) |
 | open | anybody whose `apikey`, if any, is known; `Authorization` is ignored, whatever it holds |
 | user | a Bearer access token of a session that stands |
+| named | the same, and not of an anonymous user |
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import NotFound
 from werkzeug.routing import RequestRedirect
 
+from portero.errors import AuthError
 from portero.settings import Settings
 from portero.web import cors, guard, health, problems
-from portero.web.auth import logout, meta, sign_up, token, user
+from portero.web.auth import factors, logout, meta, recovery_codes, sign_up, token, user
 from portero.web.auth.call import Call
 from portero.web.caller import caller_of
 from portero.web.headers import security_headers
@@ -39,6 +41,10 @@ class Gate(StrEnum):
     FREE = "free"
     OPEN = "open"
     USER = "user"
+    NAMED = "named"
+
+
+_SIGNED_IN: Final = (Gate.USER, Gate.NAMED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,15 @@ ROUTES: Final = (
     Route("GET", "/user", Gate.USER, "", user.get),
     Route("PUT", "/user", Gate.USER, "throttle_update", user.put),
     Route("POST", "/logout", Gate.USER, "", logout.post),
+    Route("POST", "/factors", Gate.NAMED, "", factors.enrol),
+    Route("POST", "/factors/<factor_id>/challenge", Gate.NAMED, "throttle_mfa", factors.challenge),
+    Route("POST", "/factors/<factor_id>/verify", Gate.NAMED, "throttle_mfa", factors.verify),
+    Route("DELETE", "/factors/<factor_id>", Gate.NAMED, "", factors.unenrol),
+    Route("GET", "/factors/recovery-codes", Gate.NAMED, "", recovery_codes.get),
+    Route("POST", "/factors/recovery-codes", Gate.NAMED, "", recovery_codes.generate),
+    Route("POST", "/factors/recovery-codes/verify", Gate.NAMED, "throttle_mfa", recovery_codes.verify),
+    Route("POST", "/factors/recovery-codes/regenerate", Gate.NAMED, "", recovery_codes.regenerate),
+    Route("DELETE", "/factors/recovery-codes", Gate.NAMED, "", recovery_codes.delete),
     Route("GET", "/settings", Gate.OPEN, "", meta.settings),
     Route("GET", "/health", Gate.FREE, "", meta.health),
     Route("GET", "/.well-known/jwks.json", Gate.FREE, "", meta.jwks),
@@ -90,11 +105,13 @@ def blueprint(settings: Settings) -> Blueprint:
 
 
 def _guarded(route: Route) -> Callable[[], Response]:
-    def view() -> Response:
+    def view(**_: str) -> Response:
         held, now = runtime(), datetime.now(UTC)
         if route.gate is not Gate.FREE:
             guard.check_api_key(request.environ, held, now.timestamp())
-        signed_in = guard.signed_in_user(request.environ, held, now) if route.gate is Gate.USER else None
+        signed_in = guard.signed_in_user(request.environ, held, now) if route.gate in _SIGNED_IN else None
+        if route.gate is Gate.NAMED and signed_in is not None and signed_in.account.user.is_anonymous:
+            raise AuthError(403, "no_authorization", "Anonymous user not allowed to perform these actions")
         caller = caller_of(request.environ, held.settings.trusted_proxies)
         return route.view(Call(request, held, caller, now, signed_in))
 

@@ -63,12 +63,31 @@ def read(request: Request) -> Body:
         RequestEntityTooLarge: over 16 KiB, counted while reading.
         UnsupportedMediaType: a compressed body.
     """
+    raw = _raw(request)
+    if not raw.strip():
+        raise bad_json("the body is empty")
+    return _parsed(raw)
+
+
+def read_optional(request: Request) -> Body:
+    """Read a request's body where it may be left out: none is an empty object. It raises what `read` raises."""
+    raw = _raw(request)
+    return _parsed(raw) if raw.strip() else Body({})
+
+
+def bad_json(why: str) -> AuthError:
+    """Return 400 `bad_json` with the sentence clients know."""
+    return AuthError(400, "bad_json", _PREFIX + why)
+
+
+def _raw(request: Request) -> bytes:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType
     request.max_content_length = LARGEST
-    raw = request.get_data(cache=False)
-    if not raw.strip():
-        raise bad_json("the body is empty")
+    return request.get_data(cache=False)
+
+
+def _parsed(raw: bytes) -> Body:
     try:
         value = strict_json.parse(raw)
     except ValueError as error:
@@ -76,11 +95,6 @@ def read(request: Request) -> Body:
     if not isinstance(value, dict):
         raise bad_json("an object is wanted")
     return Body(value)
-
-
-def bad_json(why: str) -> AuthError:
-    """Return 400 `bad_json` with the sentence clients know."""
-    return AuthError(400, "bad_json", _PREFIX + why)
 
 
 def _is_storable(value: Any) -> bool:

@@ -45,6 +45,10 @@ class Call:
         assert self.signed_in is not None
         return self.signed_in
 
+    def path(self, name: str) -> str:
+        """Return a part of the path that the route names."""
+        return str((self.request.view_args or {})[name])
+
     def query(self, name: str) -> str | None:
         """Return a parameter of the query, which may stand there once.
 

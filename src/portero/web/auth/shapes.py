@@ -1,4 +1,7 @@
-"""The JSON of users, identities and sessions, exactly (auth.md §2.1–2.3): what is never null is never left out."""
+"""The JSON of users, identities, factors and sessions, exactly (auth.md §2.1–2.4).
+
+What is never null is never left out.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from portero.identity.context import Account, SignedIn
+from portero.store.factors import FactorRecord
 from portero.store.identities import IdentityRecord
 from portero.store.users import UserRecord
 
@@ -45,7 +49,24 @@ def user_json(account: Account) -> dict[str, Any]:
         "is_anonymous": user.is_anonymous,
     }
     pending = {"new_email": user.email_change, "new_phone": user.phone_change}
+    if account.factors:
+        body["factors"] = [factor_json(factor) for factor in account.factors]
     return body | {name: value for name, value in pending.items() if value}
+
+
+def factor_json(factor: FactorRecord) -> dict[str, Any]:
+    """Return the Factor of the contract; its secret is shown once, by the enrolment."""
+    challenged_at = factor.last_challenged_at
+    body: dict[str, Any] = {
+        "id": str(factor.id),
+        "created_at": rfc3339(factor.created_at),
+        "updated_at": rfc3339(factor.updated_at),
+        "status": factor.status,
+        "factor_type": factor.factor_type,
+        "phone": "",
+        "last_challenged_at": None if challenged_at is None else rfc3339(challenged_at),
+    }
+    return body | ({"friendly_name": factor.friendly_name} if factor.friendly_name else {})
 
 
 def identity_json(identity: IdentityRecord) -> dict[str, Any]:
