@@ -129,7 +129,14 @@ def test_a_path_is_utf_8(mount: Mount) -> None:
     assert "404" == mount.ask("/rest/v1/موارد".encode().decode("latin-1")).status[:3]
     answer = mount.ask("/rest/v1/\xff")
     assert ("404", "PGRST125") == (answer.status[:3], json.loads(answer.body)["code"])
-    assert "PGRST126" == json.loads(mount.ask("/rest/v1").body)["code"]
+
+
+def test_the_root_describes_the_api_with_or_without_its_slash(mount: Mount) -> None:
+    """OPTIONS names the methods; nothing is written there."""
+    for path in ("/rest/v1", "/rest/v1/"):
+        assert "3.1.0" == json.loads(mount.ask(path).body)["openapi"]
+    assert "OPTIONS,GET,HEAD" == mount.ask("/rest/v1/", "OPTIONS").header("Allow")
+    assert "405" == mount.ask("/rest/v1/", "POST", b"{}").status[:3]
 
 
 @pytest.mark.parametrize(

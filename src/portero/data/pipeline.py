@@ -19,6 +19,7 @@ from portero.data.policy import Verb
 from portero.data.read_errors import refusal_of_read
 from portero.data.reads import PreparedRead, Reads
 from portero.data.request import READ_METHODS, model_name, read_request
+from portero.data.root import PATHS, Root
 from portero.data.writes import Writes
 from portero.errors import DataError
 from portero.principal import Principal
@@ -44,6 +45,8 @@ class DataApi:
         self.settings = settings
         self.reads = Reads(catalogue, settings, standing)
         self.writes = Writes(database, settings, self.reads, standing, session_ended)
+        self.root = Root(catalogue, settings.data_path, is_served=settings.openapi)
+        self._standing = sa.select(standing)
         self._driver_error: type[Exception] = database.engine.dialect.loaded_dbapi.Error
 
     def answer(self, http: HttpRequest, principal: Principal, now: datetime) -> DataAnswer:
@@ -58,6 +61,8 @@ class DataApi:
             DatabaseUnavailable: the database cannot be asked now.
         """
         try:
+            if http.path in PATHS:
+                return self.read_root(http, principal, now)
             if http.method in READ_METHODS:
                 return self.read(http, principal, now)
             return self.write(http, principal, now)
@@ -89,6 +94,19 @@ class DataApi:
             raise refusal_of_read(error) from error
         return result_of(filled, rows[0])
 
+    def read_root(self, http: HttpRequest, principal: Principal, now: datetime) -> DataAnswer:
+        """Answer requests to the root: the OpenAPI document for the caller's role.
+
+        Raises:
+            DataError: PGRST303 the session has ended; PGRST106, PGRST107, PGRST117, PGRST126.
+        """
+        if principal.session_id is not None:
+            with self.database.reading() as connection:
+                stands = connection.execute(self._standing, facts_of(principal, now)).scalar()
+            if stands != 1:
+                raise session_ended()
+        return self.root.answer(http.method, http.accept, http.accept_profile, principal.role)
+
     def write(self, http: HttpRequest, principal: Principal, now: datetime) -> DataAnswer:
         """Answer POST, PATCH, DELETE, PUT.
 
@@ -100,6 +118,8 @@ class DataApi:
 
     def describe(self, path: str) -> DataAnswer:
         """Answer OPTIONS: what the model allows; the database is not asked."""
+        if path in PATHS:
+            return self.root.describe()
         try:
             model = self.catalogue.model(model_name(path))
         except DataError as refusal:

@@ -1,0 +1,131 @@
+"""The parameters of the data API, described once: select, order, the page, filters by column, `Prefer`, `Range`.
+
+Obeys contract data.md §4.1 (reserved keys, quoted names), §4.3–4.6.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from portero.data.catalogue import Column, Model
+from portero.data.relations import Relation
+from portero.data.wire_types import Kind
+
+_PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_RESERVED: Final = frozenset({"select", "columns", "on_conflict", "order", "limit", "offset", "and", "or", "not"})
+_ORDERED: Final = ("eq", "neq", "gt", "gte", "lt", "lte", "isdistinct")
+_LIKE: Final = ("like", "ilike", "match", "imatch")
+_SETS: Final = ("cs", "cd", "ov")
+_OPERATORS: Final[Mapping[Kind, tuple[str, ...]]] = {
+    Kind.TEXT: (*_ORDERED, "in", *_LIKE, "is"),
+    Kind.JSON: ("eq", "neq", "cs", "cd", "is"),
+    Kind.ARRAY: ("eq", "neq", *_SETS, "is"),
+    Kind.BOOLEAN: ("eq", "neq", "in", "is"),
+}
+_EXAMPLES: Final[Mapping[Kind, str]] = {
+    Kind.TEXT: "ilike.*a*",
+    Kind.NUMBER: "gte.1",
+    Kind.BOOLEAN: "is.true",
+    Kind.MOMENT: "gte.2026-01-01",
+    Kind.UUID: "eq.6f1c2c0e-8f5b-4f0e-9d0a-3f6f0c9d1a11",
+    Kind.BYTES: "eq.\\x00",
+    Kind.JSON: "cs.{}",
+    Kind.ARRAY: "cs.{}",
+}
+_TOKENS: Final[Mapping[str, str]] = {
+    "read": "count=exact|planned|estimated, handling=strict|lenient",
+    "insert": "return=minimal|headers-only|representation, count=…, resolution=merge-duplicates|ignore-duplicates, "
+    "missing=default|null, handling=strict|lenient",
+    "change": "return=minimal|headers-only|representation, count=…, missing=default|null, "
+    "handling=strict|lenient, max-affected=N",
+}
+_PREFER_EXAMPLES: Final[Mapping[str, str]] = {
+    "read": "count=exact",
+    "insert": "return=representation",
+    "change": "return=representation, handling=strict, max-affected=10",
+}
+
+
+def shared_parameters() -> dict[str, Any]:
+    """Describe the parameters that are the same for every model."""
+    page = {"type": "integer", "minimum": 0}
+    return {
+        "limit": _query("limit", "Most rows to give.", {**page, "examples": [10]}),
+        "offset": _query("offset", "Rows to leave out at the start.", {**page, "examples": [0]}),
+        "and": _query("and", "Conditions that must all hold.", _text("(id.gte.1,id.lt.9)")),
+        "or": _query("or", "Conditions of which one must hold.", _text("(id.eq.1,id.is.null)")),
+        "on_conflict": _query("on_conflict", "The unique key that an upsert goes by.", _text()),
+        "columns": _query("columns", "The only keys of the body that are taken.", _text()),
+        "range": _header("Range", "The page as first-last row, counted from 0.", _text("0-9")),
+        "rangeUnit": _header("Range-Unit", "The unit of Range.", {"type": "string", "enum": ["items"]}),
+        **{
+            f"prefer.{kind}": _header(
+                "Prefer", f"Any of, separated by commas: {tokens}.", _text(_PREFER_EXAMPLES[kind])
+            )
+            for kind, tokens in _TOKENS.items()
+        },
+    }
+
+
+def select_parameter(model: Model, embeddable: Sequence[Relation]) -> dict[str, Any]:
+    """Describe `select` of a model, with what can be embedded."""
+    sentence = "Columns, `alias:column`, casts `column::text`, JSON paths `column->key`, embeds `relation(columns)`."
+    if embeddable:
+        ways = dict.fromkeys(f"{each.target} ({'one' if each.to_one else 'many'})" for each in embeddable)
+        sentence += f" Relations: {', '.join(ways)}."
+    names = [wire_name(name) for name in list(model.columns)[:3]]
+    examples = ["*", ",".join(names), *(f"{names[0]},{wire_name(each.target)}(*)" for each in embeddable[:1])]
+    return _query("select", sentence, {"type": "string", "examples": examples})
+
+
+def order_parameter(model: Model) -> dict[str, Any]:
+    """Describe `order` of a model."""
+    first = wire_name(next(iter(model.columns)))
+    sentence = "Columns to order by, each with .asc or .desc and .nullsfirst or .nullslast."
+    return _query("order", sentence, {"type": "string", "examples": [first, f"{first}.desc.nullslast"]})
+
+
+def filter_parameter(column: Column) -> dict[str, Any]:
+    """Describe the filter on one column; given twice, both conditions hold."""
+    operators = _OPERATORS.get(column.wire.kind, (*_ORDERED, "in", "is"))
+    quantified = "|".join(each for each in operators if each in ("eq", "gt", "gte", "lt", "lte", *_LIKE))
+    forms = f"({'|'.join(operators)}|({quantified})\\((any|all)\\))"
+    items = {
+        "type": "string",
+        "pattern": f"^(not\\.)?{forms}\\.",
+        "examples": [_EXAMPLES.get(column.wire.kind, "is.null")],
+    }
+    sentence = f"Condition on `{column.name}` ({column.wire.name}): {', '.join(operators)}; `not.` before it negates."
+    array = {"type": "array", "items": items}
+    return {**_query(wire_name(column.name), sentence, array), "style": "form", "explode": True}
+
+
+def key_parameter(column: Column) -> dict[str, Any]:
+    """Describe a column of the key in the query of a PUT."""
+    sentence = f"The row's `{column.name}`, as in the body."
+    return {**_query(wire_name(column.name), sentence, {"type": "string", "pattern": "^eq\\."}), "required": True}
+
+
+def wire_name(name: str) -> str:
+    r"""Write a column's name as it stands in a query.
+
+    >>> wire_name("title"), wire_name("Full Title"), wire_name("limit"), wire_name('a"b')
+    ('title', '"Full Title"', '"limit"', '"a\\"b"')
+    """
+    if _PLAIN.fullmatch(name) and name not in _RESERVED:
+        return name
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _text(*examples: str) -> dict[str, Any]:
+    return {"type": "string", "examples": list(examples)} if examples else {"type": "string"}
+
+
+def _query(name: str, sentence: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": sentence, "schema": dict(schema)}
+
+
+def _header(name: str, sentence: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "header", "description": sentence, "schema": dict(schema)}
