@@ -5,15 +5,19 @@ An attempt is taken by compare-and-set before the work it pays for, so of many a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from portero.store.prepared import Prepared, changing
 from portero.store.tables import Counter
+
+_TABLE = Counter.__table__
 
 #: How long after the last attempt a row is kept.
 KEPT: Final = timedelta(days=30)
@@ -27,12 +31,18 @@ class Attempts:
     last_at: datetime | None
 
 
+NONE: Final = Attempts(0, None)
+
+
 def read(connection: sa.Connection, name: str, now: datetime) -> Attempts:
     """Return the attempts that stand; none once the row's time is over."""
-    row = connection.execute(sa.select(Counter.hits, Counter.window_ends_at).where(Counter.name == name)).first()
-    if row is None or row.window_ends_at <= now:
-        return Attempts(0, None)
-    return Attempts(row.hits, row.window_ends_at - KEPT)
+    return read_all(connection, [name], now).get(name, NONE)
+
+
+def read_all(connection: sa.Connection, names: Sequence[str], now: datetime) -> Mapping[str, Attempts]:
+    """Return what stands of several names in one statement; those of which nothing stands are left out."""
+    found = _read_of(len(names)).all(connection, now=now, **_numbered(names))
+    return {name: Attempts(hits, ends_at - KEPT) for name, hits, ends_at in found}
 
 
 def take(connection: sa.Connection, name: str, seen: Attempts, now: datetime) -> bool:
@@ -41,30 +51,57 @@ def take(connection: sa.Connection, name: str, seen: Attempts, now: datetime) ->
     Returns:
         False: another attempt came between; read again.
     """
-    unchanged = sa.or_(Counter.window_ends_at <= now, Counter.hits == seen.count)
-    return _put(connection, name, seen.count + 1, now + KEPT, unchanged)
+    # Not the row count: psycopg does not report it for such an INSERT.
+    return bool(_TAKE.all(connection, name=name, seen=seen.count, hits=seen.count + 1, ends_at=now + KEPT, now=now))
 
 
 def clear(connection: sa.Connection, names: Sequence[str]) -> None:
     """Forget the attempts of these names."""
-    connection.execute(sa.delete(Counter).where(Counter.name.in_(names)))
+    _clear_of(len(names)).changed(connection, **_numbered(names))
 
 
 def remember(connection: sa.Connection, name: str, until: datetime) -> None:
     """Note that `name` is known until then."""
-    _put(connection, name, 1, until, sa.true())
+    _REMEMBER.all(connection, name=name, hits=1, ends_at=until)
 
 
 def is_known(connection: sa.Connection, name: str, now: datetime) -> bool:
     """Tell whether `name` was remembered and the time is not over."""
-    query = sa.select(Counter.name).where(Counter.name == name, Counter.window_ends_at > now)
-    return connection.execute(query).first() is not None
+    return name in read_all(connection, [name], now)
 
 
-def _put(connection: sa.Connection, name: str, hits: int, ends_at: datetime, condition: sa.ColumnElement[bool]) -> bool:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    row = dialect.insert(Counter).values(name=name, hits=hits, window_ends_at=ends_at)
+def _numbered(names: Sequence[str]) -> dict[str, str]:
+    return {f"name{place}": name for place, name in enumerate(names)}
+
+
+def _is_among(count: int) -> sa.ColumnElement[bool]:
+    return sa.or_(*(_TABLE.c.name == sa.bindparam(f"name{place}") for place in range(count)))
+
+
+@lru_cache
+def _read_of(count: int) -> Prepared[list[Any]]:
+    query = sa.select(_TABLE.c.name, _TABLE.c.hits, _TABLE.c.window_ends_at)
+    return Prepared(query.where(_is_among(count), _TABLE.c.window_ends_at > sa.bindparam("now")), list)
+
+
+@lru_cache
+def _clear_of(count: int) -> Prepared[None]:
+    return changing(sa.delete(_TABLE).where(_is_among(count)))
+
+
+def _put(dialect_name: str, condition: sa.ColumnElement[bool]) -> sa.Executable:
+    row: Any = (postgresql if dialect_name == "postgresql" else sqlite).insert(_TABLE)
+    row = row.values(name=sa.bindparam("name"), hits=sa.bindparam("hits"), window_ends_at=sa.bindparam("ends_at"))
     changed = {"hits": row.excluded.hits, "window_ends_at": row.excluded.window_ends_at}
-    statement = row.on_conflict_do_update(index_elements=[Counter.name], set_=changed, where=condition)
-    # Not the row count: psycopg does not report it for such an INSERT.
-    return connection.execute(statement.returning(Counter.hits)).first() is not None
+    put = row.on_conflict_do_update(index_elements=[_TABLE.c.name], set_=changed, where=condition)
+    done: sa.Executable = put.returning(_TABLE.c.hits)
+    return done
+
+
+def _take(dialect_name: str) -> sa.Executable:
+    is_over = _TABLE.c.window_ends_at <= sa.bindparam("now")
+    return _put(dialect_name, sa.or_(is_over, _TABLE.c.hits == sa.bindparam("seen")))
+
+
+_TAKE = Prepared(_take, list)
+_REMEMBER = Prepared(lambda dialect_name: _put(dialect_name, sa.true()), list)

@@ -8,23 +8,24 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from portero.events import Event, Happening
+from portero.store.prepared import inserting
 from portero.store.tables import AuditEntry
 
 _TABLE = AuditEntry.__table__
+_INSERT = inserting(_TABLE)
 
 
 def record(connection: sa.Connection, event: Event) -> None:
     """Write one event."""
-    connection.execute(
-        sa.insert(_TABLE).values(
-            id=uuid4(),
-            happening=event.happening.value,
-            at=event.at,
-            user_id=event.user_id,
-            session_id=event.session_id,
-            address=event.address,
-            details=dict(event.details),
-        )
+    _INSERT.changed(
+        connection,
+        id=uuid4(),
+        happening=event.happening.value,
+        at=event.at,
+        user_id=event.user_id,
+        session_id=event.session_id,
+        address=event.address,
+        details=dict(event.details),
     )
 
 

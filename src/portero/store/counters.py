@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from portero.store.prepared import Prepared, changing
 from portero.store.tables import Counter
 from portero.store.types import UtcDateTime
 
@@ -33,16 +34,7 @@ class Hit:
 
 def hit(connection: sa.Connection, name: str, limit: int, window: timedelta, now: datetime) -> Hit:
     """Count one more, in one statement: of any number of hits at one time, `limit` are allowed."""
-    over = _TABLE.c.window_ends_at <= sa.bindparam("now", type_=UtcDateTime())
-    added = _insert(connection).values(name=name, hits=1, window_ends_at=now + window)
-    statement = added.on_conflict_do_update(
-        index_elements=[_TABLE.c.name],
-        set_={
-            "hits": sa.case((over, 1), else_=_TABLE.c.hits + 1),
-            "window_ends_at": sa.case((over, added.excluded.window_ends_at), else_=_TABLE.c.window_ends_at),
-        },
-    ).returning(_TABLE.c.hits, _TABLE.c.window_ends_at)
-    count, expires_at = connection.execute(statement, {"now": now}).one()
+    count, expires_at = _HIT.all(connection, name=name, ends_at=now + window, now=now)[0]
     if count == 1:
         sweep(connection, now, limit=_SWEPT_AT_ONCE)
     return Hit(count <= limit, count, expires_at)
@@ -50,10 +42,25 @@ def hit(connection: sa.Connection, name: str, limit: int, window: timedelta, now
 
 def sweep(connection: sa.Connection, now: datetime, *, limit: int = 1000) -> int:
     """Remove void counters; give how many."""
-    # Two sweepers must not wait for each other: on PostgreSQL each takes what the other has not.
-    void = sa.select(_TABLE.c.name).where(_TABLE.c.window_ends_at <= now).limit(limit).with_for_update(skip_locked=True)
-    return connection.execute(sa.delete(_TABLE).where(_TABLE.c.name.in_(void))).rowcount
+    return _SWEEP.changed(connection, now=now, most=limit)
 
 
-def _insert(connection: sa.Connection) -> Any:
-    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(_TABLE)
+def _hit(dialect_name: str) -> sa.Executable:
+    over = _IS_OVER
+    added: Any = (sqlite if dialect_name == "sqlite" else postgresql).insert(_TABLE)
+    added = added.values(name=sa.bindparam("name"), hits=1, window_ends_at=sa.bindparam("ends_at"))
+    hit: sa.Executable = added.on_conflict_do_update(
+        index_elements=[_TABLE.c.name],
+        set_={
+            "hits": sa.case((over, 1), else_=_TABLE.c.hits + 1),
+            "window_ends_at": sa.case((over, added.excluded.window_ends_at), else_=_TABLE.c.window_ends_at),
+        },
+    ).returning(_TABLE.c.hits, _TABLE.c.window_ends_at)
+    return hit
+
+
+_IS_OVER = _TABLE.c.window_ends_at <= sa.bindparam("now", type_=UtcDateTime())
+_HIT = Prepared(_hit, tuple)
+# Two sweepers must not wait for each other: on PostgreSQL each takes what the other has not.
+_VOID = sa.select(_TABLE.c.name).where(_IS_OVER).limit(sa.bindparam("most", type_=sa.Integer()))
+_SWEEP = changing(sa.delete(_TABLE).where(_TABLE.c.name.in_(_VOID.with_for_update(skip_locked=True))))

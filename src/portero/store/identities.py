@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
+from portero.store.prepared import Prepared, made_by, returning
 from portero.store.tables import Identity
 
 _TABLE = Identity.__table__
+COLUMNS = tuple(_TABLE.c.keys())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +38,14 @@ def insert(connection: sa.Connection, identity: IdentityRecord) -> IdentityRecor
     Raises:
         sqlalchemy.exc.IntegrityError: the provider's subject belongs to a user already, or there is no such user.
     """
-    values = asdict(identity)
+    values = {name: getattr(identity, name) for name in COLUMNS}
     values["email"] = identity.email.lower() if identity.email else None
-    return _one(connection, sa.insert(_TABLE).values(values).returning(*_TABLE.c))  # type: ignore[return-value]
+    return _INSERT.all(connection, **values)[0]
 
 
 def of_user(connection: sa.Connection, user_id: UUID) -> Sequence[IdentityRecord]:
     """Give a user's identities, oldest first."""
-    return of_users(connection, [user_id]).get(user_id, [])
+    return _OF_USER.all(connection, user_id=user_id)
 
 
 def of_users(connection: sa.Connection, user_ids: Iterable[UUID]) -> dict[UUID, list[IdentityRecord]]:
@@ -77,3 +79,10 @@ def delete(connection: sa.Connection, identity_id: UUID) -> bool:
 def _one(connection: sa.Connection, statement: sa.Executable) -> IdentityRecord | None:
     row = connection.execute(statement).mappings().one_or_none()
     return None if row is None else IdentityRecord(**row)
+
+
+_INSERT = returning(_TABLE, IdentityRecord)
+_OF_USER = Prepared(
+    sa.select(*_TABLE.c).where(_TABLE.c.user_id == sa.bindparam("user_id")).order_by(_TABLE.c.created_at, _TABLE.c.id),
+    made_by(IdentityRecord, COLUMNS),
+)

@@ -6,18 +6,24 @@ It never keeps a refresh token: only the counter that the one valid token carrie
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
+from portero.store import users
+from portero.store.prepared import Prepared, changing, made_by, returning
 from portero.store.tables import Session, User
 from portero.store.types import UtcDateTime
 from portero.store.users import UserRecord
 
+if TYPE_CHECKING:
+    from portero.store.engine import Database
+
 _TABLE = Session.__table__
+COLUMNS = tuple(_TABLE.c.keys())
 _USERS = User.__table__
 #: Names of the parameters in `standing()`.
 SESSION_ID = "portero_session_id"
@@ -51,26 +57,18 @@ def insert(connection: sa.Connection, session: SessionRecord) -> SessionRecord:
     Raises:
         sqlalchemy.exc.IntegrityError: there is no such user (any more).
     """
-    values = {**asdict(session), "amr": list(session.amr)}
-    return _one(connection, sa.insert(_TABLE).values(values).returning(*_TABLE.c))  # type: ignore[return-value]
+    values = {name: getattr(session, name) for name in COLUMNS}
+    return _INSERT.all(connection, **values | {"amr": list(session.amr)})[0]
 
 
 def by_id(connection: sa.Connection, session_id: UUID, *, lock: bool = False) -> SessionRecord | None:
     """Find a session; `lock` keeps the row from others until the transaction ends."""
-    query = sa.select(*_TABLE.c).where(_TABLE.c.id == session_id)
-    return _one(connection, query.with_for_update() if lock else query)
+    return (_LOCKED if lock else _BY_ID).first(connection, session_id=session_id)
 
 
 def with_user(connection: sa.Connection, session_id: UUID) -> tuple[SessionRecord, UserRecord] | None:
     """Find a session and its user in one statement."""
-    columns = [column.label(f"user_{column.name}") for column in _USERS.c]
-    query = sa.select(*_TABLE.c, *columns).join(_USERS, _USERS.c.id == _TABLE.c.user_id)
-    row = connection.execute(query.where(_TABLE.c.id == session_id)).one_or_none()
-    if row is None:
-        return None
-    width = len(_TABLE.c)
-    session = SessionRecord(**dict(zip(_TABLE.c.keys(), row[:width], strict=True)))
-    return session, UserRecord(**dict(zip(_USERS.c.keys(), row[width:], strict=True)))
+    return _WITH_USER.first(connection, session_id=session_id)
 
 
 def of_user(connection: sa.Connection, user_id: UUID) -> Sequence[SessionRecord]:
@@ -82,8 +80,7 @@ def of_user(connection: sa.Connection, user_id: UUID) -> Sequence[SessionRecord]
 
 def advance(connection: sa.Connection, session_id: UUID, counter: int, now: datetime) -> bool:
     """Spend the refresh token with this counter: true for exactly one of all who try it at one time."""
-    spend = sa.update(_TABLE).where(_TABLE.c.id == session_id, _TABLE.c.refresh_counter == counter)
-    return connection.execute(spend.values(refresh_counter=counter + 1, refreshed_at=now)).rowcount == 1
+    return _ADVANCE.changed(connection, session_id=session_id, counter=counter, now=now) == 1
 
 
 def raise_assurance(
@@ -144,8 +141,17 @@ def standing() -> sa.ColumnElement[int]:
 def is_standing(connection: sa.Connection, session_id: UUID, now: datetime, user_id: UUID | None = None) -> bool:
     """Ask by itself, where no other statement is made, whether a session stands (and, if given, is that user's)."""
     if user_id is None:
-        return connection.execute(_ANYBODYS, {SESSION_ID: session_id, NOW: now}).scalar_one() == 1
-    return connection.execute(_OWN, {SESSION_ID: session_id, USER_ID: user_id, NOW: now}).scalar_one() == 1
+        return _ANYBODYS.first(connection, **{SESSION_ID: session_id, NOW: now}) == 1
+    return _OWN.first(connection, **{SESSION_ID: session_id, USER_ID: user_id, NOW: now}) == 1
+
+
+def stands(database: Database, session_id: UUID, user_id: UUID, now: datetime) -> bool:
+    """Ask like `is_standing`, outside any transaction, on the hot path.
+
+    Raises:
+        DatabaseUnavailable: the database cannot be asked now.
+    """
+    return _OWN.fetch(database, **{SESSION_ID: session_id, USER_ID: user_id, NOW: now}) == [1]
 
 
 def _standing(is_meant: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
@@ -161,10 +167,32 @@ def _standing(is_meant: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
     )
 
 
-_ANYBODYS = sa.select(_standing(sa.true()))
-_OWN = sa.select(standing())
-
-
 def _one(connection: sa.Connection, statement: sa.Executable) -> SessionRecord | None:
     row = connection.execute(statement).mappings().one_or_none()
     return None if row is None else SessionRecord(**row)
+
+
+def _with_user(values: list[Any]) -> tuple[SessionRecord, UserRecord]:
+    return _MADE(values[: len(COLUMNS)]), _MADE_USER(values[len(COLUMNS) :])
+
+
+def _only(values: list[Any]) -> Any:
+    return values[0]
+
+
+_IS_MEANT = _TABLE.c.id == sa.bindparam("session_id")
+_MADE = made_by(SessionRecord, COLUMNS)
+_MADE_USER = made_by(UserRecord, users.COLUMNS)
+_INSERT = returning(_TABLE, SessionRecord)
+_BY_ID = Prepared(sa.select(*_TABLE.c).where(_IS_MEANT), _MADE)
+_LOCKED = Prepared(sa.select(*_TABLE.c).where(_IS_MEANT).with_for_update(), _MADE)
+_WITH_USER = Prepared(
+    sa.select(*_TABLE.c, *_USERS.c).join(_USERS, _USERS.c.id == _TABLE.c.user_id).where(_IS_MEANT), _with_user
+)
+_ADVANCE = changing(
+    sa.update(_TABLE)
+    .where(_IS_MEANT, _TABLE.c.refresh_counter == sa.bindparam("counter"))
+    .values(refresh_counter=_TABLE.c.refresh_counter + 1, refreshed_at=sa.bindparam("now"))
+)
+_ANYBODYS = Prepared(sa.select(_standing(sa.true())), _only)
+_OWN = Prepared(sa.select(standing()), _only)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
+from portero.store.prepared import Prepared, changing, made_by, returning
 from portero.store.tables import User
 
 _TABLE = User.__table__
+COLUMNS = tuple(_TABLE.c.keys())
 _FOLDED = ("email", "username", "email_change")
 
 
@@ -53,28 +56,28 @@ def insert(connection: sa.Connection, user: UserRecord) -> UserRecord:
     Raises:
         sqlalchemy.exc.IntegrityError: the address, user name or phone number is taken.
     """
-    return _one(connection, sa.insert(_TABLE).values(_folded(asdict(user))).returning(*_TABLE.c))  # type: ignore[return-value]
+    values = {name: getattr(user, name) for name in COLUMNS}
+    return _INSERT.all(connection, **_folded(values))[0]
 
 
 def by_id(connection: sa.Connection, user_id: UUID, *, lock: bool = False) -> UserRecord | None:
     """Find a user; `lock` keeps the row from others until the transaction ends (SQLite's writer has it anyway)."""
-    query = sa.select(*_TABLE.c).where(_TABLE.c.id == user_id)
-    return _one(connection, query.with_for_update() if lock else query)
+    return (_LOCKED if lock else _BY_ID).first(connection, user_id=user_id)
 
 
 def by_email(connection: sa.Connection, email: str) -> UserRecord | None:
     """Find a user by address, in whatever case it is written."""
-    return _one(connection, sa.select(*_TABLE.c).where(_TABLE.c.email == email.lower()))
+    return _BY_EMAIL.first(connection, email=email.lower())
 
 
 def by_username(connection: sa.Connection, username: str) -> UserRecord | None:
     """Find a user by user name, in whatever case it is written."""
-    return _one(connection, sa.select(*_TABLE.c).where(_TABLE.c.username == username.lower()))
+    return _BY_USERNAME.first(connection, username=username.lower())
 
 
 def by_phone(connection: sa.Connection, phone: str) -> UserRecord | None:
     """Find a user by phone number (digits only)."""
-    return _one(connection, sa.select(*_TABLE.c).where(_TABLE.c.phone == phone))
+    return _BY_PHONE.first(connection, phone=phone)
 
 
 def page(connection: sa.Connection, *, offset: int, limit: int) -> tuple[Sequence[UserRecord], int]:
@@ -93,7 +96,13 @@ def update(connection: sa.Connection, user_id: UUID, now: datetime, /, **changes
         sqlalchemy.exc.CompileError: no such column.
     """
     values = {"updated_at": now, **_folded(changes)}
-    return _one(connection, sa.update(_TABLE).where(_TABLE.c.id == user_id).values(values).returning(*_TABLE.c))
+    statement = _update_of(tuple(sorted(values)))
+    return statement.first(connection, user_id=user_id, **{f"new_{name}": value for name, value in values.items()})
+
+
+def note_sign_in(connection: sa.Connection, user_id: UUID, now: datetime) -> bool:
+    """Write down when a user last signed in; false if there is no such user."""
+    return _SIGNED_IN.changed(connection, user_id=user_id, now=now) == 1
 
 
 def delete(connection: sa.Connection, user_id: UUID) -> bool:
@@ -107,6 +116,24 @@ def _folded(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _one(connection: sa.Connection, statement: sa.Executable) -> UserRecord | None:
-    row = connection.execute(statement).mappings().one_or_none()
-    return None if row is None else UserRecord(**row)
+@lru_cache
+def _update_of(names: tuple[str, ...]) -> Prepared[UserRecord]:
+    """Prepare the change of these columns; the names are written in the code of `identity`, so there are few."""
+    values = {
+        name: sa.bindparam(f"new_{name}", type_=_TABLE.c[name].type if name in _TABLE.c else None) for name in names
+    }
+    return Prepared(sa.update(_TABLE).where(_IS_MEANT).values(values).returning(*_TABLE.c), _MADE)
+
+
+_IS_MEANT = _TABLE.c.id == sa.bindparam("user_id")
+_ALL = sa.select(*_TABLE.c)
+_MADE = made_by(UserRecord, COLUMNS)
+_INSERT = returning(_TABLE, UserRecord)
+_BY_ID = Prepared(_ALL.where(_IS_MEANT), _MADE)
+_LOCKED = Prepared(_ALL.where(_IS_MEANT).with_for_update(), _MADE)
+_BY_EMAIL = Prepared(_ALL.where(_TABLE.c.email == sa.bindparam("email")), _MADE)
+_BY_USERNAME = Prepared(_ALL.where(_TABLE.c.username == sa.bindparam("username")), _MADE)
+_BY_PHONE = Prepared(_ALL.where(_TABLE.c.phone == sa.bindparam("phone")), _MADE)
+_SIGNED_IN = changing(
+    sa.update(_TABLE).where(_IS_MEANT).values(last_sign_in_at=sa.bindparam("now"), updated_at=sa.bindparam("now"))
+)

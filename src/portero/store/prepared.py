@@ -1,0 +1,166 @@
+"""Statements that are written once: SQLAlchemy compiles them at the first use, after that only values go in and out.
+
+Building, keying and wrapping a statement costs SQLAlchemy a hundred microseconds or more, the database often less than
+ten. So what each sign-in and each request asks is kept as text with its binders and readers. The types' own conversions
+are applied, so a value looks as it does through SQLAlchemy. It holds no values and opens nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql import psycopg
+
+if TYPE_CHECKING:
+    from portero.store.engine import Database
+
+Made = TypeVar("Made")
+Record = TypeVar("Record")
+Process = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A statement as one database takes it.
+
+    Attributes:
+        sql: in the driver's paramstyle.
+        binds: (name, conversion) of each parameter, in order.
+        constants: values that stand in the statement itself, by the names SQLAlchemy gave them.
+        readers: the conversion of each column.
+    """
+
+    sql: str
+    binds: tuple[tuple[str, Process | None], ...]
+    constants: dict[str, Any]
+    readers: tuple[Process | None, ...]
+
+    def parameters(self, values: dict[str, Any]) -> tuple[Any, ...]:
+        given = {**self.constants, **values} if self.constants else values
+        return tuple([given[name] if process is None else process(given[name]) for name, process in self.binds])
+
+    def read(self, row: Sequence[Any]) -> list[Any]:
+        return [value if process is None else process(value) for process, value in zip(self.readers, row, strict=True)]
+
+
+class Prepared(Generic[Made]):
+    """One statement and what is made of each of its rows.
+
+    Args:
+        statement: with a `bindparam` for each value; or what gives it for `sqlite` and for `postgresql`.
+        make: makes the result from a row's values, as the columns' types give them.
+        values: of an INSERT without `values`: the columns that are bound, under their own names.
+    """
+
+    def __init__(
+        self,
+        statement: sa.Executable | Callable[[str], sa.Executable],
+        make: Callable[[list[Any]], Made],
+        values: Sequence[str] | None = None,
+    ) -> None:
+        self._statement = statement
+        self._make = make
+        self._values = values
+        self._texts: dict[str, _Text] = {}
+
+    def all(self, connection: sa.Connection, /, **values: Any) -> list[Made]:
+        """Run it inside the connection's transaction and give what its rows make.
+
+        Raises:
+            sqlalchemy.exc.IntegrityError: as the database says it.
+        """
+        text = self._text(connection.dialect.name)
+        return [self._make(text.read(row)) for row in self._run(connection, text, values).fetchall()]
+
+    def first(self, connection: sa.Connection, /, **values: Any) -> Made | None:
+        """Run it like `all`, and give what the first row makes, if there is one."""
+        found = self.all(connection, **values)
+        return found[0] if found else None
+
+    def changed(self, connection: sa.Connection, /, **values: Any) -> int:
+        """Run a statement that gives no rows, inside the connection's transaction; give how many it changed.
+
+        Raises:
+            sqlalchemy.exc.IntegrityError: as the database says it.
+        """
+        count: int = self._run(connection, self._text(connection.dialect.name), values).rowcount
+        return count
+
+    def fetch(self, database: Database, /, **values: Any) -> list[Made]:
+        """Run a statement that only reads by itself, on the hot path.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be asked now.
+        """
+        text = self._text(database.dialect_name)
+        return [self._make(text.read(row)) for row in database.fetch_all(text.sql, text.parameters(values))]
+
+    def _run(self, connection: sa.Connection, text: _Text, values: dict[str, Any]) -> Any:
+        if not connection.in_transaction():
+            connection.begin()
+        driver: Any = connection.connection.driver_connection
+        try:
+            return driver.execute(text.sql, text.parameters(values))
+        except connection.dialect.loaded_dbapi.IntegrityError as error:
+            # As SQLAlchemy would; the values may be secrets, and are not told.
+            raise sa.exc.IntegrityError(text.sql, None, error, hide_parameters=True) from error
+
+    def _text(self, dialect_name: str) -> _Text:
+        text = self._texts.get(dialect_name)
+        if text is None:
+            text = self._texts[dialect_name] = self._compiled(dialect_name)
+        return text
+
+    def _compiled(self, dialect_name: str) -> _Text:
+        statement: Any = self._statement
+        if not isinstance(statement, sa.Executable):
+            statement = statement(dialect_name)
+        dialect = _dialect(dialect_name)
+        compiled = statement.compile(dialect=dialect, column_keys=self._values)
+        binds = tuple((name, compiled._bind_processors.get(name)) for name in compiled.positiontup or ())
+        given = compiled.construct_params(_check=False)
+        constants = {name: given[name] for name, _ in binds if given[name] is not None}
+        readers = tuple(entry.type._cached_result_processor(dialect, None) for entry in compiled._result_columns)
+        return _Text(compiled.string, binds, constants, readers)
+
+
+def inserting(table: sa.Table) -> Prepared[None]:
+    """Prepare the insert of one row; every column is bound under its own name."""
+    return Prepared(sa.insert(table), _nothing, table.c.keys())
+
+
+def returning(table: sa.Table, record: Callable[..., Record]) -> Prepared[Record]:
+    """Prepare the insert of one row that is given back as stored."""
+    names = table.c.keys()
+    return Prepared(sa.insert(table).returning(*table.c), made_by(record, names), names)
+
+
+def made_by(record: Callable[..., Record], names: Sequence[str]) -> Callable[[list[Any]], Record]:
+    """Give the maker of a record whose fields are named like the columns, in their order."""
+    kept = tuple(names)
+
+    def make(values: list[Any]) -> Record:
+        return record(**dict(zip(kept, values, strict=True)))
+
+    return make
+
+
+def changing(statement: sa.Executable | Callable[[str], sa.Executable]) -> Prepared[None]:
+    """Prepare a statement that gives no rows, for `changed`."""
+    return Prepared(statement, _nothing)
+
+
+def _nothing(values: list[Any]) -> None:
+    return None
+
+
+@lru_cache
+def _dialect(name: str) -> sa.Dialect:
+    """Give a dialect that compiles for the driver's positional parameters; it is connected to nothing."""
+    made: sa.Dialect = sqlite.dialect() if name == "sqlite" else psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
+    return made
