@@ -18,6 +18,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.served import free_port
 
 from portero.cli import portero
 from portero.cli.reload import snapshot
@@ -302,13 +303,6 @@ def test_python_minus_m_is_the_same_command() -> None:
 
 
 # Serving.
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Served:
