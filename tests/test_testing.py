@@ -1,4 +1,4 @@
-"""What a developer's own tests stand on: an empty database, clients that sign in by name, and an application put back."""
+"""What a developer's own tests stand on: an empty database, clients that sign in by name, nothing left behind."""
 
 from __future__ import annotations
 
