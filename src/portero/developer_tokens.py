@@ -131,9 +131,8 @@ def is_ended(runtime: Runtime, claims: Mapping[str, Any]) -> bool:
     """Tell whether these are the claims of a session that does not stand any more; asked of the database each time."""
     if not isinstance(claims, SessionClaims):
         return False
-    with runtime.database.reading() as connection:
-        session_id, user_id = rules.uuid_of(claims, "session_id"), rules.uuid_of(claims, "sub")
-        return not sessions.is_standing(connection, session_id, datetime.now(UTC), user_id)
+    session_id, user_id = rules.uuid_of(claims, "session_id"), rules.uuid_of(claims, "sub")
+    return not sessions.stands(runtime.database, session_id, user_id, datetime.now(UTC))
 
 
 def refuse_invalid(error_string: str) -> tuple[Response, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Final
 
 from portero.errors import AuthError
@@ -49,6 +50,7 @@ def canonical_username(text: str) -> str:
     return username
 
 
+@lru_cache(maxsize=1024)
 def network_of(address: str) -> str:
     """Return what one caller can be told by: an IPv4 address, or the /64 an IPv6 address is in (threats CR-07).
 

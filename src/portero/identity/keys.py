@@ -46,6 +46,7 @@ class KeyRing:
     def __init__(self, database: Database, secret: bytes, fallbacks: tuple[bytes, ...]) -> None:
         self._database = database
         self._secrets = (secret, *fallbacks)
+        self._derived: dict[str, tuple[bytes, ...]] = {}
         self._sealing_keys = self.derived(derived_keys.SEAL_SIGNING_KEYS)
         self._shared = tuple(shared_verification_key(each) for each in self._secrets)
         self._shared_signing = shared_signing_key(secret)
@@ -82,7 +83,10 @@ class KeyRing:
 
     def derived(self, label: str) -> tuple[bytes, ...]:
         """Give the keys for one purpose: the present secret's first, then those of the former ones."""
-        return tuple(derived_keys.derive(secret, label) for secret in self._secrets)
+        made = self._derived.get(label)
+        if made is None:
+            made = self._derived[label] = tuple(derived_keys.derive(secret, label) for secret in self._secrets)
+        return made
 
     def verification_keys(self, now: float) -> KeySet:
         """Give the keys that verify; the same object as long as nothing changed, so that it can mark a cache.

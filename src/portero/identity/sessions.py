@@ -8,7 +8,7 @@ here ends nothing. There is no time window to tune.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID, uuid4
@@ -20,12 +20,12 @@ from portero.errors import AuthError, InvalidToken
 from portero.events import Event, Happening
 from portero.identity import throttle
 from portero.identity.context import Account, Caller, Change, IdentityContext, SignedIn
-from portero.store import factors, identities, sessions, users
+from portero.store import accounts, factors, identities, sessions
 from portero.store.sessions import SessionRecord
 from portero.store.users import UserRecord
 
 Scope = Literal["global", "local", "others"]
-Method = Literal["password"]
+Method = Literal["password", "otp", "magiclink", "recovery", "invite", "email/signup", "email_change", "anonymous"]
 
 _NOT_FOUND: Final = "Invalid Refresh Token: Refresh Token Not Found"
 _USED: Final = "Invalid Refresh Token: Already Used"
@@ -139,10 +139,10 @@ def _refuse_too_many(context: IdentityContext, change: Change, session_id: UUID,
 def _advance(
     context: IdentityContext, change: Change, session_id: UUID, counter: int, caller: Caller, now: datetime
 ) -> _Advanced | AuthError:
-    session = sessions.by_id(change.connection, session_id, lock=True)
-    user = None if session is None else users.by_id(change.connection, session.user_id)
-    if session is None or user is None or user.deleted_at is not None:
+    found = accounts.of_session(change.connection, session_id)
+    if found is None or found.session is None or found.user.deleted_at is not None:
         return AuthError(400, "refresh_token_not_found", _NOT_FOUND)
+    user, session = found.user, found.session
     if is_banned(user, now):
         return AuthError(400, "user_banned", "User is banned")
     over = _over(context, session, now)
@@ -150,22 +150,21 @@ def _advance(
         return _end_now(change, session, caller, now, {"cause": "time"}, AuthError(400, "session_expired", over))
     if counter == session.refresh_counter and sessions.advance(change.connection, session_id, counter, now):
         change.record(Event(Happening.SESSION_REFRESHED, now, user.id, session_id, caller.address))
-    advanced = sessions.by_id(change.connection, session_id)
-    if advanced is None:
-        return AuthError(400, "refresh_token_not_found", _NOT_FOUND)
-    return _judge(change, user, advanced, counter, caller, now)
+        session = replace(session, refresh_counter=counter + 1, refreshed_at=now)
+    account = Account(user, found.identities, found.factors)
+    return _judge(change, _Advanced(account, session), counter, caller, now)
 
 
-def _judge(
-    change: Change, user: UserRecord, session: SessionRecord, counter: int, caller: Caller, now: datetime
-) -> _Advanced | AuthError:
-    """Compare with the counter as it stands after the attempt to advance: all who tried see the same."""
+def _judge(change: Change, advanced: _Advanced, counter: int, caller: Caller, now: datetime) -> _Advanced | AuthError:
+    """Compare with the counter as it stands after the attempt to advance: the row is locked, so nobody moves it."""
+    session = advanced.session
     behind = session.refresh_counter - counter
     if behind == 1:
-        return _Advanced(account_of(change, user), session)
+        return advanced
     if behind < 1:
         return AuthError(400, "validation_failed", _AHEAD)
-    change.record(Event(Happening.REFRESH_TOKEN_REUSED, now, user.id, session.id, caller.address, {"behind": behind}))
+    details = {"behind": behind}
+    change.record(Event(Happening.REFRESH_TOKEN_REUSED, now, session.user_id, session.id, caller.address, details))
     used = AuthError(400, "refresh_token_already_used", _USED)
     return _end_now(change, session, caller, now, {"cause": "reuse"}, used)
 

@@ -17,9 +17,9 @@ import sqlalchemy as sa
 from portero.errors import AuthError
 from portero.events import Event, Happening
 from portero.identity import addresses, password_rules, sessions, throttle
-from portero.identity.context import Account, Caller, IdentityContext, SignedIn
+from portero.identity.context import Account, Caller, Change, IdentityContext, SignedIn
 from portero.identity.sessions import is_banned
-from portero.store import users
+from portero.store import accounts, users
 from portero.store.sessions import SessionRecord
 from portero.store.users import UserRecord
 
@@ -103,24 +103,33 @@ def _finish(
     """
     upgraded = _upgraded(context, user, password)
     with context.changing() as change:
-        current = users.by_id(change.connection, user.id, lock=True)
-        if current is None or current.password_hash is None:
+        found = accounts.of_user(change.connection, user.id, lock=True)
+        if found is None or found.user.password_hash is None:
             raise _invalid()
-        if not hmac.compare_digest(current.password_hash, user.password_hash or ""):
+        current = found.user
+        if not hmac.compare_digest(found.user.password_hash, user.password_hash or ""):
             return current
         if is_banned(current, now):
             raise AuthError(400, "user_banned", "User is banned")
         if current.email is not None and current.email_confirmed_at is None:
             raise AuthError(400, "email_not_confirmed", "Email not confirmed")
         throttle.attempt_was_right(context, change.connection, user.id, caller, now)
-        signed = users.update(change.connection, user.id, now, last_sign_in_at=now, password_hash=upgraded)
-        session = sessions.open_session(change, signed or current, "password", caller, now)
-        return _Opened(sessions.account_of(change, signed or current), session)
+        signed = _noted(change, current, upgraded, now)
+        session = sessions.open_session(change, signed, "password", caller, now)
+        return _Opened(Account(signed, found.identities, found.factors), session)
 
 
-def _upgraded(context: IdentityContext, user: UserRecord, password: str) -> str:
-    stored = user.password_hash or ""
-    return context.passwords.hash(password) if context.passwords.needs_rehash(stored) else stored
+def _noted(change: Change, user: UserRecord, upgraded: str | None, now: datetime) -> UserRecord:
+    """Write down the sign-in, and the new hash if there is one; the caller has locked the row."""
+    if upgraded is not None:
+        return users.update(change.connection, user.id, now, last_sign_in_at=now, password_hash=upgraded) or user
+    users.note_sign_in(change.connection, user.id, now)
+    return replace(user, last_sign_in_at=now, updated_at=now)
+
+
+def _upgraded(context: IdentityContext, user: UserRecord, password: str) -> str | None:
+    """Hash the password anew if its hash is of another kind or cost than today's."""
+    return context.passwords.hash(password) if context.passwords.needs_rehash(user.password_hash or "") else None
 
 
 def _weak(context: IdentityContext, user: UserRecord, password: str) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ address of anybody.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -109,15 +108,21 @@ def take_attempt(
     Args:
         account: `account_of` the user, or `stranger_of` a name that is none.
     """
-    name, free = _counted_as(context, connection, account, caller, now)
+    names = [counter_name(context, "attempts", account)]
+    if network_of(caller.address):
+        names += [_known(context, account, caller), _known_attempts(context, account, caller)]
+    found = attempts.read_all(connection, names, now)
+    is_known = any(name in found for name in names[1:2])
+    name, free = (names[2], FREE_AT_KNOWN_ADDRESS) if is_known else (names[0], FREE_ATTEMPTS)
     while True:
-        seen = attempts.read(connection, name, now)
+        seen = found.get(name, attempts.NONE)
         waits = delay_after(seen.count, free)
         if seen.last_at is not None and now < seen.last_at + waits:
             # Bounded by the address's own limit, so each of them may stand in the audit.
             return TooMany(_come_back(seen.last_at + waits - now), is_first=True)
         if attempts.take(connection, name, seen, now):
             return None
+        found = attempts.read_all(connection, [name], now)
 
 
 def attempt_was_right(
@@ -151,14 +156,6 @@ def _come_back(wait: timedelta) -> AuthError:
     return AuthError(429, "over_request_rate_limit", _MESSAGE, retry_after=seconds)
 
 
-def _counted_as(
-    context: IdentityContext, connection: sa.Connection, account: str, caller: Caller, now: datetime
-) -> tuple[str, int]:
-    if network_of(caller.address) and attempts.is_known(connection, _known(context, account, caller), now):
-        return _known_attempts(context, account, caller), FREE_AT_KNOWN_ADDRESS
-    return counter_name(context, "attempts", account), FREE_ATTEMPTS
-
-
 def _known(context: IdentityContext, account: str, caller: Caller) -> str:
     return counter_name(context, "known", f"{account}|{network_of(caller.address)}")
 
@@ -169,5 +166,5 @@ def _known_attempts(context: IdentityContext, account: str, caller: Caller) -> s
 
 def counter_name(context: IdentityContext, what: str, subject: str) -> str:
     """Return the name of a counter: a MAC over what is counted and whom it is counted for."""
-    mac = hmac.new(context.throttle_key, f"{what}|{subject}".encode(), hashlib.sha256)
-    return f"{what}:{mac.hexdigest()[:32]}"
+    mac = hmac.digest(context.throttle_key, f"{what}|{subject}".encode(), "sha256")
+    return f"{what}:{mac[:16].hex()}"

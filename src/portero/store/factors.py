@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
+from portero.store.prepared import Prepared, made_by
 from portero.store.tables import Factor
 
 FactorType = Literal["totp", "recovery_code"]
@@ -59,7 +60,7 @@ def insert(connection: sa.Connection, factor: FactorRecord) -> None:
 
 def of_user(connection: sa.Connection, user_id: UUID) -> Sequence[FactorRecord]:
     """Give a user's factors, oldest first."""
-    return of_users(connection, [user_id]).get(user_id, [])
+    return _OF_USER.all(connection, user_id=user_id)
 
 
 def of_users(connection: sa.Connection, user_ids: Sequence[UUID]) -> dict[UUID, list[FactorRecord]]:
@@ -120,3 +121,9 @@ def delete_stale(connection: sa.Connection, created_before: datetime, user_id: U
     if user_id is not None:
         stale &= _TABLE.c.user_id == user_id
     return connection.execute(sa.delete(_TABLE).where(stale)).rowcount
+
+
+_OF_USER = Prepared(
+    sa.select(*_TABLE.c).where(_TABLE.c.user_id == sa.bindparam("user_id")).order_by(_TABLE.c.created_at, _TABLE.c.id),
+    made_by(FactorRecord, _TABLE.c.keys()),
+)

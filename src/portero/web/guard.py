@@ -17,9 +17,9 @@ from uuid import UUID
 from portero.crypto.api_keys import PREFIX
 from portero.errors import AuthError, InvalidToken, TokenFault
 from portero.identity.context import Account
-from portero.identity.sessions import is_banned, loaded
+from portero.identity.sessions import is_banned
 from portero.principal import NOBODY, SERVICE_ROLE, Principal
-from portero.store import sessions, users
+from portero.store import accounts
 from portero.store.sessions import SessionRecord
 from portero.web.runtime import Runtime
 
@@ -165,17 +165,12 @@ def _is_same(one: str, other: str) -> bool:
 
 
 def _standing(runtime: Runtime, principal: Principal, user_id: UUID, now: datetime) -> SignedInUser:
-    """Ask the database, in one snapshot and the contract's order: the user first, then the session, then the ban."""
-    session = None
-    with runtime.database.reading() as connection:
-        user = users.by_id(connection, user_id)
-        if user is None or user.deleted_at is not None:
-            raise AuthError(403, "user_not_found", _NO_USER)
-        if principal.session_id is not None:
-            session = sessions.by_id(connection, principal.session_id)
-            if session is None or session.user_id != user.id:
-                raise AuthError(403, "session_not_found", _NO_SESSION)
-        if is_banned(user, now):
-            raise AuthError(403, "user_banned", "User is banned")
-        account = loaded(connection, user)
-    return SignedInUser(account, session, principal.claims)
+    """Ask the database once, and judge in the contract's order: the user first, then the session, then the ban."""
+    found = accounts.fetch(runtime.database, user_id, principal.session_id)
+    if found is None or found.user.deleted_at is not None:
+        raise AuthError(403, "user_not_found", _NO_USER)
+    if principal.session_id is not None and found.session is None:
+        raise AuthError(403, "session_not_found", _NO_SESSION)
+    if is_banned(found.user, now):
+        raise AuthError(403, "user_banned", "User is banned")
+    return SignedInUser(Account(found.user, found.identities, found.factors), found.session, principal.claims)
