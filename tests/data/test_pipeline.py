@@ -42,8 +42,8 @@ def test_options_say_what_the_policies_allow_without_the_database(
 ) -> None:
     """Unknown tables are 404 there too."""
     monkeypatch.setattr(library.database, "fetch_all", None)
-    assert [("Allow", "OPTIONS,GET,HEAD")] == library.api.describe("/films").headers
-    assert 404 == library.api.describe("/vaults").status
+    assert [("Allow", "OPTIONS,GET,HEAD")] == library.api.describe("/films", "anon").headers
+    assert 404 == library.api.describe("/vaults", "anon").status
 
 
 def test_a_refusal_is_never_kept_and_a_kept_request_builds_nothing(

@@ -41,7 +41,7 @@ def document(catalogue: Catalogue, role: str, server: str) -> dict[str, Any]:
     writer = _Writer(catalogue, role)
     paths = {"/": _root_path()}
     for model in catalogue.models.values():
-        verbs = writer.verbs(model)
+        verbs = verbs_of(model, role)
         if verbs:
             paths[f"/{quote(model.name, safe='')}"] = writer.path(model, verbs)
     return {
@@ -72,6 +72,27 @@ def allows(model: Model, verb: Verb, role: str) -> bool:
     return clause is not None and not isinstance(clause, sa.False_)
 
 
+def verbs_of(model: Model, role: str) -> set[Verb]:
+    """Tell what callers of a role may do; to change or delete a row, one must see it."""
+    verbs = {verb for verb in Verb if allows(model, verb, role)}
+    return verbs if Verb.SELECT in verbs else verbs & {Verb.INSERT}
+
+
+def methods_of(model: Model, role: str) -> list[str]:
+    """Give the HTTP methods that are served for a model to callers of a role, as `Allow` lists them."""
+    verbs = verbs_of(model, role)
+    served = [
+        ("OPTIONS", True),
+        ("GET", Verb.SELECT in verbs),
+        ("HEAD", Verb.SELECT in verbs),
+        ("POST", Verb.INSERT in verbs),
+        ("PUT", {Verb.SELECT, Verb.INSERT, Verb.UPDATE} <= verbs and bool(model.primary_key)),
+        ("PATCH", Verb.UPDATE in verbs),
+        ("DELETE", Verb.DELETE in verbs),
+    ]
+    return [method for method, is_served in served if is_served]
+
+
 @dataclass(slots=True)
 class _Writer:
     """Writes the paths, and gathers the components they refer to."""
@@ -82,11 +103,6 @@ class _Writer:
     parameters: dict[str, Any] = field(default_factory=dict)
     tags: list[dict[str, str]] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
-
-    def verbs(self, model: Model) -> set[Verb]:
-        """Tell what the role may do; to change or delete a row, one must see it."""
-        verbs = {verb for verb in Verb if allows(model, verb, self.role)}
-        return verbs if Verb.SELECT in verbs else verbs & {Verb.INSERT}
 
     def path(self, model: Model, verbs: set[Verb]) -> dict[str, Any]:
         """Describe every operation on a model."""
@@ -111,7 +127,7 @@ class _Writer:
 
     def _components(self, model: Model, name: str, verbs: set[Verb]) -> list[str]:
         """Add a model's schemas and parameters; give the names of the parameters that pick rows."""
-        targets = [each for each in self.catalogue.models if Verb.SELECT in self._verbs_of(each)]
+        targets = [name for name, each in self.catalogue.models.items() if allows(each, Verb.SELECT, self.role)]
         if Verb.INSERT in verbs:
             self.schemas[f"{name}.new"] = schemas.new_row_schema(model, self.role)
         if Verb.UPDATE in verbs:
@@ -128,10 +144,9 @@ class _Writer:
             label = label if label not in self.parameters else f"{label}.{place}"
             self.parameters[label] = parameters.filter_parameter(column)
             filters.append(label)
-        return [*filters, "and", "or"]
-
-    def _verbs_of(self, name: str) -> set[Verb]:
-        return self.verbs(self.catalogue.models[name])
+        for joiner in ("and", "or"):
+            self.parameters[f"{name}.{joiner}"] = parameters.tree_parameter(model, joiner)
+        return [*filters, f"{name}.and", f"{name}.or"]
 
     def _is_embeddable(self, relation: Relation, targets: Sequence[str]) -> bool:
         return relation.target in targets and (relation.junction is None or relation.junction.model in targets)

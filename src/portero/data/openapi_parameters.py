@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import sqlalchemy as sa
+
 from portero.data.catalogue import Column, Model
 from portero.data.relations import Relation
 from portero.data.wire_types import Kind
@@ -24,15 +26,13 @@ _OPERATORS: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.ARRAY: ("eq", "neq", *_SETS, "is"),
     Kind.BOOLEAN: ("eq", "neq", "in", "is"),
 }
-_EXAMPLES: Final[Mapping[Kind, str]] = {
-    Kind.TEXT: "ilike.*a*",
-    Kind.NUMBER: "gte.1",
-    Kind.BOOLEAN: "is.true",
-    Kind.MOMENT: "gte.2026-01-01",
-    Kind.UUID: "eq.6f1c2c0e-8f5b-4f0e-9d0a-3f6f0c9d1a11",
-    Kind.BYTES: "eq.\\x00",
-    Kind.JSON: "cs.{}",
-    Kind.ARRAY: "cs.{}",
+_EXAMPLES: Final[Mapping[Kind, tuple[str, ...]]] = {
+    Kind.TEXT: ("ilike.*a*", "in.(a,b)", "like(any).{a*,*b}", "not.is.null"),
+    Kind.NUMBER: ("gte.1", "in.(1,2)", "eq(any).{1,2}", "not.is.null"),
+    Kind.BOOLEAN: ("is.true", "eq.false"),
+    Kind.UUID: ("eq.6f1c2c0e-8f5b-4f0e-9d0a-3f6f0c9d1a11",),
+    Kind.JSON: ("cs.{}", "not.is.null"),
+    Kind.ARRAY: ("cs.{}", "ov.{1}"),
 }
 _TOKENS: Final[Mapping[str, str]] = {
     "read": "count=exact|planned|estimated, handling=strict|lenient",
@@ -54,8 +54,6 @@ def shared_parameters() -> dict[str, Any]:
     return {
         "limit": _query("limit", "Most rows to give.", {**page, "examples": [10]}),
         "offset": _query("offset", "Rows to leave out at the start.", {**page, "examples": [0]}),
-        "and": _query("and", "Conditions that must all hold.", _text("(id.gte.1,id.lt.9)")),
-        "or": _query("or", "Conditions of which one must hold.", _text("(id.eq.1,id.is.null)")),
         "on_conflict": _query("on_conflict", "The unique key that an upsert goes by.", _text()),
         "columns": _query("columns", "The only keys of the body that are taken.", _text()),
         "range": _header("Range", "The page as first-last row, counted from 0.", _text("0-9")),
@@ -87,6 +85,13 @@ def order_parameter(model: Model) -> dict[str, Any]:
     return _query("order", sentence, {"type": "string", "examples": [first, f"{first}.desc.nullslast"]})
 
 
+def tree_parameter(model: Model, joiner: str) -> dict[str, Any]:
+    """Describe `and` or `or` of a model."""
+    first = wire_name(next(iter(model.columns)))
+    sentence = "Conditions that must all hold." if joiner == "and" else "Conditions of which one must hold."
+    return _query(joiner, f"{sentence} Trees may stand in trees.", _text(f"({first}.is.null,not.and({first}.is.null))"))
+
+
 def filter_parameter(column: Column) -> dict[str, Any]:
     """Describe the filter on one column; given twice, both conditions hold."""
     operators = _OPERATORS.get(column.wire.kind, (*_ORDERED, "in", "is"))
@@ -95,7 +100,7 @@ def filter_parameter(column: Column) -> dict[str, Any]:
     items = {
         "type": "string",
         "pattern": f"^(not\\.)?{forms}\\.",
-        "examples": [_EXAMPLES.get(column.wire.kind, "is.null")],
+        "examples": _examples(column),
     }
     sentence = f"Condition on `{column.name}` ({column.wire.name}): {', '.join(operators)}; `not.` before it negates."
     array = {"type": "array", "items": items}
@@ -117,6 +122,13 @@ def wire_name(name: str) -> str:
     if _PLAIN.fullmatch(name) and name not in _RESERVED:
         return name
     return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _examples(column: Column) -> list[str]:
+    type_ = column.column.type
+    if isinstance(type_, sa.Enum):
+        return [f"eq.{type_.enums[0]}", "not.is.null"]
+    return list(_EXAMPLES.get(column.wire.kind, ("is.null", "not.is.null")))
 
 
 def _text(*examples: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from portero.data.answer import error_answer, read_answer
 from portero.data.catalogue import Catalogue
 from portero.data.execute import ResultSet, facts_of, parameters_of, result_of
 from portero.data.nodes import DataAnswer, HttpRequest
-from portero.data.policy import Verb
+from portero.data.openapi import methods_of
 from portero.data.read_errors import refusal_of_read
 from portero.data.reads import PreparedRead, Reads
 from portero.data.request import READ_METHODS, model_name, read_request
@@ -67,7 +67,7 @@ class DataApi:
                 return self.read(http, principal, now)
             return self.write(http, principal, now)
         except DataError as refusal:
-            return error_answer(refusal)
+            return self._refused(refusal, http, principal.role)
 
     def read(self, http: HttpRequest, principal: Principal, now: datetime) -> DataAnswer:
         """Answer GET and HEAD: one statement, whatever the embeds.
@@ -116,27 +116,22 @@ class DataApi:
         request = read_request(http, self.settings)
         return self.writes.answer(request, principal, now)
 
-    def describe(self, path: str) -> DataAnswer:
-        """Answer OPTIONS: what the model allows; the database is not asked."""
+    def describe(self, path: str, role: str) -> DataAnswer:
+        """Answer OPTIONS: what callers of a role may do; the database is not asked."""
         if path in PATHS:
             return self.root.describe()
         try:
             model = self.catalogue.model(model_name(path))
         except DataError as refusal:
             return error_answer(refusal)
-        policies = model.policies
-        allowed = ["OPTIONS"]
-        if policies.select is not None:
-            allowed += ["GET", "HEAD"]
-        if policies.insert is not None:
-            allowed.append("POST")
-        if policies.insert is not None and policies.update is not None and model.primary_key:
-            allowed.append("PUT")
-        if policies.update is not None:
-            allowed.append("PATCH")
-        if policies.delete is not None:
-            allowed.append(Verb.DELETE.upper())
-        return DataAnswer(200, [("Allow", ",".join(allowed))])
+        return DataAnswer(200, [("Allow", ",".join(methods_of(model, role)))])
+
+    def _refused(self, refusal: DataError, http: HttpRequest, role: str) -> DataAnswer:
+        """Answer a refusal; an unknown method is told the known ones (RFC 9110 §15.5.6)."""
+        answer = error_answer(refusal)
+        if refusal.code == "PGRST117":
+            answer.headers.extend(each for each in self.describe(http.path, role).headers if each[0] == "Allow")
+        return answer
 
 
 def session_ended() -> DataError:

@@ -130,7 +130,7 @@ def _answer(environ: Mapping[str, Any], runtime: Runtime, path: str) -> DataAnsw
     if not path.isascii():
         path = _text_of(path)
     if method == "OPTIONS":
-        return data.describe(path)
+        return data.describe(path, principal.role)
     get = environ.get
     http = HttpRequest(
         method,
