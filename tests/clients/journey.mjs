@@ -1,6 +1,7 @@
 // The journey of two users through supabase-js. Environment: BASE, KEY. Prints `ok <step>` for each step that
 // holds; the first that does not ends it with status 1. journey.py is the same journey in Python.
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import http from "node:http";
 import { createClient } from "@supabase/supabase-js";
 
@@ -30,6 +31,17 @@ async function step(sentence, body) {
 function data(answer) {
   assert.equal(answer.error, null, JSON.stringify(answer.error));
   return answer.data;
+}
+
+/** The code an authenticator app shows now for a secret in base32 (RFC 6238). */
+function codeOf(secret) {
+  const bits = [...secret].map((sign) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(sign).toString(2).padStart(5, "0"));
+  const key = Buffer.from(bits.join("").match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
+  const mac = createHmac("sha1", key).update(counter).digest();
+  const number = (mac.readUInt32BE(mac[19] & 15) & 0x7fffffff) % 1_000_000;
+  return String(number).padStart(6, "0");
 }
 
 const titles = (rows) => rows.map((row) => row.title).sort();
@@ -189,4 +201,83 @@ await step("a new sign-in finds the notes again", async () => {
   data(await anna.auth.signInWithPassword({ email: address("anna"), password: PASSWORD }));
   assert.equal((await anna.from("notes").select("*", { count: "exact", head: true })).count, 3);
   assert.deepEqual(titles(data(await bruno.from("notes").select())), ["bruno one"]);
+});
+
+const experimental = { recoveryCodes: true };
+const withRecoveryCodes = () =>
+  createClient(BASE, KEY, { auth: { persistSession: false, autoRefreshToken: false, experimental } });
+const clara = withRecoveryCodes();
+const claraElsewhere = withRecoveryCodes();
+const signInElsewhere = async () =>
+  data(await claraElsewhere.auth.signInWithPassword({ email: address("clara"), password: PASSWORD }));
+let factor;
+let used;
+
+await step("a second factor is enrolled", async () => {
+  data(await clara.auth.signUp({ email: address("clara"), password: PASSWORD }));
+  await signInElsewhere();
+  factor = data(await clara.auth.mfa.enroll({ factorType: "totp", friendlyName: "phone" }));
+  assert.equal(factor.type, "totp");
+  assert.equal(factor.friendly_name, "phone");
+  assert.ok(factor.totp.qr_code.startsWith("data:image/svg+xml;utf-8,<svg"));
+  assert.ok(factor.totp.uri.startsWith("otpauth://totp/"));
+  const { all, totp } = data(await clara.auth.mfa.listFactors());
+  assert.deepEqual([all.length, totp.length, all[0].status], [1, 0, "unverified"]);
+});
+
+await step("a code raises the session and ends the others", async () => {
+  const challenge = data(await clara.auth.mfa.challenge({ factorId: factor.id }));
+  assert.ok(challenge.expires_at > Date.now() / 1000);
+  used = codeOf(factor.totp.secret);
+  const raised = data(await clara.auth.mfa.verify({ factorId: factor.id, challengeId: challenge.id, code: used }));
+  assert.deepEqual(raised.user.factors.map(({ status }) => status), ["verified"]);
+  const { currentLevel, nextLevel, currentAuthenticationMethods } = data(
+    await clara.auth.mfa.getAuthenticatorAssuranceLevel(),
+  );
+  assert.deepEqual([currentLevel, nextLevel, currentAuthenticationMethods[0].method], ["aal2", "aal2", "totp"]);
+  assert.equal(data(await clara.auth.mfa.listFactors()).totp.length, 1);
+  data(await clara.auth.refreshSession());
+  assert.equal(data(await clara.auth.mfa.getAuthenticatorAssuranceLevel()).currentLevel, "aal2");
+  const ended = await claraElsewhere.auth.getUser();
+  assert.ok(ended.error);
+});
+
+await step("the same code is not taken again", async () => {
+  const again = await clara.auth.mfa.challengeAndVerify({ factorId: factor.id, code: used });
+  assert.deepEqual([again.error.status, again.error.code], [422, "mfa_verification_failed"]);
+});
+
+await step("a new sign-in must show the factor before sensitive changes", async () => {
+  await signInElsewhere();
+  const { currentLevel, nextLevel } = data(await claraElsewhere.auth.mfa.getAuthenticatorAssuranceLevel());
+  assert.deepEqual([currentLevel, nextLevel], ["aal1", "aal2"]);
+  const changed = await claraElsewhere.auth.updateUser({ password: "another-long-passphrase" });
+  assert.deepEqual([changed.error.status, changed.error.code], [401, "insufficient_aal"]);
+  const enrolled = await claraElsewhere.auth.mfa.enroll({ factorType: "totp", friendlyName: "thief" });
+  assert.deepEqual([enrolled.error.status, enrolled.error.code], [403, "insufficient_aal"]);
+  const removed = await claraElsewhere.auth.mfa.unenroll({ factorId: factor.id });
+  assert.deepEqual([removed.error.status, removed.error.code], [422, "insufficient_aal"]);
+});
+
+await step("a recovery code raises a session once", async () => {
+  const { codes } = data(await clara.auth.mfa.recoveryCodes.generate({ friendlyName: "paper" }));
+  assert.equal(codes.length, 10);
+  const typed = codes[0].toUpperCase().match(/.{4}/g).join("-");
+  data(await claraElsewhere.auth.mfa.recoveryCodes.verify({ code: typed }));
+  const level = data(await claraElsewhere.auth.mfa.getAuthenticatorAssuranceLevel());
+  assert.deepEqual(
+    [level.currentLevel, level.currentAuthenticationMethods[0].method],
+    ["aal2", "mfa/recovery_code"],
+  );
+  const again = await claraElsewhere.auth.mfa.recoveryCodes.verify({ code: typed });
+  assert.deepEqual([again.error.status, again.error.code], [422, "mfa_verification_failed"]);
+  assert.equal(data(await clara.auth.mfa.recoveryCodes.getStatus()).remaining, 9);
+  assert.equal(data(await clara.auth.mfa.recoveryCodes.regenerate()).codes.length, 10);
+});
+
+await step("without its factor the session falls back", async () => {
+  assert.equal(data(await clara.auth.mfa.unenroll({ factorId: factor.id })).id, factor.id);
+  data(await clara.auth.refreshSession());
+  assert.equal(data(await clara.auth.mfa.getAuthenticatorAssuranceLevel()).currentLevel, "aal1");
+  assert.deepEqual(data(await clara.auth.mfa.listFactors()).all, []);
 });

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pyotp
 from postgrest.exceptions import APIError
 from supabase import Client, ClientOptions, create_client
 from supabase_auth.errors import AuthApiError
@@ -36,6 +37,10 @@ class Journey:
         self.notes: dict[str, list[dict[str, Any]]] = {}
         self.topic: dict[str, Any] = {}
         self.old: list[str] = []
+        self.clara = self.new_client()
+        self.clara_elsewhere = self.new_client()
+        self.factor: Any = None
+        self.used = ""
 
     def new_client(self) -> Client:
         return create_client(self.base, self.key, ClientOptions(persist_session=False, auto_refresh_token=False))
@@ -161,6 +166,79 @@ class Journey:
         assert self.anna.table("notes").select("*", count="exact", head=True).execute().count == 3
         assert _titles(self.bruno.table("notes").select("*").execute().data) == ["bruno one"]
 
+    def clara_signs_in_elsewhere(self) -> None:
+        self.clara_elsewhere.auth.sign_in_with_password({"email": self.address("clara"), "password": PASSWORD})
+
+    def a_second_factor_is_enrolled(self) -> None:
+        self.clara.auth.sign_up({"email": self.address("clara"), "password": PASSWORD})
+        self.clara_signs_in_elsewhere()
+        self.factor = self.clara.auth.mfa.enroll({"factor_type": "totp", "friendly_name": "phone"})
+        assert ("totp", "phone") == (self.factor.type, self.factor.friendly_name)
+        assert self.factor.totp.qr_code.startswith("data:image/svg+xml;utf-8,<svg")
+        assert self.factor.totp.uri.startswith("otpauth://totp/")
+        found = self.clara.auth.mfa.list_factors()
+        assert (1, 0, "unverified") == (len(found.all), len(found.totp), found.all[0].status)
+
+    def a_code_raises_the_session_and_ends_the_others(self) -> None:
+        mfa = self.clara.auth.mfa
+        challenge = mfa.challenge({"factor_id": self.factor.id})
+        self.used = pyotp.TOTP(self.factor.totp.secret).now()
+        raised = mfa.verify({"factor_id": self.factor.id, "challenge_id": challenge.id, "code": self.used})
+        assert ["verified"] == [factor.status for factor in raised.user.factors]
+        level = mfa.get_authenticator_assurance_level()
+        assert ("aal2", "aal2") == (level.current_level, level.next_level)
+        assert "totp" == level.current_authentication_methods[0].method
+        assert 1 == len(mfa.list_factors().totp)
+        self.clara.auth.refresh_session()
+        assert "aal2" == mfa.get_authenticator_assurance_level().current_level
+        assert "session_not_found" == _refusal(AuthApiError, self.clara_elsewhere.auth.get_user).code
+
+    def the_same_code_is_not_taken_again(self) -> None:
+        given = {"factor_id": self.factor.id, "code": self.used}
+        refused = _refusal(AuthApiError, lambda: self.clara.auth.mfa.challenge_and_verify(given))
+        assert (422, "mfa_verification_failed") == (refused.status, refused.code)
+
+    def a_new_sign_in_must_show_the_factor_before_sensitive_changes(self) -> None:
+        self.clara_signs_in_elsewhere()
+        auth = self.clara_elsewhere.auth
+        level = auth.mfa.get_authenticator_assurance_level()
+        assert ("aal1", "aal2") == (level.current_level, level.next_level)
+        for status, ask in (
+            (401, lambda: auth.update_user({"password": "another-long-passphrase"})),
+            (403, lambda: auth.mfa.enroll({"factor_type": "totp", "friendly_name": "thief"})),
+            (422, lambda: auth.mfa.unenroll({"factor_id": self.factor.id})),
+        ):
+            refused = _refusal(AuthApiError, ask)
+            assert (status, "insufficient_aal") == (refused.status, refused.code)
+
+    def a_recovery_code_raises_a_session_once(self) -> None:
+        codes = self.recovery_codes(self.clara, "POST", "", {"friendly_name": "paper"})["codes"]
+        assert 10 == len(codes)
+        typed = {"code": f" {codes[0].upper()} "}
+        raised = self.recovery_codes(self.clara_elsewhere, "POST", "/verify", typed)
+        self.clara_elsewhere.auth.set_session(raised["access_token"], raised["refresh_token"])
+        level = self.clara_elsewhere.auth.mfa.get_authenticator_assurance_level()
+        assert "aal2" == level.current_level
+        assert "mfa/recovery_code" == level.current_authentication_methods[0].method
+        assert "mfa_verification_failed" == self.recovery_codes(self.clara_elsewhere, "POST", "/verify", typed)["code"]
+        assert 9 == self.recovery_codes(self.clara, "GET")["remaining"]
+        assert 10 == len(self.recovery_codes(self.clara, "POST", "/regenerate")["codes"])
+
+    def without_its_factor_the_session_falls_back(self) -> None:
+        mfa = self.clara.auth.mfa
+        assert self.factor.id == mfa.unenroll({"factor_id": self.factor.id}).id
+        self.clara.auth.refresh_session()
+        assert "aal1" == mfa.get_authenticator_assurance_level().current_level
+        assert [] == mfa.list_factors().all
+
+    def recovery_codes(self, client: Client, method: str, path: str = "", body: Any = None) -> dict[str, Any]:
+        """Ask what supabase-py has no method for yet."""
+        token = client.auth.get_session().access_token
+        headers = {"apikey": self.key, "Authorization": f"Bearer {token}", "X-Supabase-Api-Version": "2024-01-01"}
+        url = f"{self.base}/auth/v1/factors/recovery-codes{path}"
+        answered: dict[str, Any] = httpx.request(method, url, headers=headers, json=body).json()
+        return answered
+
     def statuses_of_both_workers(self, token: str) -> list[str]:
         """Ask both APIs, connection after connection, until two workers have answered three times each."""
         met: Counter[int] = Counter()
@@ -213,6 +291,14 @@ STEPS: dict[str, Callable[[Journey], None]] = {
     ),
     "the other session cannot refresh": Journey.the_other_session_cannot_refresh,
     "a new sign-in finds the notes again": Journey.a_new_sign_in_finds_the_notes_again,
+    "a second factor is enrolled": Journey.a_second_factor_is_enrolled,
+    "a code raises the session and ends the others": Journey.a_code_raises_the_session_and_ends_the_others,
+    "the same code is not taken again": Journey.the_same_code_is_not_taken_again,
+    "a new sign-in must show the factor before sensitive changes": (
+        Journey.a_new_sign_in_must_show_the_factor_before_sensitive_changes
+    ),
+    "a recovery code raises a session once": Journey.a_recovery_code_raises_a_session_once,
+    "without its factor the session falls back": Journey.without_its_factor_the_session_falls_back,
 }
 
 
