@@ -27,11 +27,12 @@ from portero.data import catalogue, dialects, policy
 from portero.data.pipeline import DataApi
 from portero.data.policy import Exposure
 from portero.errors import ConfigurationError
-from portero.identity import factor_secrets
+from portero.identity import factor_secrets, mail
 from portero.identity.access_tokens import AccessTokens
 from portero.identity.api_keys import ApiKeys
 from portero.identity.context import IdentityContext
 from portero.identity.keys import KeyRing
+from portero.identity.mail_templates import Templates
 from portero.settings import Settings, read_settings
 from portero.store import migrations, sessions
 from portero.store.engine import Database
@@ -180,8 +181,7 @@ def _prepare_tables(store: Store) -> None:
 
 def _identity(app: Flask, store: Store, passwords: Passwords | None) -> IdentityContext:
     settings = store.settings
-    if settings.smtp_host:
-        raise ConfigurationError("PORTERO_SMTP_HOST is set, but this version sends no mail: take it out.")
+    _check_mail(settings)
     secret, fallbacks = secrets_of(app.config)
     keyring = KeyRing.open(store.database, secret, fallbacks, now=time.time())
     access_tokens = AccessTokens(
@@ -197,9 +197,18 @@ def _identity(app: Flask, store: Store, passwords: Passwords | None) -> Identity
         access_tokens=access_tokens,
         api_keys=ApiKeys(store.database),
         passwords=passwords or Passwords(settings.password_slots),
+        mail_templates=Templates.read(Path(app.root_path) / "templates" / "mail"),
     )
     factor_secrets.reseal_all(context)
     return context
+
+
+def _check_mail(settings: Settings) -> None:
+    """Refuse settings of mails that do not fit together."""
+    if settings.smtp_url and not settings.mail_from:
+        raise ConfigurationError("PORTERO_SMTP_URL needs PORTERO_MAIL_FROM: whom mails come from.")
+    if settings.confirm_email == "yes" and not mail.can_send(settings):
+        raise ConfigurationError("PORTERO_CONFIRM_EMAIL=yes needs PORTERO_SMTP_URL: nobody could confirm an address.")
 
 
 def _lifetime(app: Flask) -> timedelta:

@@ -11,11 +11,13 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from portero.errors import ConfigurationError
 
 PREFIX = "PORTERO_"
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def _text(value: Any) -> str:
@@ -52,8 +54,28 @@ def _names(value: Any) -> tuple[str, ...]:
     return tuple(part.strip() for part in parts if part.strip())
 
 
-def _row(read: Callable[[Any], Any], default: Any, sentence: str) -> Any:
-    return field(default=default, metadata={"read": read, "sentence": sentence})
+def _yes_no_auto(value: Any) -> str:
+    if str(value).strip().lower() == "auto":
+        return "auto"
+    return "yes" if _flag(value) else "no"
+
+
+def _smtp_url(value: Any) -> str:
+    """Check the form of a mail server's URL; a fault is told without repeating it, for it holds a password."""
+    text = _text(value)
+    if not text:
+        return ""
+    parts = urlsplit(text)
+    if parts.scheme not in ("smtps", "smtp+starttls", "smtp") or not parts.hostname or (parts.port or 1) < 1:
+        raise ValueError("it is written smtps://user:password@host:port (or smtp+starttls://, or smtp://localhost)")
+    if parts.scheme == "smtp" and parts.password and parts.hostname not in LOOPBACK:
+        raise ValueError("a password is not sent in the clear: use smtps:// or smtp+starttls://")
+    return text
+
+
+def _row(read: Callable[[Any], Any], default: Any, sentence: str, *, is_secret: bool = False) -> Any:
+    metadata = {"read": read, "sentence": sentence, "is_secret": is_secret}
+    return field(default=default, metadata=metadata, repr=not is_secret)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +122,26 @@ class Settings:
         _text, "commit", "commit, commit-allow-override, rollback or rollback-allow-override; rollback is for tests."
     )
     server_timing: bool = _row(_flag, False, "Add Server-Timing to the answers of the data API.")
-    smtp_host: str = _row(_text, "", "Mail server; without one, sign-ups confirm themselves.")
+    smtp_url: str = _row(
+        _smtp_url, "", "Mail server: smtps://user:password@host:465, or smtp+starttls://…:587.", is_secret=True
+    )
+    mail_from: str = _row(_text, "", "Whom mails come from, such as Shop <no-reply@shop.example>; needed to send any.")
+    site_url: str = _row(
+        _text, "", "Where links in mails lead in the end, unless redirect_to says so; default: the URL."
+    )
+    redirect_urls: tuple[str, ...] = _row(
+        _names, (), "Further addresses redirect_to may name; * stands for anything but . and /, ** for anything."
+    )
+    confirm_email: str = _row(
+        _yes_no_auto,
+        "auto",
+        "Whether sign-ups confirm their address; auto: not in development, nor without mail server.",
+    )
+    anonymous_users: bool = _row(_flag, False, "Allow sign-ups without an address, which can be added later.")
+    otp_silent: bool = _row(_flag, False, "POST /otp with create_user false answers 200 for unknown addresses too.")
+    reauthenticate_after: timedelta = _row(
+        _seconds, timedelta(0), "A session this old changes the password with a mailed nonce only; 0 asks for none."
+    )
 
 
 def read_settings(config: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -125,7 +166,8 @@ def read_settings(config: Mapping[str, Any], environ: Mapping[str, str]) -> Sett
         try:
             values[row.name] = row.metadata["read"](value)
         except (TypeError, ValueError) as error:
-            raise ConfigurationError(f"{name} cannot be {value!r}: {error}.") from None
+            shown = "what it is" if row.metadata["is_secret"] else repr(value)
+            raise ConfigurationError(f"{name} cannot be {shown}: {error}.") from None
     return Settings(**values)
 
 

@@ -32,6 +32,7 @@ def test_every_own_table_has_the_prefix() -> None:
         "portero_users", "portero_identities", "portero_sessions", "portero_signing_keys",
         "portero_api_keys", "portero_counters", "portero_audit",
         "portero_factors", "portero_challenges", "portero_recovery_codes",
+        "portero_flow_states", "portero_one_time_tokens", "portero_outbox",
     }  # fmt: skip
 
 

@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 REFRESH_TOKEN_MAC: Final = "refresh-token-mac"  # noqa: S105 - a label
 SEAL_SIGNING_KEYS: Final = "seal-signing-keys"
 SEAL_FACTORS: Final = "seal-factors"
+ONE_TIME_CODES: Final = "one-time-codes"
+SEAL_OUTBOX: Final = "seal-outbox"
 THROTTLE: Final = "throttle"
 
 _PREFIX = "portero/1/"

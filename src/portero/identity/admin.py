@@ -19,7 +19,7 @@ from portero.errors import AuthError
 from portero.events import Event, Happening
 from portero.identity import addresses, password_rules, sessions, throttle
 from portero.identity.context import Account, IdentityContext
-from portero.identity.sign_up import insert_email_identity
+from portero.identity.new_users import insert_email_identity
 from portero.identity.user import merged
 from portero.principal import AUTHENTICATED
 from portero.store import factors, identities, users

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 
 import sqlalchemy as sa
 
-from portero.crypto.derived_keys import REFRESH_TOKEN_MAC, THROTTLE
+from portero.crypto.derived_keys import ONE_TIME_CODES, REFRESH_TOKEN_MAC, SEAL_OUTBOX, THROTTLE
 from portero.crypto.passwords import Passwords
 from portero.events import Event
 from portero.identity.access_tokens import AccessTokens
 from portero.identity.api_keys import ApiKeys
 from portero.identity.keys import KeyRing
+from portero.identity.mail_templates import Templates
 from portero.settings import Settings
 from portero.store import audit
 from portero.store.engine import Database
@@ -40,23 +42,42 @@ class Caller:
     Attributes:
         address: the caller's network address as text, behind the configured proxies; "" for the command line.
         user_agent: the `User-Agent` header, cut to 255 characters.
+        languages: the `Accept-Language` header, cut likewise; mails to who has not said which one are in it.
     """
 
     address: str = ""
     user_agent: str = ""
+    languages: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One transaction of `identity`: its connection, and the events that become true when it commits."""
+    """One transaction of `identity`: its connection, and what becomes true when it commits: events, mails to send."""
 
     connection: sa.Connection
     events: list[Event] = field(default_factory=list)
+    mails: list[UUID] = field(default_factory=list)
 
     def record(self, event: Event) -> None:
         """Write `event` to the audit table; its log line follows the commit."""
         audit.record(self.connection, event)
         self.events.append(event)
+
+
+class Bell:
+    """How a committed mail wakes who sends mails, without the one knowing the other; silent until somebody listens."""
+
+    def __init__(self) -> None:
+        self._answer: Callable[[], None] | None = None
+
+    def answered_by(self, answer: Callable[[], None] | None) -> None:
+        """Name who listens; None for nobody."""
+        self._answer = answer
+
+    def ring(self) -> None:
+        """Wake who listens."""
+        if self._answer is not None:
+            self._answer()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +91,8 @@ class IdentityContext:
         access_tokens: mints and verifies them.
         api_keys: publishable and secret keys.
         passwords: hashes and verifies passwords, a bounded number at a time.
+        mail_templates: the texts of mails.
+        mail_bell: rung when a mail was written, for who sends them.
     """
 
     database: Database
@@ -78,6 +101,8 @@ class IdentityContext:
     access_tokens: AccessTokens
     api_keys: ApiKeys
     passwords: Passwords
+    mail_templates: Templates = field(default_factory=Templates)
+    mail_bell: Bell = field(default_factory=Bell)
 
     @property
     def refresh_mac_keys(self) -> tuple[bytes, ...]:
@@ -88,6 +113,16 @@ class IdentityContext:
     def throttle_key(self) -> bytes:
         """The key of counter names: they are MACs, so that no stranger's address is stored."""
         return self.keyring.derived(THROTTLE)[0]
+
+    @property
+    def code_keys(self) -> tuple[bytes, ...]:
+        """The keys of mailed codes: the first one makes new MACs, all verify."""
+        return self.keyring.derived(ONE_TIME_CODES)
+
+    @property
+    def outbox_keys(self) -> tuple[bytes, ...]:
+        """The keys that seal mails until they are sent: the first one seals, all open."""
+        return self.keyring.derived(SEAL_OUTBOX)
 
     @contextmanager
     def changing(self, *, durable: bool = True) -> Iterator[Change]:
@@ -101,6 +136,8 @@ class IdentityContext:
             yield change
         for event in change.events:
             LOG.info("%s", line_of(event))
+        if change.mails:
+            self.mail_bell.ring()
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,18 @@ def check_address(
     return check(context, connection, limit, network, now) if network else None
 
 
+def check_mail(
+    context: IdentityContext, connection: sa.Connection, what: str, address: str, now: datetime
+) -> AuthError | None:
+    """Count one mail of a kind to an address, known or not; return the refusal if there was one within the minute."""
+    hit = counters.hit(connection, counter_name(context, f"mail-{what}", address), 1, MINUTE, now)
+    if hit.allowed:
+        return None
+    seconds = max(1, -(-(hit.expires_at - now) // timedelta(seconds=1)))
+    message = f"For security purposes, you can only request this after {seconds} seconds."
+    return AuthError(429, "over_email_send_rate_limit", message, retry_after=seconds)
+
+
 def take_attempt(
     context: IdentityContext, connection: sa.Connection, account: str, caller: Caller, now: datetime
 ) -> TooMany | None:

@@ -151,6 +151,61 @@ class RecoveryCode(OwnTable):
     used_at: Mapped[datetime | None]
 
 
+class FlowState(OwnTable):
+    """One PKCE flow: the client's challenge, and the digest of the code that is exchanged for a session, once."""
+
+    __tablename__ = "portero_flow_states"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    user_id: Mapped[UUID] = mapped_column(sa.ForeignKey(User.id, ondelete="CASCADE"), index=True)
+    authentication_method: Mapped[str]
+    code_challenge: Mapped[str]
+    code_challenge_method: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    code_digest: Mapped[str | None] = mapped_column(unique=True)
+    code_issued_at: Mapped[datetime | None]
+    spent_at: Mapped[datetime | None]
+
+
+class OneTimeToken(OwnTable):
+    """One link and code that was mailed: digests only, one pending for each user and purpose."""
+
+    __tablename__ = "portero_one_time_tokens"
+    __table_args__ = (sa.UniqueConstraint("user_id", "purpose"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    user_id: Mapped[UUID] = mapped_column(sa.ForeignKey(User.id, ondelete="CASCADE"), index=True)
+    purpose: Mapped[str]
+    kind: Mapped[str]
+    address: Mapped[str] = mapped_column(index=True)
+    link_digest: Mapped[str | None] = mapped_column(unique=True)
+    code_mac: Mapped[str]
+    flow_state_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey(FlowState.id, ondelete="SET NULL"))
+    tries: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    code_expires_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    spent_at: Mapped[datetime | None]
+
+
+class OutgoingMail(OwnTable):
+    """One mail, sealed, from the transaction that wants it until it was sent; the sealed text goes when it was."""
+
+    __tablename__ = "portero_outbox"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    user_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey(User.id, ondelete="CASCADE"), index=True)
+    kind: Mapped[str]
+    sealed_message: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    expires_at: Mapped[datetime]
+    next_try_at: Mapped[datetime | None] = mapped_column(index=True)
+    tries: Mapped[int] = mapped_column(default=0)
+    sent_at: Mapped[datetime | None]
+    failed_at: Mapped[datetime | None]
+    last_fault: Mapped[str] = mapped_column(default="")
+
+
 class SigningKey(OwnTable):
     """A key that signs access tokens; the private half is sealed, the public half is what JWKS publishes."""
 

@@ -24,7 +24,8 @@ def caller_of(environ: Mapping[str, Any], trusted_proxies: int) -> Caller:
         told = str(environ.get("HTTP_X_FORWARDED_FOR", "")).split(",")
         if len(told) >= trusted_proxies:
             address = _plain(told[-trusted_proxies]) or address
-    return Caller(address, "".join(letter for letter in agent if letter.isprintable()))
+    languages = str(environ.get("HTTP_ACCEPT_LANGUAGE", ""))[:_LONGEST_AGENT]
+    return Caller(address, "".join(letter for letter in agent if letter.isprintable()), languages)
 
 
 def _plain(told: str) -> str:

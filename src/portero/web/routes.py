@@ -24,7 +24,7 @@ from werkzeug.routing import RequestRedirect
 from portero.errors import AuthError
 from portero.settings import Settings
 from portero.web import cors, guard, health, problems
-from portero.web.auth import factors, logout, meta, recovery_codes, sign_up, token, user
+from portero.web.auth import factors, logout, meta, otp, recover, recovery_codes, sign_up, token, user, verify
 from portero.web.auth.call import Call
 from portero.web.caller import caller_of
 from portero.web.headers import security_headers
@@ -69,6 +69,11 @@ class Route:
 ROUTES: Final = (
     Route("POST", "/signup", Gate.OPEN, "throttle_sign_up", sign_up.post),
     Route("POST", "/token", Gate.OPEN, "throttle_sign_in, throttle_refresh", token.post),
+    Route("POST", "/otp", Gate.OPEN, "throttle_sign_up", otp.post),
+    Route("POST", "/magiclink", Gate.OPEN, "throttle_sign_up", otp.post),
+    Route("POST", "/recover", Gate.OPEN, "throttle_sign_up", recover.post),
+    Route("GET", "/verify", Gate.FREE, "", verify.get),
+    Route("POST", "/verify", Gate.FREE, "throttle_sign_in", verify.post),
     Route("GET", "/user", Gate.USER, "", user.get),
     Route("PUT", "/user", Gate.USER, "throttle_update", user.put),
     Route("POST", "/logout", Gate.USER, "", logout.post),
@@ -97,7 +102,7 @@ def blueprint(settings: Settings) -> Blueprint:
     for route in ROUTES:
         endpoint = f"{route.method}:{route.path}".replace(".", "-")
         made.add_url_rule(settings.auth_path + route.path, endpoint, _guarded(route), methods=[route.method])
-    edge = _Edge(settings)
+    edge = _Edge(settings, tuple((name.lower(), name, value) for name, value in security_headers(settings)))
     made.before_app_request(edge.answer_early)
     made.after_app_request(edge.add_headers)
     made.register_error_handler(Exception, _refusal)
@@ -137,6 +142,7 @@ class _Edge:
     """What holds for every path below ours, found or not; the application's own paths are left alone."""
 
     settings: Settings
+    security: tuple[tuple[str, str, str], ...]
 
     def answer_early(self) -> Response | None:
         """Answer preflights, and what no route fits, before anything else runs."""
@@ -153,11 +159,13 @@ class _Edge:
         """Add the headers every answer carries, refusals included."""
         if not self._is_ours():
             return response
-        for name, value in security_headers(self.settings):
-            response.headers.setdefault(name, value)
-        if "Access-Control-Allow-Origin" not in response.headers:
+        # Flask's headers are a list: looked through once, not once for each name.
+        there = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - iterating it gives pairs
+        response.headers.extend([(name, value) for lower, name, value in self.security if lower not in there])
+        if "access-control-allow-origin" not in there:
             response.headers.extend(cors.answer_headers(request.headers.get("Origin"), self.settings))
         return response
 
     def _is_ours(self) -> bool:
-        return request.path == self.settings.auth_path or request.path.startswith(self.settings.auth_path + "/")
+        path = request.path
+        return path == self.settings.auth_path or path.startswith(self.settings.auth_path + "/")

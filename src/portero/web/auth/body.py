@@ -1,6 +1,7 @@
 """The JSON bodies of `/auth/v1`, read strictly (auth.md §1.0; threats CR-24, CR-25, HT-01, HT-04, HT-09).
 
-Unknown members are ignored, null is absent, a wrong type is 400 `bad_json`. It never reads forms or multipart.
+Unknown members are ignored, null is absent, a wrong type is 400 `bad_json`. It never reads multipart, and a
+form of our own pages only.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from flask import Request
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import UnsupportedMediaType
 
 from portero import strict_json
@@ -38,6 +40,19 @@ class Body:
         if value is None or isinstance(value, str):
             return value
         raise bad_json(f"{name} must be a string")
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """Return a truth value, or the default if it is absent or null.
+
+        Raises:
+            AuthError: 400 bad_json.
+        """
+        value = self.members.get(name)
+        if value is None:
+            return default
+        if isinstance(value, bool):
+            return value
+        raise bad_json(f"{name} must be true or false")
 
     def mapping(self, name: str) -> Mapping[str, Any] | None:
         """Return an object that a database can store, or None if it is absent or null.
@@ -73,6 +88,16 @@ def read_optional(request: Request) -> Body:
     """Read a request's body where it may be left out: none is an empty object. It raises what `read` raises."""
     raw = _raw(request)
     return _parsed(raw) if raw.strip() else Body({})
+
+
+def form(request: Request) -> MultiDict[str, str]:
+    """Read the form of one of our own pages.
+
+    Raises:
+        RequestEntityTooLarge: over 16 KiB.
+    """
+    request.max_content_length = LARGEST
+    return request.form
 
 
 def bad_json(why: str) -> AuthError:

@@ -11,6 +11,7 @@ import orjson
 from flask import Request, Response
 
 from portero.errors import AuthError
+from portero.identity import redirects
 from portero.identity.context import Caller, IdentityContext
 from portero.web.guard import SignedInUser
 from portero.web.runtime import Runtime
@@ -48,6 +49,16 @@ class Call:
     def path(self, name: str) -> str:
         """Return a part of the path that the route names."""
         return str((self.request.view_args or {})[name])
+
+    @property
+    def redirect_to(self) -> str:
+        """Where a link that this request asks for leads; only what the settings allow.
+
+        Raises:
+            AuthError: 400 validation_failed: given twice; in development also: not in the list.
+        """
+        asked = (self.request.headers.get("redirect_to"), self.query("redirect_to"))
+        return redirects.choose(asked, self.request.headers.get("Referer"), self.runtime.settings)
 
     def query(self, name: str) -> str | None:
         """Return a parameter of the query, which may stand there once.

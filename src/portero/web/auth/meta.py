@@ -6,6 +6,7 @@ from typing import Final
 
 from flask import Response
 
+from portero.identity import mail
 from portero.web import health as alive
 from portero.web import well_known
 from portero.web.auth.call import Call, answer
@@ -42,11 +43,13 @@ _PROVIDERS: Final = (
 
 def settings(call: Call) -> Response:
     """Answer with what is on; user interfaces draw their buttons from it."""
+    kept = call.runtime.settings
+    on = {"email", "anonymous_users"} if kept.anonymous_users else {"email"}
     return answer(
         {
-            "external": {name: name == "email" for name in _PROVIDERS},
-            "disable_signup": call.runtime.settings.disable_signup,
-            "mailer_autoconfirm": True,
+            "external": {name: name in on for name in _PROVIDERS},
+            "disable_signup": kept.disable_signup,
+            "mailer_autoconfirm": mail.confirms_itself(kept),
             "phone_autoconfirm": False,
             "sms_provider": "",
             "saml_enabled": False,

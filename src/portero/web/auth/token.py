@@ -8,7 +8,7 @@ from typing import Final
 from flask import Response
 
 from portero.errors import AuthError
-from portero.identity import sessions, sign_in
+from portero.identity import flow_states, sessions, sign_in
 from portero.identity.context import SignedIn
 from portero.web.auth import body
 from portero.web.auth.body import Body
@@ -52,12 +52,9 @@ def _refresh_token(call: Call, given: Body) -> SignedIn:
     return sessions.refresh(call.identity, token, call.caller, call.now)
 
 
-def _pkce(_: Call, given: Body) -> SignedIn:
-    """No flow hands out codes, so every code is an unknown one."""
-    if not given.text("auth_code") or not given.text("code_verifier"):
-        message = "invalid request: both auth code and code verifier should be non-empty"
-        raise AuthError(400, "validation_failed", message)
-    raise AuthError(404, "flow_state_not_found", "invalid flow state, no valid flow state found")
+def _pkce(call: Call, given: Body) -> SignedIn:
+    code, verifier = given.text("auth_code") or "", given.text("code_verifier") or ""
+    return flow_states.exchange(call.identity, code, verifier, call.caller, call.now)
 
 
 def _id_token(_: Call, given: Body) -> SignedIn:

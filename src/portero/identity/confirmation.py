@@ -1,0 +1,124 @@
+"""Proving an address: the sign-up that waits for it, the mail once more, and what the proof changes (auth.md §1.2).
+
+A sign-up with an address that is taken gets an answer of the same form, and no mail; the minute between two mails
+counts for both alike (auth.md §7). A first proof that did not come from the sign-up's own mail removes the password
+and the sessions somebody may have put there before (threats MF-23).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from portero.errors import AuthError
+from portero.events import Event, Happening
+from portero.identity import mail, new_users, one_time_links, sessions, throttle
+from portero.identity.context import Account, Caller, Change, IdentityContext
+from portero.identity.flow_states import Challenge
+from portero.identity.one_time_links import SIGN_UP, Kind, Wanted
+from portero.store import factors, users
+from portero.store.users import UserRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A sign-up that waits for the proof of its address."""
+
+    email: str
+    password_hash: str = field(repr=False)
+    data: Mapping[str, Any]
+    challenge: Challenge | None
+    redirect_to: str
+
+
+def begin(context: IdentityContext, pending: Pending, caller: Caller, now: datetime) -> Account:
+    """Make the user and mail the link; for an address that is taken, return somebody made up.
+
+    Raises:
+        AuthError: 429 over_email_send_rate_limit.
+    """
+    try:
+        with context.changing() as change:
+            outcome = throttle.check_mail(context, change.connection, "signup", pending.email, now) or _begin(
+                context, change, pending, caller, now
+            )
+    except sa.exc.IntegrityError:
+        # Somebody else was first, just now.
+        return _made_up(pending, now)
+    if isinstance(outcome, AuthError):
+        raise outcome
+    return outcome
+
+
+def send_link(
+    context: IdentityContext,
+    change: Change,
+    user: UserRecord,
+    kind: Kind,
+    challenge: Challenge | None,
+    redirect_to: str,
+    caller: Caller,
+    now: datetime,
+) -> UserRecord:
+    """Mail a link that proves the user's address, and return the user as stored; the caller holds the row."""
+    assert user.email is not None
+    flow_id = one_time_links.start_flow(change, user.id, kind, challenge, now)
+    wanted = Wanted(kind=kind, address=user.email, redirect_to=redirect_to, flow_id=flow_id)
+    one_time_links.send(context, change, user, wanted, caller, now)
+    change.record(Event(Happening.MAIL_REQUESTED, now, user.id, None, caller.address, {"kind": kind.name}))
+    return users.update(change.connection, user.id, now, confirmation_sent_at=now) or user
+
+
+def confirm(
+    context: IdentityContext, change: Change, user: UserRecord, kind: str, caller: Caller, now: datetime
+) -> UserRecord:
+    """Take the user's address as proven and return the user as stored.
+
+    Args:
+        kind: the name of the link's kind: only a sign-up's own link was asked for by who chose the password.
+    """
+    is_first = not new_users.is_proven(change, user)
+    changes: dict[str, Any] = {"user_metadata": {**user.user_metadata, "email_verified": True}}
+    if user.email_confirmed_at is None:
+        changes["email_confirmed_at"] = now
+    if is_first and kind != SIGN_UP.name and not mail.confirms_itself(context.settings):
+        changes["password_hash"] = None
+        _remove_credentials(change, user, caller, now)
+    stored = users.update(change.connection, user.id, now, **changes) or user
+    new_users.note_proven(change, stored, now)
+    if is_first:
+        change.record(Event(Happening.EMAIL_CONFIRMED, now, user.id, None, caller.address, {"by": kind}))
+    return stored
+
+
+def _begin(context: IdentityContext, change: Change, pending: Pending, caller: Caller, now: datetime) -> Account:
+    known = users.by_email(change.connection, pending.email)
+    if known is None:
+        user = new_users.insert_user(change, pending.email, pending.password_hash, pending.data, now)
+        change.record(Event(Happening.USER_CREATED, now, user.id, address=caller.address))
+    elif known.email_confirmed_at is None:
+        user = users.by_id(change.connection, known.id, lock=True) or known
+        if user.invited_at is not None:
+            # What the administrator wrote about an invited user is not for whoever types the address.
+            user = users.update(change.connection, user.id, now, user_metadata={}) or user
+    else:
+        return _made_up(pending, now)
+    stored = send_link(context, change, user, SIGN_UP, pending.challenge, pending.redirect_to, caller, now)
+    return sessions.account_of(change, stored)
+
+
+def _made_up(pending: Pending, now: datetime) -> Account:
+    """Return somebody who is not there, with every member that somebody new would have."""
+    return Account(new_users.with_address(pending.email, None, pending.data, now, role="", confirmation_sent_at=now))
+
+
+def _remove_credentials(change: Change, user: UserRecord, caller: Caller, now: datetime) -> None:
+    sessions.end_within(change, user.id, None, "global", now)
+    for factor in factors.of_user(change.connection, user.id):
+        factors.delete(change.connection, factor.id)
+    if user.password_hash is not None:
+        change.record(Event(Happening.CREDENTIALS_REMOVED, now, user.id, None, caller.address))

@@ -1,0 +1,148 @@
+"""Getting in without a password: recovery, magic link and e-mail code (auth.md §1.2 `/recover`, `/otp`).
+
+Recovery says the same for every address, and is silent about its own limit. Both give a session as the contract says;
+a second factor is still demanded for aal2 (threats MF-09), and a new password ends all other sessions (MF-18).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from portero.errors import AuthError
+from portero.events import Event, Happening
+from portero.identity import addresses, confirmation, mail, new_users, one_time_links, throttle
+from portero.identity.context import Caller, Change, IdentityContext
+from portero.identity.flow_states import Challenge
+from portero.identity.mail import Letter
+from portero.identity.one_time_links import FIRST_CODE, MAGIC_LINK, RECOVERY, Kind, Wanted
+from portero.store import users
+from portero.store.users import UserRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A link that somebody asks for; `email` as typed, `redirect_to` judged already."""
+
+    email: str
+    challenge: Challenge | None = None
+    redirect_to: str = ""
+    create_user: bool = True
+    data: Mapping[str, Any] | None = None
+
+
+def recover(context: IdentityContext, asked: Asked, caller: Caller, now: datetime) -> None:
+    """Mail a link that signs in to choose a new password, if the address is somebody's.
+
+    Raises:
+        AuthError: 400 validation_failed, email_provider_disabled; 429 over_request_rate_limit.
+    """
+    mail.require(context.settings, 400)
+    email = addresses.canonical_email(asked.email)
+    count(context, "recover", caller, now)
+    with context.changing() as change:
+        if throttle.check_mail(context, change.connection, "recover", email, now) is not None:
+            return
+        user = _known(change, email)
+        if user is None:
+            _write_in_vain(context, email, RECOVERY, caller, now)
+            return
+        _send(context, change, user, RECOVERY, asked, caller, now)
+
+
+def magic_link(context: IdentityContext, asked: Asked, caller: Caller, now: datetime) -> None:
+    """Mail a link and code that sign in; make the user if they are new, which the mail then confirms.
+
+    Raises:
+        AuthError: 400 validation_failed; 422 otp_disabled, signup_disabled, email_provider_disabled; 429
+            over_request_rate_limit, over_email_send_rate_limit.
+    """
+    mail.require(context.settings)
+    try:
+        email = addresses.canonical_email(asked.email)
+    except AuthError:
+        if asked.create_user:
+            raise
+        if context.settings.otp_silent:
+            return
+        raise _unknown() from None
+    count(context, "otp", caller, now)
+    try:
+        refusal = _magic_link(context, email, asked, caller, now)
+    except sa.exc.IntegrityError:
+        # Somebody else was first, just now: that mail is on its way.
+        return
+    if refusal is not None:
+        raise refusal
+
+
+def count(context: IdentityContext, name: str, caller: Caller, now: datetime) -> None:
+    """Count one request for a mail from the caller's network.
+
+    Raises:
+        AuthError: 429 over_request_rate_limit.
+    """
+    limit = throttle.Limit(name, context.settings.throttle_sign_up, throttle.MINUTE)
+    with context.changing(durable=False) as change:
+        found = throttle.check_address(context, change.connection, limit, caller, now)
+    if found is not None:
+        raise found.refusal
+
+
+def _magic_link(context: IdentityContext, email: str, asked: Asked, caller: Caller, now: datetime) -> AuthError | None:
+    with context.changing() as change:
+        user = _known(change, email)
+        if user is None and not asked.create_user and not context.settings.otp_silent:
+            return _unknown()
+        if user is None and asked.create_user and context.settings.disable_signup:
+            return AuthError(422, "signup_disabled", "Signups not allowed for this instance")
+        found = throttle.check_mail(context, change.connection, "otp", email, now)
+        if found is not None:
+            return found
+        if user is None and not asked.create_user:
+            _write_in_vain(context, email, MAGIC_LINK, caller, now)
+            return None
+        if user is None:
+            user = new_users.insert_user(change, email, None, asked.data or {}, now)
+            change.record(Event(Happening.USER_CREATED, now, user.id, address=caller.address))
+        if user.email_confirmed_at is None and not mail.confirms_itself(context.settings):
+            confirmation.send_link(context, change, user, FIRST_CODE, asked.challenge, asked.redirect_to, caller, now)
+        else:
+            _send(context, change, user, MAGIC_LINK, asked, caller, now)
+    return None
+
+
+def _known(change: Change, email: str) -> UserRecord | None:
+    found = users.by_email(change.connection, email)
+    return None if found is None else users.by_id(change.connection, found.id, lock=True)
+
+
+def _send(
+    context: IdentityContext,
+    change: Change,
+    user: UserRecord,
+    kind: Kind,
+    asked: Asked,
+    caller: Caller,
+    now: datetime,
+) -> None:
+    assert user.email is not None
+    flow_id = one_time_links.start_flow(change, user.id, kind, asked.challenge, now)
+    wanted = Wanted(kind=kind, address=user.email, redirect_to=asked.redirect_to, flow_id=flow_id)
+    one_time_links.send(context, change, user, wanted, caller, now)
+    users.update(change.connection, user.id, now, recovery_sent_at=now)
+    change.record(Event(Happening.MAIL_REQUESTED, now, user.id, None, caller.address, {"kind": kind.name}))
+
+
+def _write_in_vain(context: IdentityContext, email: str, kind: Kind, caller: Caller, now: datetime) -> None:
+    """Do for a stranger most of what takes its time for a user: fill the mail's templates; nothing is kept of it."""
+    values = {"SiteURL": context.settings.url, "ConfirmationURL": context.settings.url, "Email": email}
+    mail.render(context, Letter(kind=kind.mail, to=email, values=values, expires_at=now), {}, caller)
+
+
+def _unknown() -> AuthError:
+    return AuthError(422, "otp_disabled", "Signups not allowed for otp")

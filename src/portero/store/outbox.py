@@ -1,0 +1,98 @@
+"""Rows of `portero_outbox`: mails, sealed, from the transaction that wants them until they are sent.
+
+`next_try_at` is when a mail is due, and the lease of who sends it: claiming moves it into the future by one
+conditional UPDATE, so of several workers one sends, and what a dead worker claimed is due again later. A sent mail's
+text is removed, except where a local mail box shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+
+from portero.store.tables import OutgoingMail
+
+_TABLE = OutgoingMail.__table__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingMailRecord:
+    """One mail.
+
+    Attributes:
+        kind: which template it was made from.
+        sealed_message: address, subject and text; None when they were removed.
+        expires_at: after this it is not worth sending: its link is void.
+        next_try_at: when it is due; None when nothing more is to be done.
+        tries: how often sending it was begun.
+        sent_at, failed_at: when it was sent, or given up.
+        last_fault: why the last try failed; holds no address.
+    """
+
+    id: UUID = field(default_factory=uuid4)
+    user_id: UUID | None
+    kind: str
+    sealed_message: bytes | None = field(repr=False)
+    created_at: datetime
+    expires_at: datetime
+    next_try_at: datetime | None
+    tries: int = 0
+    sent_at: datetime | None = None
+    failed_at: datetime | None = None
+    last_fault: str = ""
+
+
+def insert(connection: sa.Connection, mail: OutgoingMailRecord) -> None:
+    """Insert a mail."""
+    connection.execute(sa.insert(_TABLE).values(asdict(mail)))
+
+
+def due(connection: sa.Connection, now: datetime, limit: int) -> Sequence[OutgoingMailRecord]:
+    """Give the mails that are due, oldest first."""
+    query = sa.select(*_TABLE.c).where(_TABLE.c.next_try_at <= now).order_by(_TABLE.c.next_try_at, _TABLE.c.id)
+    return _all(connection, query.limit(limit))
+
+
+def latest(connection: sa.Connection, limit: int) -> Sequence[OutgoingMailRecord]:
+    """Give the newest mails, whatever became of them."""
+    return _all(connection, sa.select(*_TABLE.c).order_by(_TABLE.c.created_at.desc(), _TABLE.c.id).limit(limit))
+
+
+def claim(connection: sa.Connection, mail: OutgoingMailRecord, until: datetime) -> bool:
+    """Take a due mail until an instant: true for exactly one of all who saw it due."""
+    unclaimed = (_TABLE.c.id == mail.id) & (_TABLE.c.next_try_at == mail.next_try_at)
+    statement = sa.update(_TABLE).where(unclaimed).values(next_try_at=until, tries=_TABLE.c.tries + 1)
+    return connection.execute(statement).rowcount == 1
+
+
+def note_sent(connection: sa.Connection, mail_id: UUID, now: datetime, *, keep_text: bool) -> None:
+    """Write down that a mail was sent, and remove its text."""
+    values = {"sent_at": now, "next_try_at": None, "last_fault": ""}
+    removed = {} if keep_text else {"sealed_message": None}
+    connection.execute(sa.update(_TABLE).where(_TABLE.c.id == mail_id).values({**values, **removed}))
+
+
+def note_fault(connection: sa.Connection, mail_id: UUID, fault: str, next_try_at: datetime) -> None:
+    """Write down why a try failed, and when the next one is."""
+    values = {"next_try_at": next_try_at, "last_fault": fault}
+    connection.execute(sa.update(_TABLE).where(_TABLE.c.id == mail_id).values(values))
+
+
+def give_up(connection: sa.Connection, mail_id: UUID, fault: str, now: datetime) -> None:
+    """Write down that a mail will not be sent, and remove its text."""
+    values = {"failed_at": now, "next_try_at": None, "sealed_message": None, "last_fault": fault}
+    connection.execute(sa.update(_TABLE).where(_TABLE.c.id == mail_id).values(values))
+
+
+def sweep(connection: sa.Connection, created_before: datetime) -> int:
+    """Remove mails written before an instant for which nothing more is to be done; give how many."""
+    over = (_TABLE.c.created_at < created_before) & _TABLE.c.next_try_at.is_(None)
+    return connection.execute(sa.delete(_TABLE).where(over)).rowcount
+
+
+def _all(connection: sa.Connection, query: sa.Select[tuple[object, ...]]) -> Sequence[OutgoingMailRecord]:
+    return [OutgoingMailRecord(**row) for row in connection.execute(query).mappings()]
