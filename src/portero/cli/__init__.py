@@ -12,6 +12,7 @@ import click
 
 from portero.cli.database import db
 from portero.cli.doctor import doctor
+from portero.cli.explain import explain
 from portero.cli.keys import keys
 from portero.cli.new import new
 from portero.cli.project import APP_OPTION, note_app
@@ -41,7 +42,7 @@ def portero(context: click.Context, app_path: str | None) -> None:
     note_app(context, app_path)
 
 
-for command in (new, serve, keys, token, users, db, doctor):
+for command in (new, serve, keys, token, users, db, doctor, explain):
     portero.add_command(command)
 
 
