@@ -23,6 +23,7 @@ from flask_jwt_extended.tokens import _decode_jwt
 from portero.crypto import claims as rules
 from portero.crypto import jwk, jws
 from portero.crypto.algorithms import ALGORITHMS
+from portero.crypto.claims import Kind
 from portero.crypto.jws import LONGEST_TOKEN, UnverifiedJws
 from portero.crypto.keyring import KeySet, VerificationKey, shared_verification_key
 from portero.crypto.secret_rules import check_fallbacks
@@ -79,6 +80,9 @@ class Reader:
         Raises:
             jwt.InvalidTokenError, flask_jwt_extended.exceptions.JWTExtendedException: it is refused.
         """
+        known = self._runtime.identity.access_tokens.remembered(token, time.time())
+        if known is not None and known.kind is Kind.SESSION:
+            return _filled(known.claims)
         try:
             parsed = jws.parse(token, foreign_headers=True)
             claims = rules.read(parsed.payload)

@@ -136,6 +136,17 @@ class AccessTokens:
         """
         return self._known(token, now)[0]
 
+    def remembered(self, token: str, now: float) -> Verified | None:
+        """Give what `verify` would, if the token was verified before and nothing has to be done for it; else None.
+
+        Raises:
+            DatabaseUnavailable: the keys had to be read again and could not be.
+        """
+        keys = self._keyring.verification_keys(now)
+        known_by, held = self._memory
+        known = held.get(token) if known_by is keys else None
+        return known[1] if known is not None and now < known[0] else None
+
     def verify_expired(self, token: str, now: float) -> Verified:
         """Verify a token as of the moment before it expired: everything but that its time is over.
 

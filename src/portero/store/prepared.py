@@ -42,10 +42,13 @@ class _Text:
 
     def parameters(self, values: dict[str, Any]) -> tuple[Any, ...]:
         given = {**self.constants, **values} if self.constants else values
-        return tuple([given[name] if process is None else process(given[name]) for name, process in self.binds])
+        # None is NULL in every type that is kept here: it needs no conversion, either way.
+        found = [(given[name], process) for name, process in self.binds]
+        return tuple([value if process is None or value is None else process(value) for value, process in found])
 
     def read(self, row: Sequence[Any]) -> list[Any]:
-        return [value if process is None else process(value) for process, value in zip(self.readers, row, strict=True)]
+        found = zip(row, self.readers, strict=True)
+        return [value if process is None or value is None else process(value) for value, process in found]
 
 
 class Prepared(Generic[Made]):
