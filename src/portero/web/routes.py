@@ -23,7 +23,7 @@ from werkzeug.routing import RequestRedirect
 
 from portero.errors import AuthError
 from portero.settings import Settings
-from portero.web import cors, guard, health, mail_box, problems
+from portero.web import cors, guard, health, problems
 from portero.web.auth import factors, logout, meta, otp, recover, recovery_codes, sign_up, token, user, verify
 from portero.web.auth.call import Call
 from portero.web.caller import caller_of
@@ -74,7 +74,6 @@ ROUTES: Final = (
     Route("POST", "/recover", Gate.OPEN, "throttle_sign_up", recover.post),
     Route("GET", "/verify", Gate.FREE, "", verify.get),
     Route("POST", "/verify", Gate.FREE, "throttle_sign_in", verify.post),
-    Route("GET", "/mail-box", Gate.FREE, "", mail_box.show),
     Route("GET", "/user", Gate.USER, "", user.get),
     Route("PUT", "/user", Gate.USER, "throttle_update", user.put),
     Route("POST", "/logout", Gate.USER, "", logout.post),
