@@ -45,6 +45,16 @@ def _flag(value: Any) -> bool:
         raise ValueError("yes or no is wanted") from None
 
 
+def _one_of(*words: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        word = _text(value).lower()
+        if word not in words:
+            raise ValueError(f"it is one of {', '.join(words)}")
+        return word
+
+    return read
+
+
 def _seconds(value: Any) -> timedelta:
     return value if isinstance(value, timedelta) else timedelta(seconds=_whole(value))
 
@@ -121,6 +131,16 @@ class Settings:
     transaction_end: str = _row(
         _text, "commit", "commit, commit-allow-override, rollback or rollback-allow-override; rollback is for tests."
     )
+    errors: str = _row(
+        _one_of("full", "minimal"), "full", "What refusals of the data API say: full, or minimal (no details, no hint)."
+    )
+    embed_names: str = _row(
+        _one_of("any", "alias"), "any", "Names of an embed in filters: any, or alias: the alias alone where it has one."
+    )
+    trace_header: str = _row(
+        _text, "", "A request header that the answers of the data API give back, such as X-Request-Id."
+    )
+    max_embeds: int = _row(_whole, 50, "Most embeds in one read.")
     server_timing: bool = _row(_flag, False, "Add Server-Timing to the answers of the data API.")
     smtp_url: str = _row(
         _smtp_url, "", "Mail server: smtps://user:password@host:465, or smtp+starttls://…:587.", is_secret=True

@@ -40,7 +40,7 @@ def read_answer(result: ResultSet, media: Media, static: Sequence[tuple[str, str
     if total is None:
         content_range = f"{offset}-{offset + count - 1}/*" if count else "*/*"
     else:
-        if offset > total:
+        if offset > total and result.is_exact:
             details = f"An offset of {offset} was requested, but there are only {total} rows."
             raise bad_range(details, total=total)
         content_range = f"{offset}-{offset + count - 1}/{total}" if count else f"*/{total}"
@@ -127,12 +127,14 @@ def _without_nulls(value: Any) -> Any:
     return value
 
 
-def error_answer(error: DataError) -> DataAnswer:
-    """Answer a refusal: always the four keys, and `Proxy-Status`.
+def error_answer(error: DataError, errors: str = "full") -> DataAnswer:
+    """Answer a refusal: always the four keys (with `minimal` errors two), and `Proxy-Status`.
 
     >>> error_answer(DataError(404, "PGRST125", "Invalid path specified in request URL")).body
     b'{"code":"PGRST125","message":"Invalid path specified in request URL","details":null,"hint":null}'
     """
     members = {"code": error.code, "message": error.message, "details": error.details, "hint": error.hint}
+    if errors == "minimal":
+        del members["details"], members["hint"]
     headers = [("Content-Type", JSON_TYPE), ("Proxy-Status", f"PostgREST; error={error.code}"), *error.headers]
     return DataAnswer(error.status, headers, orjson.dumps(members, default=list))

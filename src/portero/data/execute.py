@@ -6,7 +6,7 @@ Nothing of a caller is kept in a compiled read: `me.*` are holes filled at each 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -18,13 +18,14 @@ from portero.data.caller import ME_ID, ME_ROLE
 from portero.data.dialects import Sql
 from portero.data.nodes import Media
 from portero.data.operators import Limits
-from portero.data.read_plan import ReadPlan
-from portero.data.read_sql import ReadSql, keys_of
+from portero.data.read_plan import ReadPlan, keys_of
+from portero.data.read_sql import ReadSql
 from portero.data.request import read_offset
 from portero.principal import Principal
 
 SESSION_ID = "portero_session_id"
 NOW = "portero_now"
+_EXPLAIN = "EXPLAIN (FORMAT JSON) "
 FACTS = (ME_ID, ME_ROLE, SESSION_ID, NOW, KEYS)
 Process = Callable[[Any], Any]
 
@@ -40,6 +41,8 @@ class CompiledRead:
         holes: (position, fact, process) of the caller's facts.
         offset: the slot of the top's offset, or None.
         keys: the members of a row, in order (the header line of CSV).
+        zone: the time zone that instants are shown in, where the database has to be told.
+        estimate: what PostgreSQL is asked for a planned or estimated count, with its parameters as in the statement.
     """
 
     sql: str
@@ -51,6 +54,8 @@ class CompiledRead:
     media: Media
     is_counted: bool
     is_guarded: bool
+    zone: str | None = None
+    estimate: CompiledRead | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +78,7 @@ class ResultSet:
         offset: where the page begins.
         keys: the members of a row, in order.
         stands: the caller's session stands (True for callers without one).
+        is_exact: `total` was counted, not estimated.
     """
 
     body: bytes
@@ -81,6 +87,7 @@ class ResultSet:
     offset: int
     keys: tuple[str, ...] = ()
     stands: bool = True
+    is_exact: bool = True
 
 
 def compile_read(plan: ReadPlan, sql: Sql, limits: Limits, standing: sa.ColumnElement[Any] | None) -> CompiledRead:
@@ -90,7 +97,17 @@ def compile_read(plan: ReadPlan, sql: Sql, limits: Limits, standing: sa.ColumnEl
         DataError: an operator or cast that is not served.
     """
     writer = ReadSql(sql, limits)
-    statement = writer.statement(plan, standing)
+    compiled = _compiled(writer, writer.statement(plan, standing), plan, standing is not None)
+    is_postgresql = sql.name == "postgresql"
+    if plan.shape.count not in ("planned", "estimated") or not is_postgresql:
+        return replace(compiled, zone=plan.shape.zone if is_postgresql else None)
+    estimator = ReadSql(sql, limits)
+    estimate = _compiled(estimator, estimator.estimated(plan.root), plan, False)
+    return replace(compiled, zone=plan.shape.zone, estimate=replace(estimate, sql=_EXPLAIN + estimate.sql))
+
+
+def _compiled(writer: ReadSql, statement: sa.Select[Any], plan: ReadPlan, is_guarded: bool) -> CompiledRead:
+    sql = writer.sql
     # Callers' facts have no value yet; without one SQLAlchemy refuses to expand constant lists in policies.
     statement = statement.params(dict.fromkeys(FACTS))
     compiled = statement.compile(dialect=sql.compiler, compile_kwargs={"render_postcompile": True})
@@ -119,8 +136,8 @@ def compile_read(plan: ReadPlan, sql: Sql, limits: Limits, standing: sa.ColumnEl
         offset=plan.root.offset,
         keys=keys_of(plan.root),
         media=plan.shape.media,
-        is_counted=plan.shape.is_counted,
-        is_guarded=standing is not None,
+        is_counted=plan.shape.count is not None,
+        is_guarded=is_guarded,
     )
 
 
@@ -172,3 +189,22 @@ def result_of(filled: FilledRead, row: Sequence[Any]) -> ResultSet:
         keys=compiled.keys,
         stands=not compiled.is_guarded or row[-1] == 1,
     )
+
+
+def planned_total(total: int | None, plan: Any, most: int) -> int:
+    """Choose what a planned or estimated count says.
+
+    >>> planned_total(None, [{"Plan": {"Plan Rows": 70}}], 0)
+    70
+    >>> planned_total(12, [{"Plan": {"Plan Rows": 70}}], 1000), planned_total(1001, [{"Plan": {"Plan Rows": 70}}], 1000)
+    (12, 1001)
+
+    Args:
+        total: rows counted, up to one more than `most`; None where nothing was counted (`planned`).
+        plan: what PostgreSQL's EXPLAIN gave.
+        most: up to so many rows an estimated count is exact.
+    """
+    planned = int(plan[0]["Plan"]["Plan Rows"])
+    if total is None:
+        return planned
+    return total if total <= most else max(total, planned)

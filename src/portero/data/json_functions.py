@@ -92,6 +92,25 @@ def contains(outer: Any, inner: Any) -> int | None:
     return None if sides is None else int(_holds(*sides) or _holds_primitive(*sides))
 
 
+def canonical(document: Any) -> Any:
+    """Write a JSON document so that equal ones have equal texts; what is none stays.
+
+    >>> canonical('{"b": [1, 2], "a": null}'), canonical(None)
+    ('{"a":null,"b":[1,2]}', None)
+    """
+    if not isinstance(document, (str, bytes)):
+        return document
+    try:
+        return canonical_of(orjson.loads(document))
+    except orjson.JSONDecodeError:
+        return document
+
+
+def canonical_of(value: Any) -> str:
+    """Write a value as `canonical` does."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=float).decode()
+
+
 def overlaps(left: Any, right: Any) -> int | None:
     """Say whether two JSON arrays share an element.
 

@@ -149,7 +149,8 @@ class ReadShape:
     """Everything of a read but its values and its caller.
 
     Attributes:
-        is_counted: the exact number of rows is wanted beside the page.
+        count: the number of rows wanted beside the page: `exact`, `planned`, `estimated`, or None.
+        zone: the time zone in which instants are shown, or None for UTC.
         is_keyed: rows are picked by primary keys in the slot `KEYS` and come in that order (the read after a write).
     """
 
@@ -158,7 +159,8 @@ class ReadShape:
     filters: tuple[Filter, ...] = ()
     orders: tuple[Order, ...] = ()
     pages: tuple[Page, ...] = ()
-    is_counted: bool = False
+    count: str | None = None
+    zone: str | None = None
     is_keyed: bool = False
     media: Media = Media()
 

@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from portero.data.binds import Binds
 from portero.data.catalogue import Column
 from portero.data.dialects import Sql
+from portero.data.filter_grammar import RANGES, TEXT_SEARCHES
 from portero.data.nodes import Condition, JsonStep
-from portero.data.patterns import bounded
 from portero.data.wire_types import Kind, WireType, wire_type
 from portero.errors import DataError
 
@@ -97,7 +97,7 @@ def _operation(side: _Side, condition: Condition, sql: Sql, binds: Binds, limits
     if name in _PATTERNS:
         return sql.like(_text(side, "~~"), slot, binds, limits.longest_pattern, folds=_PATTERNS[name])
     if name in _REGULAR:
-        pattern = binds.slot(slot, lambda text: bounded(text, limits.longest_pattern), sa.Text())
+        pattern = binds.slot(slot, lambda text: sql.regular_codec(text, limits.longest_pattern), sa.Text())
         return sql.match_value(_text(side, "~"), pattern, folds=_REGULAR[name])
     if name == "in" and not side.is_json:
         return sql.in_list(side.expression, side.wire, slot, binds, limits.longest_list)
@@ -105,12 +105,18 @@ def _operation(side: _Side, condition: Condition, sql: Sql, binds: Binds, limits
         return sql.contains(side.expression, side.wire, slot, binds, turned=name == "cd")
     if name == "ov" and side.wire.kind in (Kind.JSON, Kind.ARRAY):
         return sql.overlaps(side.expression, side.wire, slot, binds)
+    if name in TEXT_SEARCHES:
+        return sql.search(name, side.expression, side.wire, slot, binds, condition.modifier)
+    if name in RANGES and side.wire.kind is Kind.OTHER:
+        return sql.ranged(name, side.expression, side.wire, slot, binds)
     raise unserved(name, side.wire)
 
 
 def _compare(side: _Side, name: str, slot: int, sql: Sql, binds: Binds) -> Clause:
     if side.is_json:
         return _COMPARE[name](side.expression, sql.json_literal(slot, binds))  # type: ignore[no-any-return]
+    if side.wire.kind in (Kind.JSON, Kind.ARRAY):
+        return _COMPARE[name](*sql.document(name, side.expression, side.wire, slot, binds))  # type: ignore[no-any-return]
     bind = binds.slot(slot, side.wire.parse, side.wire.bind_type)
     held = side.expression
     if side.wire.kind is Kind.TEXT and name in ("gt", "gte", "lt", "lte"):
@@ -136,7 +142,9 @@ def _quantified(side: _Side, condition: Condition, slot: int, sql: Sql, binds: B
         return sql.quantified(modifier, held, texts, slot, binds, limits.longest_list, like)
     if name in _REGULAR:
         held, folds = _text(side, "~"), _REGULAR[name]
-        texts = _as_patterns(wire_type(sa.Text(), sql.name), lambda text: bounded(text, limits.longest_pattern))
+        texts = _as_patterns(
+            wire_type(sa.Text(), sql.name), lambda text: sql.regular_codec(text, limits.longest_pattern)
+        )
 
         def match(column: Clause, value: Clause) -> Clause:
             return sql.match_value(column, value, folds=folds)

@@ -6,6 +6,7 @@ brings the request in and the answer out.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -13,13 +14,14 @@ import sqlalchemy as sa
 
 from portero.data.answer import error_answer, read_answer
 from portero.data.catalogue import Catalogue
-from portero.data.execute import ResultSet, facts_of, parameters_of, result_of
+from portero.data.execute import FilledRead, ResultSet, facts_of, parameters_of, planned_total, result_of
 from portero.data.nodes import DataAnswer, HttpRequest
 from portero.data.openapi import methods_of
 from portero.data.read_errors import refusal_of_read
-from portero.data.reads import PreparedRead, Reads
+from portero.data.reads import PreparedRead, Reads, set_zone
 from portero.data.request import READ_METHODS, model_name, read_request
 from portero.data.root import PATHS, Root
+from portero.data.timing import Stopwatch
 from portero.data.writes import Writes
 from portero.errors import DataError
 from portero.principal import Principal
@@ -49,13 +51,16 @@ class DataApi:
         self._standing = sa.select(standing)
         self._driver_error: type[Exception] = database.engine.dialect.loaded_dbapi.Error
 
-    def answer(self, http: HttpRequest, principal: Principal, now: datetime) -> DataAnswer:
+    def answer(
+        self, http: HttpRequest, principal: Principal, now: datetime, watch: Stopwatch | None = None
+    ) -> DataAnswer:
         """Answer one request; a refusal becomes its answer here.
 
         Args:
             http: the request.
             principal: who asks; the token is verified, the session is checked here.
             now: aware UTC.
+            watch: notes how long each stage took, where somebody asked.
 
         Raises:
             DatabaseUnavailable: the database cannot be asked now.
@@ -64,19 +69,29 @@ class DataApi:
             if http.path in PATHS:
                 return self.read_root(http, principal, now)
             if http.method in READ_METHODS:
-                return self.read(http, principal, now)
-            return self.write(http, principal, now)
+                return self.read(http, principal, now, watch)
+            return self.write(http, principal, now, watch)
         except DataError as refusal:
             return self._refused(refusal, http, principal.role)
 
-    def read(self, http: HttpRequest, principal: Principal, now: datetime) -> DataAnswer:
+    def read(
+        self, http: HttpRequest, principal: Principal, now: datetime, watch: Stopwatch | None = None
+    ) -> DataAnswer:
         """Answer GET and HEAD: one statement, whatever the embeds.
 
         Raises:
             DataError: any refusal of the read path.
         """
+        if watch is not None:
+            # Only to be measured: the next stage keeps requests whole.
+            read_request(http, self.settings)
+            watch.mark("parse")
         prepared = self.reads.prepare(http, principal.role, guarded=principal.session_id is not None)
+        if watch is not None:
+            watch.mark("plan")
         result = self.run(prepared, principal, now)
+        if watch is not None:
+            watch.mark("transaction")
         if not result.stands:
             raise session_ended()
         answer = read_answer(result, prepared.media, prepared.headers)
@@ -86,13 +101,32 @@ class DataApi:
 
     def run(self, prepared: PreparedRead, principal: Principal, now: datetime) -> ResultSet:
         """Run a prepared read."""
-        filled = prepared.filled
-        parameters = parameters_of(filled, facts_of(principal, now))
+        filled, facts = prepared.filled, facts_of(principal, now)
+        compiled = filled.compiled
         try:
-            rows = self.database.fetch_all(filled.compiled.sql, parameters)
+            if compiled.zone is not None:
+                return self._run_in_zone(prepared, compiled.zone, facts)
+            rows = self.database.fetch_all(compiled.sql, parameters_of(filled, facts))
+            result = result_of(filled, rows[0])
+            return result if prepared.estimate is None else self._estimated(result, prepared.estimate, facts)
         except self._driver_error as error:
             raise refusal_of_read(error) from error
-        return result_of(filled, rows[0])
+        except sa.exc.DBAPIError as error:
+            raise refusal_of_read(error.orig if isinstance(error.orig, Exception) else error) from error
+
+    def _run_in_zone(self, prepared: PreparedRead, zone: str, facts: dict[str, Any]) -> ResultSet:
+        """Tell PostgreSQL the time zone first, in a transaction of its own."""
+        with self.database.reading() as connection:
+            set_zone(connection, zone)
+            filled = prepared.filled
+            rows = connection.exec_driver_sql(filled.compiled.sql, tuple(parameters_of(filled, facts))).fetchall()
+        result = result_of(filled, rows[0])
+        return result if prepared.estimate is None else self._estimated(result, prepared.estimate, facts)
+
+    def _estimated(self, result: ResultSet, estimate: FilledRead, facts: dict[str, Any]) -> ResultSet:
+        """Ask PostgreSQL's planner how many rows there are."""
+        plan = self.database.fetch_all(estimate.compiled.sql, parameters_of(estimate, facts))[0][0]
+        return replace(result, total=planned_total(result.total, plan, self.settings.max_rows), is_exact=False)
 
     def read_root(self, http: HttpRequest, principal: Principal, now: datetime) -> DataAnswer:
         """Answer requests to the root: the OpenAPI document for the caller's role.
@@ -107,14 +141,22 @@ class DataApi:
                 raise session_ended()
         return self.root.answer(http.method, http.accept, http.accept_profile, principal.role)
 
-    def write(self, http: HttpRequest, principal: Principal, now: datetime) -> DataAnswer:
+    def write(
+        self, http: HttpRequest, principal: Principal, now: datetime, watch: Stopwatch | None = None
+    ) -> DataAnswer:
         """Answer POST, PATCH, DELETE, PUT.
 
         Raises:
             DataError: any refusal of the write path.
         """
         request = read_request(http, self.settings)
-        return self.writes.answer(request, principal, now)
+        if watch is None:
+            return self.writes.answer(request, principal, now)
+        watch.mark("parse")
+        watch.mark("plan")
+        answer = self.writes.answer(request, principal, now)
+        watch.mark("transaction")
+        return answer
 
     def describe(self, path: str, role: str) -> DataAnswer:
         """Answer OPTIONS: what callers of a role may do; the database is not asked."""
@@ -123,12 +165,12 @@ class DataApi:
         try:
             model = self.catalogue.model(model_name(path))
         except DataError as refusal:
-            return error_answer(refusal)
+            return error_answer(refusal, self.settings.errors)
         return DataAnswer(200, [("Allow", ",".join(methods_of(model, role)))])
 
     def _refused(self, refusal: DataError, http: HttpRequest, role: str) -> DataAnswer:
         """Answer a refusal; an unknown method is told the known ones (RFC 9110 §15.5.6)."""
-        answer = error_answer(refusal)
+        answer = error_answer(refusal, self.settings.errors)
         if refusal.code == "PGRST117":
             answer.headers.extend(each for each in self.describe(http.path, role).headers if each[0] == "Allow")
         return answer

@@ -10,13 +10,14 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, psycopg
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REGCONFIG, TSVECTOR, psycopg
 from sqlalchemy.types import TypeEngine
 
 from portero.data import json_functions
 from portero.data.binds import KEYS, Binds
+from portero.data.literals import read_text as wire_text
 from portero.data.nodes import JsonStep
-from portero.data.patterns import like_of
+from portero.data.patterns import bounded, like_of
 from portero.data.wire_types import Kind, WireType
 from portero.errors import DataError
 
@@ -24,6 +25,22 @@ Clause = sa.ColumnElement[Any]
 
 _MOST_PAIRS = 50
 """`json_build_object` takes 100 arguments (FUNC_MAX_ARGS)."""
+_SEARCHES = {
+    "fts": "to_tsquery",
+    "plfts": "plainto_tsquery",
+    "phfts": "phraseto_tsquery",
+    "wfts": "websearch_to_tsquery",
+}
+_RANGES = {
+    "cs": "@>",
+    "cd": "<@",
+    "ov": "&&",
+    "sl": "<<",
+    "sr": ">>",
+    "nxr": "&<",
+    "nxl": "&>",
+    "adj": "-|-",
+}
 
 
 class PostgresqlSql:
@@ -97,6 +114,33 @@ class PostgresqlSql:
     def match_value(self, column: Clause, pattern: Clause, *, folds: bool) -> Clause:
         """Match a POSIX regular expression; the statement's timeout bounds it."""
         return column.op("~*" if folds else "~", is_comparison=True, return_type=sa.Boolean())(pattern)
+
+    def regular_codec(self, text: str, longest: int) -> str:
+        """Bound a regular expression; PostgreSQL reads it."""
+        return bounded(text, longest)
+
+    def search(
+        self, name: str, column: Clause, wire: WireType, slot: int, binds: Binds, language: str | None
+    ) -> Clause:
+        """Search a text, a JSON document or a tsvector by words; the language is bound, and looked up by PostgreSQL."""
+        configured = [] if language is None else [sa.cast(sa.literal(language, sa.Text()), REGCONFIG())]
+        vector = column if wire.name == "tsvector" else sa.func.to_tsvector(*configured, column, type_=TSVECTOR())
+        bind = sa.cast(binds.slot(slot, wire_text, sa.Text()), sa.Text())
+        query = getattr(sa.func, _SEARCHES[name])(*configured, bind)
+        return vector.op("@@", is_comparison=True, return_type=sa.Boolean())(query)
+
+    def ranged(self, name: str, column: Clause, wire: WireType, slot: int, binds: Binds) -> Clause:
+        """Compare ranges; a type without the operator is refused by PostgreSQL."""
+        bind = binds.slot(slot, wire.parse, wire.bind_type)
+        return column.op(_RANGES[name], is_comparison=True, return_type=sa.Boolean())(bind)
+
+    def document(self, name: str, column: Clause, wire: WireType, slot: int, binds: Binds) -> tuple[Clause, Clause]:
+        """Compare documents and arrays as PostgreSQL does; it has no order, and no equality, of the type json."""
+        return column, binds.slot(slot, wire.parse, wire.bind_type)
+
+    def in_zone(self, instant: Clause, zone: str) -> Clause:
+        """Leave it to the transaction's TimeZone: see `reads.set_zone`."""
+        return instant
 
     def json_at(self, document: Clause, steps: Sequence[JsonStep]) -> Clause:
         """Give the JSON at a path, or its text when the last arrow is `->>`."""

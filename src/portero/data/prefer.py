@@ -6,9 +6,9 @@ It never decides what a preference does.
 from __future__ import annotations
 
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from portero.data.nodes import Preferences
+from portero.data.zones import zone_of
 from portero.errors import DataError
 
 _CHOICES: Final[dict[str, dict[str, str]]] = {
@@ -75,10 +75,8 @@ def _note(found: dict[str, str], name: str, value: str) -> bool:
 
 def _check_zone(name: str) -> None:
     try:
-        if len(name) > _LONGEST_ZONE:
-            raise ValueError
-        ZoneInfo(name)
-    except (ValueError, KeyError, OSError):
+        zone_of(name)
+    except ValueError:
         raise DataError(400, "22023", f'invalid value for parameter "TimeZone": "{name[:_LONGEST_ZONE]}"') from None
 
 
@@ -109,6 +107,7 @@ def applied(
         ("count", preferences.count),
         ("tx", preferences.transaction if overrides_transaction else None),
         ("handling", preferences.handling),
+        ("timezone", preferences.timezone),
         ("max-affected", preferences.max_affected if preferences.handling == "strict" and is_write else None),
     )
     return ", ".join(f"{name}={value}" for name, value in asked if value is not None)

@@ -17,6 +17,11 @@ _SQLITE: Final = (
     ("too many", "54001", "the request is too complex"),
     ("too big", "54000", "the answer is too large"),
 )
+_STATES: Final = {
+    "42704": "a name in the request, of a type or of a text search configuration, does not exist",
+    "42601": "syntax error in the value of an operator",
+    "2201B": "invalid regular expression",
+}
 _CLASSES: Final = {
     "22": "invalid input for the type of a value",
     "42": "an operator is not available for these types",
@@ -41,7 +46,7 @@ def refusal_of_read(error: Exception) -> Exception:
 
 
 def _postgresql(error: Exception, state: str) -> Exception:
-    message = _CLASSES.get(state[:2])
+    message = _STATES.get(state) or _CLASSES.get(state[:2])
     if message is None:
         return error
     return DataError(404 if state == "42883" else 400, state, message)

@@ -46,6 +46,16 @@ class PlannedColumn:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class PlannedAggregate:
+    """One aggregate; `operand` is None for the bare `count()`, `cast` comes after the aggregate."""
+
+    key: str
+    function: str
+    operand: PlannedColumn | None
+    cast: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class PlannedEmbed:
     """One embed; `junction_policy` guards the rows in between of a many-to-many relation."""
 
@@ -57,6 +67,9 @@ class PlannedEmbed:
     is_spread: bool
     junction: Model | None = None
     junction_policy: sa.ColumnElement[bool] | None = None
+
+
+PlannedItem = PlannedColumn | PlannedAggregate | PlannedEmbed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +126,7 @@ class PlannedNode:
     most: int
     columns: list[PlannedColumn] = field(default_factory=list)
     embeds: list[PlannedEmbed] = field(default_factory=list)
-    items: list[PlannedColumn | PlannedEmbed] = field(default_factory=list)
+    items: list[PlannedItem] = field(default_factory=list)
     filters: list[PlannedExpression] = field(default_factory=list)
     orders: list[PlannedOrder] = field(default_factory=list)
     limit: int | None = None
@@ -135,12 +148,14 @@ class Planner:
     Attributes:
         most: most rows of one page, where the model does not say.
         aggregates: aggregate functions are allowed, where the model does not say.
+        by_alias: an embed with an alias goes by that name only.
     """
 
     catalogue: Catalogue
     role: str
     most: int
     aggregates: bool = False
+    by_alias: bool = False
 
     def plan(self, shape: ReadShape) -> ReadPlan:
         """Resolve a shape.
@@ -151,13 +166,13 @@ class Planner:
         """
         root = self.node(self.catalogue.model(shape.model), shape.items)
         for one in shape.filters:
-            node = descend(root, one.path)
+            node = self.descend(root, one.path)
             node.filters.append(self.expression(node, one.expression))
         for order in shape.orders:
-            node = descend(root, order.path)
+            node = self.descend(root, order.path)
             node.orders = [self.order(node, term) for term in order.terms]
         for page in shape.pages:
-            node = descend(root, page.path)
+            node = self.descend(root, page.path)
             node.limit, node.offset = page.limit, page.offset
         return ReadPlan(root, shape)
 
@@ -181,23 +196,32 @@ class Planner:
             if isinstance(item, EmbedItem):
                 node.items.append(next(embeds))
                 continue
-            planned = self.columns(model, item)
-            node.columns.extend(planned)
-            node.items.extend(planned)
+            for planned in self.columns(model, item):
+                node.items.append(planned)
+                if isinstance(planned, PlannedColumn):
+                    node.columns.append(planned)
         return node
 
-    def columns(self, model: Model, item: StarItem | ColumnItem) -> list[PlannedColumn]:
+    def columns(self, model: Model, item: StarItem | ColumnItem) -> Sequence[PlannedColumn | PlannedAggregate]:
         """Resolve one item; a star gives many."""
         if isinstance(item, StarItem):
             return [PlannedColumn(name, column) for name, column in model.columns.items()]
         return [self.column_item(model, item)]
 
-    def column_item(self, model: Model, item: ColumnItem) -> PlannedColumn:
-        """Resolve `alias:field::cast`."""
+    def column_item(self, model: Model, item: ColumnItem) -> PlannedColumn | PlannedAggregate:
+        """Resolve `alias:field::cast`, or an aggregate; the bare `count` is one where no column is called so."""
+        is_allowed = self.aggregates if model.aggregates is None else model.aggregates
+        if is_allowed and item.aggregate is None and item.field == Field("count") and "count" not in model.columns:
+            return PlannedAggregate(item.alias or "count", "count", None, item.cast)
         if item.aggregate is not None:
-            if not (self.aggregates if model.aggregates is None else model.aggregates):
+            if not is_allowed:
                 raise DataError(400, "PGRST123", "Use of aggregate functions is not allowed")
-            raise DataError(400, "PGRST127", "Feature not implemented", details="Aggregate functions are not served.")
+            key = item.alias or item.aggregate
+            if item.field.name == "*":
+                return PlannedAggregate(key, item.aggregate, None, item.aggregate_cast)
+            column = json_column(model, item.field)
+            operand = PlannedColumn(key, column, item.field.steps, item.cast)
+            return PlannedAggregate(key, item.aggregate, operand, item.aggregate_cast)
         column = json_column(model, item.field)
         return PlannedColumn(item.alias or _name_of(item.field), column, item.field.steps, item.cast)
 
@@ -205,6 +229,9 @@ class Planner:
         """Resolve an embed: its relation, its target's policy, and the junction's."""
         relation = self.catalogue.relation(model, item.name, item.hint)
         node = self.node(self.catalogue.model(relation.target), item.items)
+        if item.is_spread and not relation.to_one and is_grouped(node):
+            details = "Aggregates are not implemented for one-to-many or many-to-many spreads."
+            raise DataError(400, "PGRST127", "Feature not implemented", details=details)
         junction = None if relation.junction is None else self.catalogue.model(relation.junction.model)
         return PlannedEmbed(
             key=item.key,
@@ -222,7 +249,7 @@ class Planner:
         if not isinstance(one, Condition):
             operands = tuple(self.expression(node, operand) for operand in one.operands)
             return PlannedTree(one.joiner, operands, one.is_negated)
-        embed = find_embed(node, one.field.name) if not one.field.steps else None
+        embed = self.find_embed(node, one.field.name) if not one.field.steps else None
         if embed is not None:
             if one.operator == "is" and one.word in ("null", "not_null"):
                 return PlannedNullTest(embed, (one.word == "null") != one.is_negated)
@@ -237,7 +264,7 @@ class Planner:
         if term.relation is None:
             column = json_column(node.model, term.field)
             return PlannedOrder(column, term.field.steps, term.is_descending, nulls_first)
-        embed = find_embed(node, term.relation)
+        embed = self.find_embed(node, term.relation)
         if embed is None:
             raise not_embedded(term.relation)
         if not embed.relation.to_one:
@@ -245,30 +272,31 @@ class Planner:
             message = f"A related order on '{name}' is not possible"
             details = f"'{node.model.name}' and '{name}' do not form a many-to-one or one-to-one relationship"
             raise DataError(400, "PGRST118", message, details=details)
-        column = json_column(embed.node.model, term.field)
-        return PlannedOrder(column, term.field.steps, term.is_descending, nulls_first, embed)
+        target = _unaliased(embed.node, term.field)
+        column = json_column(embed.node.model, target)
+        return PlannedOrder(column, target.steps, term.is_descending, nulls_first, embed)
 
+    def descend(self, node: PlannedNode, path: Path) -> PlannedNode:
+        """Walk down to the node at `path`.
 
-def descend(node: PlannedNode, path: Path) -> PlannedNode:
-    """Walk down to the node at `path`.
+        Raises:
+            DataError: PGRST108: a name on the way is not embedded.
+        """
+        for name in path:
+            embed = self.find_embed(node, name)
+            if embed is None:
+                raise not_embedded(name)
+            node = embed.node
+        return node
 
-    Raises:
-        DataError: PGRST108: a name on the way is not embedded.
-    """
-    for name in path:
-        embed = find_embed(node, name)
-        if embed is None:
-            raise not_embedded(name)
-        node = embed.node
-    return node
-
-
-def find_embed(node: PlannedNode, name: str) -> PlannedEmbed | None:
-    """Find an embed by its key, else by the name it was asked by."""
-    for embed in node.embeds:
-        if embed.key == name:
-            return embed
-    return next((embed for embed in node.embeds if embed.name == name), None)
+    def find_embed(self, node: PlannedNode, name: str) -> PlannedEmbed | None:
+        """Find an embed by its key, else by the name it was asked by."""
+        for embed in node.embeds:
+            if embed.key == name:
+                return embed
+        if self.by_alias:
+            return None
+        return next((embed for embed in node.embeds if embed.name == name), None)
 
 
 def not_embedded(name: str) -> DataError:
@@ -290,9 +318,41 @@ def json_column(model: Model, target: Field) -> Column:
     column = model.column(target.name)
     if target.steps and column.wire.kind not in _JSON_KINDS:
         raise DataError(404, "42883", f"operator does not exist: {column.wire.name} -> unknown")
+    if any(step.as_text for step in target.steps[:-1]):
+        raise DataError(404, "42883", "operator does not exist: text -> unknown")
     return column
 
 
 def _name_of(target: Field) -> str:
     """Name a field in the answer: the last key of its path; an index goes by the key before it."""
     return next((step.key for step in reversed(target.steps) if isinstance(step.key, str)), target.name)
+
+
+def is_grouped(node: PlannedNode) -> bool:
+    """Say whether a node's rows are groups: it has an aggregate, or a to-one spread lifts one into it."""
+    return any(
+        isinstance(item, PlannedAggregate)
+        or (isinstance(item, PlannedEmbed) and item.is_spread and item.relation.to_one and is_grouped(item.node))
+        for item in node.items
+    )
+
+
+def keys_of(node: PlannedNode) -> tuple[str, ...]:
+    """Give the members of a node's rows, in order; an embed of empty embeds only filters and gives none."""
+    found: dict[str, None] = {}
+    for item in node.items:
+        if not isinstance(item, PlannedEmbed):
+            found.setdefault(item.key)
+        elif item.is_spread:
+            found.update(dict.fromkeys(key for key in keys_of(item.node) if key not in found))
+        elif keys_of(item.node):
+            found.setdefault(item.key)
+    return tuple(found)
+
+
+def _unaliased(node: PlannedNode, target: Field) -> Field:
+    """An order by an embed's member may name it as the answer does."""
+    if target.name in node.model.columns or target.steps:
+        return target
+    named = (item for item in node.columns if item.key == target.name and item.cast is None)
+    return next((Field(item.column.name, item.steps) for item in named), target)

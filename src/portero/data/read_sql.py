@@ -8,16 +8,17 @@ design hot-path.md §4.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from portero.data.binds import Binds, ValueBinds
-from portero.data.casts import cast_json
+from portero.data.casts import INSTANT, cast_json, is_instant
 from portero.data.catalogue import Model
 from portero.data.dialects import Sql
+from portero.data.grouped import grouped_page
 from portero.data.keys import KeysFirst
 from portero.data.operators import Limits, condition_sql
 from portero.data.policy import readable_rows
@@ -30,19 +31,14 @@ from portero.data.read_plan import (
     PlannedNullTest,
     PlannedOrder,
     ReadPlan,
+    is_grouped,
+    keys_of,
 )
 from portero.data.request import read_limit, read_offset
-from portero.data.wire_types import Kind
+from portero.data.sources import Source
+from portero.data.wire_types import Kind, WireType
 
 Clause = sa.ColumnElement[Any]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Source:
-    """A row source in a FROM clause, and its columns by name."""
-
-    rows: sa.FromClause
-    columns: Mapping[str, Clause]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +57,7 @@ class ReadSql:
         self.sql = sql
         self.limits = limits
         self.binds = binds or Binds()
+        self.zone: str | None = None
         self._made = 0
 
     def statement(self, plan: ReadPlan, standing: Clause | None) -> sa.Select[Any]:
@@ -70,14 +67,29 @@ class ReadSql:
             plan: what to read.
             standing: an expression that is 1 while the caller's session stands, or None for callers without one.
         """
+        self.zone = plan.shape.zone
         page = self.page(plan.root, is_keyed=plan.shape.is_keyed)
         array = self.sql.json_array(self.row(plan.root, page))
         columns: list[Clause] = [self.sql.body(array).label("body"), sa.func.count().label("page")]
-        if plan.shape.is_counted:
-            columns.append(self.total(plan.root).label("total"))
+        if plan.shape.count is not None:
+            columns.append(self._counted(plan).label("total"))
         if standing is not None:
             columns.append(standing.label("standing"))
         return sa.select(*columns).select_from(page.rows)
+
+    def _counted(self, plan: ReadPlan) -> Clause:
+        """Count as it was asked; SQLite keeps no figures to plan with, so it counts."""
+        if plan.shape.count == "exact" or self.sql.name == "sqlite":
+            return self.total(plan.root)
+        if plan.shape.count == "planned":
+            return sa.null()
+        some = self.estimated(plan.root).limit(sa.literal_column(str(plan.root.most + 1))).subquery(self._name("e"))
+        return sa.select(sa.func.count()).select_from(some).scalar_subquery()
+
+    def estimated(self, node: PlannedNode) -> sa.Select[Any]:
+        """Give the rows of a node without its page, for the planner to estimate."""
+        source = self.source(node.model, node.policy)
+        return sa.select(sa.literal_column("1").label("one")).select_from(source.rows).where(*self.where(node, source))
 
     def total(self, node: PlannedNode) -> Clause:
         """Count the rows of a node without its page."""
@@ -97,8 +109,7 @@ class ReadSql:
         if is_keyed:
             return self._keyed_page(node)
         source = self.source(node.model, node.policy)
-        query = self._columns_of(node, source).select_from(source.rows).where(*self.where(node, source))
-        return self._paged(self._window(query, node, source))
+        return self._page(node, source, source.rows, self.where(node, source))
 
     def _keyed_page(self, node: PlannedNode) -> Source:
         """Pick rows by key, in the order of the keys; a page and an order of the request do not count."""
@@ -106,8 +117,25 @@ class ReadSql:
         source = self.source(node.model, node.policy, also=row_key)
         keys, key_columns, place = self.sql.keys([key.type for key in row_key])
         matches = [source.columns[f"{ROW}_{at}"] == key for at, key in enumerate(key_columns)]
-        query = self._columns_of(node, source).select_from(KeysFirst(keys, source.rows, sa.and_(*matches)))
-        return self._paged(query.where(*self.where(node, source)).order_by(place))
+        rows = KeysFirst(keys, source.rows, sa.and_(*matches))
+        if is_grouped(node):
+            return self._page(node, source, rows, self.where(node, source))
+        query = sa.select(*self._columns_of(node, source)).select_from(rows).where(*self.where(node, source))
+        return self.paged(query.order_by(*[self._order(term, source) for term in node.orders], place))
+
+    def _page(
+        self, node: PlannedNode, source: Source, rows: sa.FromClause, where: list[Clause], parent: Source | None = None
+    ) -> Source:
+        """Give the page of a node's rows, or of its groups."""
+
+        def query(columns: Sequence[Clause]) -> sa.Select[Any]:
+            selected = sa.select(*columns).select_from(rows).where(*where)
+            return selected if parent is None else selected.correlate(parent.rows)
+
+        if is_grouped(node):
+            return grouped_page(self, node, source, query)
+        ordered = query(self._columns_of(node, source)).order_by(*[self._order(term, source) for term in node.orders])
+        return self.paged(self.window(ordered, node))
 
     def where(self, node: PlannedNode, source: Source) -> list[Clause]:
         """Write a node's filters, and that its inner embeds have rows."""
@@ -154,9 +182,11 @@ class ReadSql:
 
     def member(self, node: PlannedNode, source: Source, key: str) -> Clause:
         """Write the value of one member of a node's rows; of equal keys the first counts."""
+        if source.members is not None:
+            return source.members[key]
         for item in node.items:
-            if isinstance(item, PlannedColumn):
-                if item.key == key:
+            if not isinstance(item, PlannedEmbed):
+                if item.key == key and isinstance(item, PlannedColumn):
                     return self._value(item, source)
             elif item.is_spread:
                 if key in keys_of(item.node):
@@ -167,9 +197,12 @@ class ReadSql:
 
     def embedded(self, embed: PlannedEmbed, parent: Source) -> Clause:
         """Write an embed as a subquery: an object or NULL, or an array."""
-        if embed.relation.to_one:
-            return self._only(embed, parent, lambda child: self.row(embed.node, child))
+        if embed.relation.to_one and not is_grouped(embed.node):
+            return self.only(embed, parent, lambda child: self.row(embed.node, child))
         page = self.children(embed, parent)
+        if embed.relation.to_one:
+            first = sa.select(self.row(embed.node, page)).select_from(page.rows).limit(sa.literal_column("1"))
+            return first.scalar_subquery()
         array = self.sql.json_array(self.row(embed.node, page))
         return sa.select(array).select_from(page.rows).scalar_subquery()
 
@@ -179,51 +212,58 @@ class ReadSql:
         A subquery a member, not a join: a join may lose the order of the parents' rows.
         """
         if embed.relation.to_one:
-            return self._only(embed, parent, lambda child: self.member(embed.node, child, key))
+            return self.only(embed, parent, lambda child: self.member(embed.node, child, key))
         page = self.children(embed, parent)
         array = self.sql.json_array(self.member(embed.node, page, key))
         return sa.select(array).select_from(page.rows).scalar_subquery()
 
-    def _only(self, embed: PlannedEmbed, parent: Source, value: Callable[[Source], Clause]) -> Clause:
+    def only(self, embed: PlannedEmbed, parent: Source, value: Callable[[Source], Clause]) -> Clause:
         """Write a value of the one related row, or NULL."""
         link = self.link(embed, parent)
         clauses = [*link.conditions, *self.where(embed.node, link.child)]
         query = sa.select(value(link.child).label("one")).select_from(link.rows).where(*clauses)
-        return query.limit(sa.literal_column("1")).correlate(parent.rows).scalar_subquery()
+        node = embed.node
+        if node.limit is None and node.offset is None:
+            return query.limit(sa.literal_column("1")).correlate(parent.rows).scalar_subquery()
+        return self.window(query, node, most=1).correlate(parent.rows).scalar_subquery()
 
     def children(self, embed: PlannedEmbed, parent: Source) -> Source:
         """Give the page of related rows of one parent's row."""
         link = self.link(embed, parent)
-        query = self._columns_of(embed.node, link.child).select_from(link.rows)
-        query = query.where(*link.conditions, *self.where(embed.node, link.child)).correlate(parent.rows)
-        return self._paged(self._window(query, embed.node, link.child))
+        where = [*link.conditions, *self.where(embed.node, link.child)]
+        return self._page(embed.node, link.child, link.rows, where, parent)
 
-    def _columns_of(self, node: PlannedNode, source: Source) -> sa.Select[Any]:
-        """Select what the outer query needs: the items' columns, and those that embeds are linked by."""
+    def _columns_of(self, node: PlannedNode, source: Source) -> list[Clause]:
+        """Name what the outer query needs: the items' columns, and those that embeds are linked by."""
         names = dict.fromkeys(column.column.name for column in node.columns)
         for embed in node.embeds:
             relation = embed.relation
             pairs = relation.pairs if relation.junction is None else relation.junction.source_pairs
             names.update(dict.fromkeys(column.name for column, _ in pairs))
         if not names:
-            return sa.select(sa.literal_column("1").label("one"))
-        return sa.select(*[source.columns[name].label(name) for name in names])
+            return [sa.literal_column("1").label("one")]
+        return [source.columns[name].label(name) for name in names]
 
-    def _window(self, query: sa.Select[Any], node: PlannedNode, source: Source) -> sa.Select[Any]:
-        query = query.order_by(*[self._order(term, source) for term in node.orders])
+    def window(self, query: sa.Select[Any], node: PlannedNode, most: int | None = None) -> sa.Select[Any]:
+        """Cut the rows down to the page that was asked for, or to the largest there is."""
+        most = node.most if most is None else most
         if node.limit is None:
-            query = query.limit(sa.literal_column(str(node.most)))
+            query = query.limit(sa.literal_column(str(most)))
         else:
-            query = query.limit(self.binds.slot(node.limit, _limit_up_to(node.most), sa.BigInteger()))
+            query = query.limit(self.binds.slot(node.limit, _limit_up_to(most), sa.BigInteger()))
         if node.offset is not None:
             query = query.offset(self.binds.slot(node.offset, read_offset, sa.BigInteger()))
         return query
 
     def _order(self, term: PlannedOrder, source: Source) -> Clause:
         if term.embed is not None:
-            held = self._only(term.embed, source, lambda child: self._ordered(term, child))
+            held = self.only(term.embed, source, lambda child: self._ordered(term, child))
         else:
             held = self._ordered(term, source)
+        return self.directed(term, held)
+
+    def directed(self, term: PlannedOrder, held: Clause) -> Clause:
+        """Order by a value: its direction, and where NULL goes."""
         ordered: Clause = held.desc() if term.is_descending else held.asc()
         if term.column.nullable or term.steps or term.embed is not None:
             ordered = ordered.nulls_first() if term.nulls_first else ordered.nulls_last()
@@ -238,10 +278,17 @@ class ReadSql:
     def _value(self, item: PlannedColumn, source: Source) -> Clause:
         held, wire = source.columns[item.column.name], item.column.wire
         if not item.steps and item.cast is None:
-            return wire.json_sql(held)
-        return cast_json(item, held, self.sql)
+            return self.shown(wire, held)
+        made = cast_json(item, held, self.sql)
+        return self.sql.in_zone(made, self.zone) if self.zone and is_instant(item) else made
 
-    def _paged(self, query: sa.Select[Any]) -> Source:
+    def shown(self, wire: WireType, held: Clause) -> Clause:
+        """Write a stored value as JSON, an instant in the caller's time zone."""
+        value = wire.json_sql(held)
+        return self.sql.in_zone(value, self.zone) if self.zone and wire.name == INSTANT else value
+
+    def paged(self, query: sa.Select[Any]) -> Source:
+        """Name a query's rows."""
         rows = query.subquery(self._name("q"))
         return Source(rows, {column.name: column for column in rows.columns})
 
@@ -266,19 +313,6 @@ def where_of(
     source = Source(model.table, {column.name: column for column in model.table.columns})
     clauses = [writer.expression(one, source) for one in expressions]
     return sa.and_(*clauses) if clauses else None
-
-
-def keys_of(node: PlannedNode) -> tuple[str, ...]:
-    """Give the members of a node's rows, in order; an embed of empty embeds only filters and gives none."""
-    found: dict[str, None] = {}
-    for item in node.items:
-        if isinstance(item, PlannedColumn):
-            found.setdefault(item.key)
-        elif item.is_spread:
-            found.update(dict.fromkeys(key for key in keys_of(item.node) if key not in found))
-        elif keys_of(item.node):
-            found.setdefault(item.key)
-    return tuple(found)
 
 
 def _limit_up_to(most: int) -> Any:

@@ -48,11 +48,17 @@ _LONGEST_KEPT = 2048
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedRead:
-    """One read, ready to run for any caller of its role; `headers` are those the request alone decides."""
+    """One read, ready to run for any caller of its role.
+
+    Attributes:
+        headers: those the request alone decides.
+        estimate: what PostgreSQL's planner is asked for a count that need not be exact.
+    """
 
     filled: FilledRead
     media: Media
     headers: tuple[tuple[str, str], ...]
+    estimate: FilledRead | None = None
 
 
 class Reads:
@@ -87,7 +93,8 @@ class Reads:
     def _prepare(self, http: HttpRequest, role: str, guarded: bool) -> PreparedRead:
         request = read_request(http, self.settings)
         compiled = self._compiled_for(request.shape, role, guarded)
-        return PreparedRead(fill(compiled, request.values), request.shape.media, self._headers(http, request))
+        estimate = None if compiled.estimate is None else fill(compiled.estimate, request.values)
+        return PreparedRead(fill(compiled, request.values), request.shape.media, self._headers(http, request), estimate)
 
     def _headers(self, http: HttpRequest, request: DataRequest) -> tuple[tuple[str, str], ...]:
         headers = [VARY, ("Content-Location", _location(http))]
@@ -113,7 +120,13 @@ class Reads:
 
     def planner(self, role: str) -> Planner:
         """Give the planner of a role."""
-        return Planner(self.catalogue, role, self.settings.max_rows, self.settings.aggregates)
+        return Planner(
+            self.catalogue,
+            role,
+            self.settings.max_rows,
+            self.settings.aggregates,
+            by_alias=self.settings.embed_names == "alias",
+        )
 
     def keyed(
         self,
@@ -140,6 +153,8 @@ class Reads:
         filled = fill(compiled, request.values)
         facts = facts_of(principal, now)
         facts[KEYS] = key_text(keys, [key.type for key in self.catalogue.model(request.model).row_key], self.sql)
+        if compiled.zone is not None:
+            set_zone(connection, compiled.zone)
         cursor = connection.exec_driver_sql(compiled.sql, tuple(parameters_of(filled, facts)))
         return result_of(filled, cursor.fetchall()[0])
 
@@ -155,14 +170,18 @@ class Reads:
         return where_of(model, planned, request.values, self.sql, self.limits)
 
 
+def set_zone(connection: sa.Connection, zone: str) -> None:
+    """Let this transaction on PostgreSQL show instants in a zone."""
+    connection.execute(sa.select(sa.func.set_config("TimeZone", zone, True)))
+
+
 def _keyed_shape(shape: ReadShape) -> ReadShape:
-    """Leave away what picked and ordered the rows of the write; what concerns embeds stays."""
+    """Leave away what picked the rows of the write; their order, and what concerns embeds, stays."""
     return replace(
         shape,
         filters=tuple(one for one in shape.filters if one.path),
-        orders=tuple(one for one in shape.orders if one.path),
         pages=tuple(one for one in shape.pages if one.path),
-        is_counted=False,
+        count=None,
         is_keyed=True,
     )
 

@@ -57,7 +57,6 @@ def read_request(http: HttpRequest, settings: Settings) -> DataRequest:
     query.read(http.query)
     if http.method == "GET" and http.range and http.range_unit in ("", "items"):
         query.narrow(http.range)
-    is_counted = preferences.count is not None
     return DataRequest(
         method=http.method,
         model=model,
@@ -67,7 +66,8 @@ def read_request(http: HttpRequest, settings: Settings) -> DataRequest:
             filters=tuple(query.filters),
             orders=tuple(Order(path, terms) for path, terms in query.orders.items() if terms),
             pages=query.pages(),
-            is_counted=is_counted and is_read,
+            count=preferences.count if is_read else None,
+            zone=preferences.timezone,
             media=media,
         ),
         values=query.values,

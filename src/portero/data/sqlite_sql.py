@@ -16,11 +16,11 @@ from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.types import TypeEngine
 
-from portero.data import json_functions
+from portero.data import json_functions, regular_expressions, zones
 from portero.data.binds import KEYS, Binds
 from portero.data.nodes import JsonStep
-from portero.data.patterns import glob_of
-from portero.data.wire_types import WireType
+from portero.data.patterns import bounded, glob_of
+from portero.data.wire_types import Kind, WireType
 from portero.errors import DataError
 from portero.store.sqlite import SqliteFunction
 
@@ -30,6 +30,10 @@ FUNCTIONS = (
     SqliteFunction("portero_lower", 1, json_functions.lower),
     SqliteFunction("portero_contains", 2, json_functions.contains),
     SqliteFunction("portero_overlaps", 2, json_functions.overlaps),
+    SqliteFunction("portero_canonical", 1, json_functions.canonical),
+    SqliteFunction("portero_in_zone", 2, zones.in_zone),
+    SqliteFunction("portero_match", 2, regular_expressions.match),
+    SqliteFunction("portero_match_folded", 2, regular_expressions.match_folded),
     SqliteFunction("portero_integer", 1, json_functions.integer),
     SqliteFunction("portero_number", 1, json_functions.number),
     SqliteFunction("portero_boolean", 1, json_functions.boolean),
@@ -84,6 +88,8 @@ class SqliteSql:
     def in_list(self, column: Clause, wire: WireType, slot: int, binds: Binds, longest: int) -> Clause:
         """Compare with a list in one bound parameter, whatever its length."""
         bind = binds.slot(slot, self._elements(wire, longest, json_functions.list_elements), sa.Text())
+        if wire.kind in _DOCUMENTS:
+            column = sa.func.portero_canonical(column, type_=sa.Text())
         return column.in_(sa.select(_each(bind).c.value))
 
     def quantified(
@@ -121,12 +127,44 @@ class SqliteSql:
         return pattern.lower() if folds else pattern
 
     def match_value(self, column: Clause, pattern: Clause, *, folds: bool) -> Clause:
-        """Refuse regular expressions: SQLite has none, and Python's can be made to run for ever.
+        """Match a regular expression by RE2, if it is installed.
 
         Raises:
             DataError: PGRST127.
         """
-        raise not_on_sqlite("Regular expressions")
+        if not regular_expressions.IS_AVAILABLE:
+            raise not_on_sqlite("Regular expressions")
+        name = "portero_match_folded" if folds else "portero_match"
+        return getattr(sa.func, name)(column, pattern, type_=sa.Integer()) == _ONE  # type: ignore[no-any-return]
+
+    def regular_codec(self, text: str, longest: int) -> str:
+        """Check a regular expression before the database meets it.
+
+        Raises:
+            DataError: PGRST100 too long; 2201B it is none.
+        """
+        try:
+            return regular_expressions.check(bounded(text, longest))
+        except ValueError:
+            raise DataError(400, "2201B", "invalid regular expression") from None
+
+    def search(
+        self, name: str, column: Clause, wire: WireType, slot: int, binds: Binds, language: str | None
+    ) -> Clause:
+        """Refuse full-text search.
+
+        Raises:
+            DataError: PGRST127.
+        """
+        raise not_on_sqlite("Full-text searches")
+
+    def ranged(self, name: str, column: Clause, wire: WireType, slot: int, binds: Binds) -> Clause:
+        """SQLite has no ranges.
+
+        Raises:
+            DataError: PGRST127.
+        """
+        raise not_on_sqlite("Ranges")
 
     def json_at(self, document: Clause, steps: Sequence[JsonStep]) -> Clause:
         """Give the JSON at a path, or its text when the last arrow is `->>`; NULL where there is none."""
@@ -149,6 +187,21 @@ class SqliteSql:
     def json_literal(self, slot: int, binds: Binds) -> Clause:
         """Bind a JSON literal so that it compares with `json_comparable`."""
         return binds.slot(slot, json_functions.scalar_of, sa.Text())
+
+    def document(self, name: str, column: Clause, wire: WireType, slot: int, binds: Binds) -> tuple[Clause, Clause]:
+        """Give both sides of a comparison of whole documents, in a form in which equal ones have equal texts.
+
+        Raises:
+            DataError: PGRST127: which document is greater is PostgreSQL's own.
+        """
+        if name not in ("eq", "neq", "isdistinct"):
+            raise not_on_sqlite("Orders of documents and arrays")
+        bind = binds.slot(slot, lambda text: json_functions.canonical_of(wire.parse(text)), sa.Text())
+        return sa.func.portero_canonical(column, type_=sa.Text()), bind
+
+    def in_zone(self, instant: Clause, zone: str) -> Clause:
+        """Show an instant in a time zone."""
+        return sa.func.portero_in_zone(instant, sa.literal(zone, sa.Text()), type_=sa.Text())
 
     def contains(self, column: Clause, wire: WireType, slot: int, binds: Binds, *, turned: bool) -> Clause:
         """Containment of JSON documents and of arrays kept as JSON."""
@@ -187,6 +240,9 @@ class SqliteSql:
     def _elements(self, wire: WireType, longest: int, split: Any) -> Any:
         process = wire.bind_type.dialect_impl(self.compiler).bind_processor(self.compiler)
 
+        if wire.kind in _DOCUMENTS:
+            process = json_functions.canonical_of
+
         def codec(text: str) -> str:
             values = [wire.parse(one) for one in split(text, longest)]
             return orjson.dumps([process(one) for one in values] if process else values, default=str).decode()
@@ -220,6 +276,7 @@ def not_on_sqlite(what: str) -> DataError:
 
 
 _ONE = sa.literal_column("1", sa.Integer())
+_DOCUMENTS = frozenset({Kind.JSON, Kind.ARRAY})
 
 
 def _word(text: str) -> Clause:

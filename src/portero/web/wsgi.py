@@ -8,6 +8,7 @@ unexpected fault leaves the process but 500 and a code.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from typing import Any, Final
 from portero.data.answer import error_answer
 from portero.data.nodes import DataAnswer, HttpRequest
 from portero.data.request import WRITE_METHODS
+from portero.data.timing import Stopwatch
 from portero.errors import DataError, PorteroError
 from portero.settings import Settings
 from portero.web.cors import answer_headers, preflight_headers
@@ -50,6 +52,7 @@ _REASONS: Final = {
     503: "503 Service Unavailable",
 }
 _CHUNK: Final = 64 * 1024
+_TRACE: Final = re.compile(r"[!-~]{1,200}")
 
 
 class DataMount:
@@ -95,18 +98,30 @@ def respond(environ: Mapping[str, Any], runtime: Runtime, path: str) -> DataAnsw
     origin = environ.get("HTTP_ORIGIN")
     if environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
         return DataAnswer(204, [*security_headers(settings), *preflight_headers(origin, settings)])
+    watch = Stopwatch() if settings.server_timing else None
     try:
-        answer = _answer(environ, runtime, path)
+        answer = _answer(environ, runtime, path, watch)
     except PorteroError as refusal:
-        answer = error_answer(data_error_of(refusal))
+        answer = error_answer(data_error_of(refusal), settings.errors)
     except Exception as fault:
         # The last resort: what nobody foresaw is logged with its trace, and says nothing to the caller.
         LOG.exception("the data API failed")
-        answer = error_answer(data_error_of(fault))
+        answer = error_answer(data_error_of(fault), settings.errors)
     answer.headers.extend(_security(settings.url))
-    if origin is not None:
-        answer.headers.extend(answer_headers(origin, settings))
+    if origin is not None or environ["REQUEST_METHOD"] == "OPTIONS":
+        answer.headers.extend(answer_headers(origin or "null", settings))
+    if settings.trace_header:
+        answer.headers.extend(_traced(environ, settings.trace_header))
+    if watch is not None:
+        watch.mark("response")
+        answer.headers.append(("Server-Timing", watch.header()))
     return answer
+
+
+def _traced(environ: Mapping[str, Any], name: str) -> list[tuple[str, str]]:
+    """Give a request's own number back, if it is one that may stand in a header."""
+    value = str(environ.get("HTTP_" + name.upper().replace("-", "_"), ""))
+    return [(name, value)] if _TRACE.fullmatch(value) else []
 
 
 @lru_cache(8)
@@ -120,17 +135,22 @@ def _instant(second: int) -> datetime:
     return datetime.fromtimestamp(second, UTC)
 
 
-def _answer(environ: Mapping[str, Any], runtime: Runtime, path: str) -> DataAnswer:
+def _answer(environ: Mapping[str, Any], runtime: Runtime, path: str, watch: Stopwatch | None) -> DataAnswer:
     data = runtime.data
     if data is None:
         raise DataError(404, "PGRST125", "Invalid path specified in request URL")
     now = time.time()
     principal = principal_of(environ, runtime, now)
+    if watch is not None:
+        watch.mark("jwt")
     method = environ["REQUEST_METHOD"]
     if not path.isascii():
         path = _text_of(path)
     if method == "OPTIONS":
-        return data.describe(path, principal.role)
+        answer = data.describe(path, principal.role)
+        if watch is not None:
+            watch.mark("parse")
+        return answer
     get = environ.get
     http = HttpRequest(
         method,
@@ -145,7 +165,7 @@ def _answer(environ: Mapping[str, Any], runtime: Runtime, path: str) -> DataAnsw
         get("CONTENT_TYPE", ""),
         read_body(environ, runtime.settings.max_body) if method in WRITE_METHODS else b"",
     )
-    return data.answer(http, principal, _instant(int(now)))
+    return data.answer(http, principal, _instant(int(now)), watch)
 
 
 def _text_of(path: str) -> str:
