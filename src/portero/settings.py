@@ -121,7 +121,7 @@ class Settings:
     max_body: int = _row(_whole, 1024 * 1024, "Largest request body at the data API; bytes.")
     max_batch: int = _row(_whole, 500, "Most rows in one bulk insert.")
     max_embed_depth: int = _row(_whole, 5, "Deepest embed in one read.")
-    max_conditions: int = _row(_whole, 100, "Most filter conditions in one request.")
+    max_conditions: int = _row(_whole, 100, "Most filter conditions and order terms in one request.")
     max_list: int = _row(_whole, 500, "Longest in.(…) list.")
     max_pattern: int = _row(_whole, 256, "Longest LIKE or regular-expression pattern; characters.")
     statement_timeout: timedelta = _row(_seconds, timedelta(seconds=5), "Longest run of one statement.")

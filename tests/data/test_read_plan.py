@@ -6,7 +6,7 @@ import pytest
 from tests.data.films import catalogue
 
 from portero.data.nodes import HttpRequest
-from portero.data.read_plan import Planner, ReadPlan
+from portero.data.read_plan import Planner, ReadPlan, is_grouped
 from portero.data.request import read_request
 from portero.errors import DataError
 from portero.settings import Settings
@@ -38,11 +38,13 @@ def test_a_model_without_a_policy_is_for_service_role_only() -> None:
 
 
 def test_aggregates_are_refused_with_the_code_of_their_setting() -> None:
-    """Off: PGRST123; on: not served yet, and said so, instead of wrong rows."""
-    for allowed, code in ((False, "PGRST123"), (True, "PGRST127")):
+    """PGRST123 while they are off; the bare word `count` is then a column that is not there."""
+    for select, code in (("year.max()", "PGRST123"), ("...directors(count())", "PGRST123"), ("count", "42703")):
         with pytest.raises(DataError) as caught:
-            plan("/films?select=year.max()", aggregates=allowed)
+            plan(f"/films?select={select}")
         assert code == caught.value.code
+    assert is_grouped(plan("/films?select=year.max()", aggregates=True).root)
+    assert is_grouped(plan("/films?select=count", aggregates=True).root)
 
 
 def test_nulls_stand_where_postgresql_puts_them() -> None:

@@ -15,6 +15,7 @@ from portero.data.media import choose_media
 from portero.data.nodes import (
     STAR,
     DataRequest,
+    EmbedItem,
     Expression,
     Filter,
     HttpRequest,
@@ -151,8 +152,12 @@ class _Query:
             name, equals, value = part.partition("=")
             if equals:
                 self.parameter(decode(name), decode(value))
-        if _count(self.filters) > self.settings.max_conditions:
-            raise DataError(400, "PGRST100", f"more than {self.settings.max_conditions} conditions in one request")
+        terms = sum(len(terms) for terms in self.orders.values())
+        if _count(self.filters) + terms > self.settings.max_conditions:
+            most = self.settings.max_conditions
+            raise DataError(400, "PGRST100", f"more than {most} conditions and order terms in one request")
+        if _embeds(self.items) > self.settings.max_embeds:
+            raise DataError(400, "PGRST100", f"more than {self.settings.max_embeds} embeds in one request")
 
     def parameter(self, name: str, value: str) -> None:
         """Read one parameter."""
@@ -261,3 +266,7 @@ def _count(filters: list[Filter]) -> int:
         if isinstance(one, Tree):
             waiting.extend(one.operands)
     return count
+
+
+def _embeds(items: tuple[Item, ...]) -> int:
+    return sum(1 + _embeds(item.items) for item in items if isinstance(item, EmbedItem))
