@@ -169,9 +169,9 @@ class DataApi:
         return DataAnswer(200, [("Allow", ",".join(methods_of(model, role)))])
 
     def _refused(self, refusal: DataError, http: HttpRequest, role: str) -> DataAnswer:
-        """Answer a refusal; an unknown method is told the known ones (RFC 9110 §15.5.6)."""
+        """Answer a refusal; a method that is not served is told the others (RFC 9110 §15.5.6)."""
         answer = error_answer(refusal, self.settings.errors)
-        if refusal.code == "PGRST117":
+        if answer.status == 405:
             answer.headers.extend(each for each in self.describe(http.path, role).headers if each[0] == "Allow")
         return answer
 
