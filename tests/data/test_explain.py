@@ -25,7 +25,9 @@ def test_every_place_has_its_policy(told: Told) -> None:
     assert [(0, "films"), (1, "actors"), (1, "directors")] == [(node.depth, node.name) for node in told.nodes]
     (film,) = told.nodes[0].policies
     assert "OR films.owner_id = me.id" in film[1]
-    assert (("actors", "TRUE"), ("roles", "roles.name != 'secret'")) == told.nodes[1].policies
+    actors, roles = told.nodes[1].policies
+    assert ("actors", "TRUE") == actors
+    assert roles[1].startswith("roles.name != 'secret'")
     assert "directors, many-to-one, inner" == told.nodes[2].kind
     assert "conditions: 1, orders: 1" == told.nodes[0].asked
 
