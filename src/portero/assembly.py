@@ -27,7 +27,7 @@ from portero.data import catalogue, dialects, policy
 from portero.data.pipeline import DataApi
 from portero.data.policy import Exposure
 from portero.errors import ConfigurationError
-from portero.identity import factor_secrets, mail
+from portero.identity import factor_secrets, mail, mail_delivery
 from portero.identity.access_tokens import AccessTokens
 from portero.identity.api_keys import ApiKeys
 from portero.identity.context import IdentityContext
@@ -37,6 +37,7 @@ from portero.settings import Settings, read_settings
 from portero.store import migrations, sessions
 from portero.store.engine import Database
 from portero.store.sqlite_driver import refuse_other_library
+from portero.web.mail_worker import MailWorker
 from portero.web.runtime import Runtime
 
 #: Flask-JWT-Extended's default for a developer's own tokens. The object itself, not its value, says that nobody set it.
@@ -93,7 +94,9 @@ def assemble(app: Flask, models: Iterable[Any], passwords: Passwords | None = No
         raise
     for metadata in store.metadatas:
         policy.seal(metadata)
-    return Runtime(settings=store.settings, database=store.database, identity=context, data=data)
+    transport = mail_delivery.transport_of(store.settings)
+    worker = None if transport is None else MailWorker(context, transport)
+    return Runtime(store.settings, store.database, context, data, worker)
 
 
 def open_store(app: Flask, models: Iterable[Any]) -> Store:

@@ -124,6 +124,8 @@ class Portero(flask_jwt_extended.JWTManager):
             if frozen is None:
                 frozen = self.assemble(app)
                 app.extensions[_RUNTIME] = frozen
+                if frozen.mail_worker is not None and not app.testing:
+                    frozen.mail_worker.listen()
         return frozen
 
     def assemble(self, app: Flask, passwords: Passwords | None = None) -> Runtime:
@@ -142,6 +144,8 @@ class Portero(flask_jwt_extended.JWTManager):
         """Close the store of an application and forget its runtime; the next request freezes it again."""
         runtime = self.hold(app, None)
         if runtime is not None:
+            if runtime.mail_worker is not None:
+                runtime.mail_worker.stop()
             runtime.database.close()
 
     def open_store(self, app: Flask) -> assembly.Store:

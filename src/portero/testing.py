@@ -17,10 +17,13 @@ are cheap here, so it must never serve anybody. Nothing is left behind, and the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -30,10 +33,13 @@ from werkzeug.test import TestResponse
 from portero.crypto.passwords import Passwords
 from portero.errors import ConfigurationError
 from portero.extension import Portero
+from portero.identity import mail
+from portero.identity.context import IdentityContext
 from portero.python_api import sign_in
+from portero.store import outbox
 from portero.store.users import UserRecord
 from portero.users import create, find
-from portero.web.runtime import EXTENSION
+from portero.web.runtime import EXTENSION, runtime
 
 PASSWORD: Final = "correct horse battery staple"  # noqa: S105 - the password of users that exist in tests only
 
@@ -81,8 +87,65 @@ class SignedInClient:
         return self.open(*arguments, method="DELETE", **options)
 
 
+@dataclass(frozen=True, slots=True)
+class ReceivedMail:
+    """A mail that the application wrote.
+
+    Attributes:
+        to, subject, text, html: as its reader sees them.
+        kind: `confirmation`, `magic_link`, `recovery`, `invite`, `email_change` or `reauthentication`.
+    """
+
+    to: str
+    subject: str
+    text: str
+    html: str
+    kind: str
+
+    @property
+    def link(self) -> str:
+        """The link in it; "" without one."""
+        found = re.search(r"https?://\S+/verify\?\S+", self.text)
+        return found[0] if found else ""
+
+    @property
+    def code(self) -> str:
+        """The six digits in it; "" without them."""
+        found = re.search(r"^\d{6}$", self.text, re.MULTILINE)
+        return found[0] if found else ""
+
+    @property
+    def token_hash(self) -> str:
+        """What `verifyOtp({token_hash, type})` takes; "" without a link."""
+        return parse_qs(urlsplit(self.link).query).get("token", [""])[0]
+
+
+def mail_box(context: IdentityContext) -> list[ReceivedMail]:
+    """Give the mails an application wrote, oldest first; none of them was sent."""
+    with context.database.reading() as connection:
+        records = outbox.latest(connection, 1000)
+    found = [(record, mail.read(context, record)) for record in reversed(records)]
+    return [
+        ReceivedMail(message.to, message.rendered.subject, message.rendered.text, message.rendered.html, record.kind)
+        for record, message in found
+        if message is not None
+    ]
+
+
 class Api(FlaskClient):
     """A client that nobody has signed in with; `sign_in` gives one that somebody has."""
+
+    @property
+    def mails(self) -> list[ReceivedMail]:
+        """The mails that were written so far, oldest first."""
+        with self.application.app_context():
+            return mail_box(runtime().identity)
+
+    def follow(self, link: str) -> TestResponse:
+        """Press the button of the page a mail's link leads to, and give where the browser is sent."""
+        parts = urlsplit(link)
+        form = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        return self.post(parts.path, data=form)
 
     def sign_in(self, name: str, password: str = PASSWORD) -> SignedInClient:
         """Sign in the user called `name`; made, with the address name@example.com, if there is none.

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from flask import Flask
 from tests.identity.people import PASSWORD
 from werkzeug.test import TestResponse
 
 from portero.identity.context import IdentityContext
+from portero.testing import ReceivedMail, mail_box
 from portero.web.runtime import Runtime
 
 VERSION = {"X-Supabase-Api-Version": "2024-01-01"}
@@ -59,6 +61,16 @@ class Api:
     def sign_in(self, email: str = "ann@example.org", password: str = PASSWORD) -> TestResponse:
         """Try to sign somebody in."""
         return self.call("POST", "/token?grant_type=password", {"email": email, "password": password})
+
+    @property
+    def mails(self) -> list[ReceivedMail]:
+        """The mails that were written so far, oldest first."""
+        return mail_box(self.context)
+
+    def follow(self, link: str, **more: Any) -> TestResponse:
+        """Press the button of the page a mail's link leads to."""
+        form = {name: values[0] for name, values in parse_qs(urlsplit(link).query).items()}
+        return self.call("POST", "/verify", data=form, **more)
 
     def refresh(self, token: str) -> TestResponse:
         """Try to refresh a session."""

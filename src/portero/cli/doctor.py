@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import click
 from flask import Flask
@@ -102,8 +103,14 @@ def about_settings(settings: Settings) -> Iterator[Finding]:
     """Look at settings that are allowed but should be known, or that do not fit together."""
     if settings.dev:
         yield Finding("note", "Development: sign-ups confirm themselves and missing tables are made")
+    elif not settings.smtp_url:
+        yield Finding(
+            "note",
+            "No mail server (PORTERO_SMTP_URL): sign-ups confirm themselves, addresses are not proven, and there is "
+            "no recovery",
+        )
     else:
-        yield Finding("note", "No mail is sent by this version: sign-ups confirm themselves, addresses are not proven")
+        yield Finding("good", f"Mail: by {urlsplit(settings.smtp_url).hostname}, from {settings.mail_from}")
     if settings.accept_shared_secret_tokens:
         yield Finding("note", "PORTERO_ACCEPT_SHARED_SECRET_TOKENS is on: tokens without a session are accepted")
     if settings.transaction_end.startswith("rollback"):
@@ -131,6 +138,8 @@ def list_settings(app: Flask) -> None:
             value = getattr(store.settings, row.name)
             if row.name == "database_url":
                 value = store.database.url.render_as_string(hide_password=True)
+            elif row.metadata["is_secret"] and value:
+                value = "(set)"
             given = " (environment)" if PREFIX + row.name.upper() in os.environ else ""
             click.echo(f"{PREFIX}{row.name.upper()} = {value}{given}")
             click.echo(f"    {row.metadata['sentence']}")

@@ -133,5 +133,8 @@ def load_for_worker(path: str) -> Any:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     app = ScriptInfo(app_import_path=path, load_dotenv_defaults=False).load_app()
-    extension_of(app).freeze(app)
+    runtime = extension_of(app).freeze(app)
+    if runtime.mail_worker is not None and not app.testing:
+        # What was left when the last process stopped is sent now, not with the next mail.
+        runtime.mail_worker.wake()
     return app

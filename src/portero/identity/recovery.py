@@ -15,11 +15,11 @@ import sqlalchemy as sa
 
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import addresses, confirmation, mail, new_users, one_time_links, throttle
+from portero.identity import addresses, confirmation, email_change, mail, new_users, one_time_links, throttle
 from portero.identity.context import Caller, Change, IdentityContext
 from portero.identity.flow_states import Challenge
 from portero.identity.mail import Letter
-from portero.identity.one_time_links import FIRST_CODE, MAGIC_LINK, RECOVERY, Kind, Wanted
+from portero.identity.one_time_links import FIRST_CODE, MAGIC_LINK, RECOVERY, SIGN_UP, Kind, Wanted
 from portero.store import users
 from portero.store.users import UserRecord
 
@@ -78,6 +78,33 @@ def magic_link(context: IdentityContext, asked: Asked, caller: Caller, now: date
         return
     if refusal is not None:
         raise refusal
+
+
+def resend(context: IdentityContext, kind: str, asked: Asked, caller: Caller, now: datetime) -> None:
+    """Mail a pending confirmation or address change once more; silent about who has one, and about its own limit.
+
+    Args:
+        kind: `signup` or `email_change`.
+
+    Raises:
+        AuthError: 400 validation_failed, email_provider_disabled; 429 over_request_rate_limit.
+    """
+    mail.require(context.settings, 400)
+    email = addresses.canonical_email(asked.email)
+    count(context, "resend", caller, now)
+    with context.changing() as change:
+        if throttle.check_mail(context, change.connection, f"resend-{kind}", email, now) is not None:
+            return
+        user = _known(change, email)
+        if kind == "signup" and user is not None and user.email_confirmed_at is None:
+            confirmation.send_link(context, change, user, SIGN_UP, asked.challenge, asked.redirect_to, caller, now)
+        elif kind == "email_change" and user is not None and user.email_change is not None:
+            email_change.send_links(
+                context, change, user, user.email_change, asked.challenge, asked.redirect_to, caller, now
+            )
+            users.update(change.connection, user.id, now, email_change_sent_at=now)
+        else:
+            _write_in_vain(context, email, SIGN_UP, caller, now)
 
 
 def count(context: IdentityContext, name: str, caller: Caller, now: datetime) -> None:

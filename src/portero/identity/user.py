@@ -1,28 +1,39 @@
 """What users change about themselves: metadata, password, e-mail address (auth.md §1.3).
 
-A new password ends every other session in the same transaction. A new address is only written down (`email_change`): it
-becomes the user's when it is verified, so until mail can be sent it stays a wish, and signing in goes on with the old
-one. Roles, `app_metadata` and other rights are never changed here.
+A new password ends every other session in the same transaction, and voids what was mailed. A new address is only
+written down (`email_change`): it becomes the user's when it is proven, so until mail can be sent it stays a wish, and
+signing in goes on with the old one. Roles, `app_metadata` and other rights are never changed here.
 """
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+import sqlalchemy as sa
+
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import addresses, assurance, password_rules, sessions, throttle
+from portero.identity import (
+    addresses,
+    assurance,
+    email_change,
+    one_time_links,
+    password_rules,
+    reauthentication,
+    sessions,
+    throttle,
+)
 from portero.identity.context import Account, Caller, Change, IdentityContext
+from portero.identity.flow_states import Challenge
 from portero.store import users
 from portero.store.users import UserRecord
 
 _WINDOW: Final = timedelta(minutes=5)
-_EMAIL_EXISTS: Final = "A user with this email address has already been registered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +47,9 @@ class Wishes:
         current_password: if given, it must be right.
         data: merged into `user_metadata`; a null takes a member away.
         app_metadata: refused: only administrators change it.
+        nonce: a mailed code for a new password; if given, it must be right.
+        challenge: of the PKCE flow that the links of a new address continue.
+        redirect_to: where these links lead; judged already.
     """
 
     email: str | None = None
@@ -44,6 +58,9 @@ class Wishes:
     current_password: str | None = None
     data: Mapping[str, Any] | None = None
     app_metadata: Mapping[str, Any] | None = None
+    nonce: str | None = field(default=None, repr=False)
+    challenge: Challenge | None = None
+    redirect_to: str = ""
 
     @property
     def is_sensitive(self) -> bool:
@@ -67,12 +84,31 @@ def update(
     Raises:
         AuthError: 422 weak_password, same_password, email_exists; 403 not_admin, user_not_found; 401
             insufficient_aal (the user has a second factor that this session has not shown); 400
-            validation_failed, phone_provider_disabled, current_password_invalid; 429 over_request_rate_limit.
+            validation_failed, phone_provider_disabled, current_password_invalid, reauthentication_needed; 422
+            reauthentication_not_valid; 429 over_request_rate_limit, over_email_send_rate_limit.
         TooBusy: too many passwords are being hashed.
     """
     _count(context, user, now)
     email = _checked(context, user, wishes)
     password_hash = _new_hash(context, user, wishes)
+    if password_hash is not None:
+        reauthentication.check(context, user, session_id, wishes.nonce, caller, now)
+    try:
+        return _update(context, user, session_id, wishes, email, password_hash, caller, now)
+    except sa.exc.IntegrityError as cause:
+        raise email_change.taken() from cause
+
+
+def _update(
+    context: IdentityContext,
+    user: UserRecord,
+    session_id: UUID | None,
+    wishes: Wishes,
+    email: str | None,
+    password_hash: str | None,
+    caller: Caller,
+    now: datetime,
+) -> Account:
     with context.changing() as change:
         current = users.by_id(change.connection, user.id, lock=True)
         if current is None:
@@ -81,9 +117,11 @@ def update(
             assurance.require(change, current.id, session_id)
         changes: dict[str, Any] = {}
         if email is not None and email != current.email:
-            changes |= _pending_email(change, email, now)
+            changes |= email_change.wish(
+                context, change, current, email, wishes.challenge, wishes.redirect_to, caller, now
+            )
         if wishes.data is not None:
-            changes["user_metadata"] = merged(current.user_metadata, wishes.data)
+            changes["user_metadata"] = merged(changes.get("user_metadata", current.user_metadata), wishes.data)
         if password_hash is not None:
             _check_unchanged(current, user)
             changes["password_hash"] = password_hash
@@ -123,6 +161,9 @@ def _checked(context: IdentityContext, user: UserRecord, wishes: Wishes) -> str 
         raise AuthError(403, "not_admin", "Updating app_metadata requires admin privileges")
     if wishes.phone:
         raise AuthError(400, "phone_provider_disabled", "Phone signups are disabled")
+    if user.is_anonymous and wishes.password is not None and not email:
+        message = "Updating password of an anonymous user without an email or phone is not allowed"
+        raise AuthError(422, "validation_failed", message)
     return email
 
 
@@ -144,12 +185,7 @@ def _check_unchanged(current: UserRecord, judged: UserRecord) -> None:
         raise AuthError(409, "conflict", "The password was changed by another request")
 
 
-def _pending_email(change: Change, email: str, now: datetime) -> dict[str, Any]:
-    if users.by_email(change.connection, email) is not None:
-        raise AuthError(422, "email_exists", _EMAIL_EXISTS)
-    return {"email_change": email, "email_change_sent_at": now}
-
-
 def _note_new_password(change: Change, user_id: UUID, session_id: UUID | None, caller: Caller, now: datetime) -> None:
     change.record(Event(Happening.PASSWORD_CHANGED, now, user_id, session_id, caller.address))
     sessions.end_within(change, user_id, session_id, "others", now)
+    one_time_links.void(change, user_id)

@@ -23,8 +23,21 @@ from werkzeug.routing import RequestRedirect
 
 from portero.errors import AuthError
 from portero.settings import Settings
-from portero.web import cors, guard, health, problems
-from portero.web.auth import factors, logout, meta, otp, recover, recovery_codes, sign_up, token, user, verify
+from portero.web import cors, guard, health, mail_box, problems
+from portero.web.auth import (
+    factors,
+    logout,
+    meta,
+    otp,
+    reauthenticate,
+    recover,
+    recovery_codes,
+    resend,
+    sign_up,
+    token,
+    user,
+    verify,
+)
 from portero.web.auth.call import Call
 from portero.web.caller import caller_of
 from portero.web.headers import security_headers
@@ -72,10 +85,13 @@ ROUTES: Final = (
     Route("POST", "/otp", Gate.OPEN, "throttle_sign_up", otp.post),
     Route("POST", "/magiclink", Gate.OPEN, "throttle_sign_up", otp.post),
     Route("POST", "/recover", Gate.OPEN, "throttle_sign_up", recover.post),
+    Route("POST", "/resend", Gate.OPEN, "throttle_sign_up", resend.post),
     Route("GET", "/verify", Gate.FREE, "", verify.get),
     Route("POST", "/verify", Gate.FREE, "throttle_sign_in", verify.post),
+    Route("GET", "/mail-box", Gate.FREE, "", mail_box.show),
     Route("GET", "/user", Gate.USER, "", user.get),
     Route("PUT", "/user", Gate.USER, "throttle_update", user.put),
+    Route("GET", "/reauthenticate", Gate.USER, "", reauthenticate.get),
     Route("POST", "/logout", Gate.USER, "", logout.post),
     Route("POST", "/factors", Gate.NAMED, "", factors.enrol),
     Route("POST", "/factors/<factor_id>/challenge", Gate.NAMED, "throttle_mfa", factors.challenge),

@@ -13,6 +13,7 @@ from flask import Flask, current_app
 from portero.identity.context import IdentityContext
 from portero.settings import Settings
 from portero.store.engine import Database
+from portero.web.mail_worker import MailWorker
 
 if TYPE_CHECKING:
     from portero.data.pipeline import DataApi
@@ -36,12 +37,14 @@ class Runtime:
         database: the store.
         identity: what `identity` functions take first.
         data: the data API; None where the auth API is served alone.
+        mail_worker: sends mails while it serves; None where none can be sent.
     """
 
     settings: Settings
     database: Database
     identity: IdentityContext
     data: DataApi | None = None
+    mail_worker: MailWorker | None = None
 
 
 def runtime() -> Runtime:

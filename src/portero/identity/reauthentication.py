@@ -1,0 +1,88 @@
+"""A mailed code that a change of password asks for, where the session is old (auth.md §1.3 `/reauthenticate`)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from portero.errors import AuthError
+from portero.events import Event, Happening
+from portero.identity import mail, one_time_links, throttle
+from portero.identity.context import Caller, Change, IdentityContext
+from portero.identity.one_time_links import REAUTHENTICATION, Purpose, Wanted
+from portero.store import one_time_tokens, sessions, users
+from portero.store.users import UserRecord
+
+_NOT_VALID: Final = "Nonce has expired or is invalid"
+
+
+def ask(context: IdentityContext, user: UserRecord, caller: Caller, now: datetime) -> None:
+    """Mail a code to the user's address.
+
+    Raises:
+        AuthError: 400 validation_failed, email_provider_disabled; 422 email_not_confirmed; 429
+            over_email_send_rate_limit.
+    """
+    if not user.email:
+        message = "Reauthentication requires the user to have an email or a phone number"
+        raise AuthError(400, "validation_failed", message)
+    if user.email_confirmed_at is None:
+        raise AuthError(422, "email_not_confirmed", "Please verify your email first.")
+    mail.require(context.settings, 400)
+    with context.changing() as change:
+        current = users.by_id(change.connection, user.id, lock=True) or user
+        refusal = throttle.check_mail(context, change.connection, "reauthentication", str(user.id), now)
+        if refusal is None:
+            wanted = Wanted(kind=REAUTHENTICATION, address=user.email)
+            one_time_links.send(context, change, current, wanted, caller, now)
+            users.update(change.connection, user.id, now, reauthentication_sent_at=now)
+            details = {"kind": REAUTHENTICATION.name}
+            change.record(Event(Happening.MAIL_REQUESTED, now, user.id, None, caller.address, details))
+    if refusal is not None:
+        raise refusal
+
+
+def check(
+    context: IdentityContext,
+    user: UserRecord,
+    session_id: UUID | None,
+    nonce: str | None,
+    caller: Caller,
+    now: datetime,
+) -> None:
+    """Spend the code if one is given; refuse if one is needed. A spent code stays spent, whatever comes after.
+
+    Raises:
+        AuthError: 400 reauthentication_needed; 422 reauthentication_not_valid.
+    """
+    if not nonce:
+        if _is_needed(context, session_id, now):
+            raise AuthError(400, "reauthentication_needed", "Password update requires reauthentication")
+        return
+    with context.changing() as change:
+        is_right = _spend(context, change, user, nonce, now)
+        if not is_right:
+            change.record(Event(Happening.LINK_REFUSED, now, user.id, session_id, caller.address))
+    if not is_right:
+        raise AuthError(422, "reauthentication_not_valid", _NOT_VALID)
+
+
+def _spend(context: IdentityContext, change: Change, user: UserRecord, nonce: str, now: datetime) -> bool:
+    users.by_id(change.connection, user.id, lock=True)
+    record = one_time_tokens.of_user(change.connection, user.id, Purpose.REAUTHENTICATION)
+    if record is None or record.address != user.email:
+        return False
+    is_right = one_time_links.is_right_code(context, change, record, nonce, now)
+    return is_right and one_time_links.spend(change, record, now)
+
+
+def _is_needed(context: IdentityContext, session_id: UUID | None, now: datetime) -> bool:
+    age = context.settings.reauthenticate_after
+    if age <= timedelta(0):
+        return False
+    if session_id is None:
+        return True
+    with context.database.reading() as connection:
+        session = sessions.by_id(connection, session_id)
+    return session is None or session.created_at + age <= now
