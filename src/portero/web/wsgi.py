@@ -21,6 +21,7 @@ from portero.data.request import WRITE_METHODS
 from portero.data.timing import Stopwatch
 from portero.errors import DataError, PorteroError
 from portero.settings import Settings
+from portero.web import try_page
 from portero.web.cors import answer_headers, preflight_headers
 from portero.web.guard import principal_of
 from portero.web.headers import security_headers
@@ -98,6 +99,8 @@ def respond(environ: Mapping[str, Any], runtime: Runtime, path: str) -> DataAnsw
     origin = environ.get("HTTP_ORIGIN")
     if environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
         return DataAnswer(204, [*security_headers(settings), *preflight_headers(origin, settings)])
+    if settings.dev and try_page.is_wanted(environ.get("HTTP_ACCEPT", ""), environ["REQUEST_METHOD"], path, settings):
+        return try_page.answer(settings)
     watch = Stopwatch() if settings.server_timing else None
     try:
         answer = _answer(environ, runtime, path, watch)
