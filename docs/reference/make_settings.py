@@ -27,11 +27,11 @@ TAIL = """
 
 The `JWT_*` settings keep their meaning on your own routes. These have a part in Portero too:
 
-* `JWT_SECRET_KEY`: required, at least 32 random bytes; `portero keys secret` prints one. Flask's `SECRET_KEY` serves if it is
-  missing. It signs tokens (HS256) until there are published keys, and other keys are derived from it.
+* `JWT_SECRET_KEY`: required, at least 32 random bytes; `portero keys secret` prints one. Flask's `SECRET_KEY` serves if
+  it is missing. It signs tokens (HS256) until there are published keys, and other keys are derived from it.
 * `JWT_SECRET_KEY_FALLBACKS`: a list of former secrets. Tokens that they signed are accepted.
-* `JWT_ACCESS_TOKEN_EXPIRES`: also the life of a session's access token if you set it, one hour at most. Default: one hour for
-  sessions, 15 minutes for `create_access_token`.
+* `JWT_ACCESS_TOKEN_EXPIRES`: also the life of a session's access token if you set it, one hour at most. Default: one
+  hour for sessions, 15 minutes for `create_access_token`.
 * `JWT_TOKEN_LOCATION`: `headers` and `cookies`. `query_string` and `json` are refused.
 * `JWT_ALGORITHM`: of `create_access_token`. Sessions are signed with HS256, or with the keys of `portero keys new`.
 """
