@@ -17,6 +17,7 @@ from flask import Flask
 
 from portero.cli.database import differences, has_history, opened_store
 from portero.cli.project import extension_of, load_app, refuse_readable
+from portero.data.index_advice import missing_indexes
 from portero.errors import ConfigurationError, PorteroError
 from portero.settings import PREFIX, Settings
 from portero.store import migrations, sqlite_driver
@@ -92,6 +93,10 @@ def about_app(app: Flask) -> Iterator[Finding]:
         runtime = extension_of(app).freeze(app)
         exposed = ", ".join(sorted(runtime.data.catalogue.models)) if runtime.data else ""
         yield Finding("good", f"Exposed models: {exposed}" if exposed else "No model is exposed")
+        if runtime.data:
+            with runtime.database.reading() as connection:
+                slow = missing_indexes(runtime.data.catalogue, connection)
+            yield from (Finding("note", each) for each in slow)
     except PorteroError as error:
         yield Finding("bad", str(error))
     finally:

@@ -98,7 +98,8 @@ def condition_text(clause: sa.ColumnElement[Any], api: DataApi) -> str:
     """Write a policy's condition in SQL, the caller's facts as `me.id` and `me.role`, constants in their places."""
     if isinstance(clause, sa.True_):
         return "TRUE"
-    dialect = sa.make_url(f"{api.catalogue.dialect}://").get_dialect()(paramstyle="named")
+    kind: Any = sa.make_url(f"{api.catalogue.dialect}://").get_dialect()
+    dialect = kind(paramstyle="named")
     compiled = clause.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
     text = compiled.string
     for name in sorted(compiled.params, key=len, reverse=True):
