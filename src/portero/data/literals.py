@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +32,7 @@ _FALSE = ("f", "fa", "fal", "fals", "false", "n", "no", "of", "off", "0")
 
 _BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 _MOST_DIGITS = 1000  # a longer number is an attack on the arithmetic, not a number
+_EXACT = Context(prec=3 * _MOST_DIGITS)  # Python's own stops at 28 digits
 
 
 def invalid(type_name: str, text: str) -> DataError:
@@ -101,7 +102,7 @@ def read_numeric(text: str, precision: int | None = None, scale: int | None = No
         return number
     places = scale or 0
     try:
-        number = number.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+        number = number.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP, context=_EXACT)
     except InvalidOperation:
         raise _field_overflow(precision, places) from None
     if number and number.adjusted() >= precision - places:
