@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from portero.store import challenges, counters, factors, sessions
+from portero.store import challenges, counters, factors, flow_states, one_time_tokens, outbox, sessions
 from portero.store.engine import Database
 
 
@@ -21,10 +21,17 @@ class Swept:
     counters: int
     challenges: int = 0
     factors: int = 0
+    one_time_tokens: int = 0
+    flow_states: int = 0
+    mails: int = 0
 
 
 #: An enrolment that nobody finished within this is not being finished now.
 _UNVERIFIED_FOR: Final = timedelta(days=1)
+#: The longest link's life, and a little for its code.
+_FLOW_FOR: Final = timedelta(days=2)
+#: How long it can be seen what became of a mail.
+_MAIL_FOR: Final = timedelta(days=7)
 
 
 def sweep(database: Database, now: datetime, *, time_box: timedelta, idle: timedelta) -> Swept:
@@ -37,4 +44,12 @@ def sweep(database: Database, now: datetime, *, time_box: timedelta, idle: timed
         ended = sessions.delete_overdue(connection, created_before=now - time_box, touched_before=now - idle)
         asked = challenges.sweep(connection, now)
         stale = factors.delete_stale(connection, now - _UNVERIFIED_FOR)
-        return Swept(ended, counters.sweep(connection, now), asked, stale)
+        return Swept(
+            ended,
+            counters.sweep(connection, now),
+            asked,
+            stale,
+            one_time_tokens.sweep(connection, now),
+            flow_states.sweep(connection, now - _FLOW_FOR),
+            outbox.sweep(connection, now - _MAIL_FOR),
+        )
