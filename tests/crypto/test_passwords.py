@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
@@ -137,3 +139,12 @@ def test_no_more_than_the_slots_hash_at_once_and_a_flood_is_told_to_come_back(
     assert 1 == refusal.value.retry_after
     assert 2 == most
     assert passwords.verify("x", None) is False
+
+
+def test_without_a_number_there_is_a_slot_for_each_core_that_the_process_may_use() -> None:
+    program = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
+        "from portero.crypto.passwords import Passwords; print(Passwords()._slots, Passwords(3)._slots)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "3"]

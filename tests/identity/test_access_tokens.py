@@ -249,6 +249,18 @@ def test_a_good_token_is_verified_once(tokens: AccessTokens, monkeypatch: pytest
     assert first is tokens.principal(token, NOW + 3000)
 
 
+def test_a_token_is_remembered_as_it_was_verified_until_its_time_is_over_or_its_keys_change(
+    tokens: AccessTokens, ring: KeyRing
+) -> None:
+    token, _ = tokens.mint(USER, SESSION, AT)
+    assert tokens.remembered(token, NOW) is None
+    verified = tokens.verify(token, NOW)
+    assert verified is tokens.remembered(token, NOW)
+    assert tokens.remembered(token, int(NOW) + 3630) is None
+    ring.create("ES256", NOW)
+    assert tokens.remembered(token, NOW) is None
+
+
 def test_a_remembered_token_expires(tokens: AccessTokens) -> None:
     """JV-22."""
     token, _ = tokens.mint(USER, SESSION, AT)

@@ -37,14 +37,15 @@ class Passwords:
     """Hashes and verifies passwords, at most `slots` at one time in this process.
 
     Args:
-        slots: hashes computed at one time; 0 means one per core.
+        slots: hashes computed at one time; 0 means one per core that this process may use. Two at one time on one core
+            are slower than one after the other: they push each other out of its caches.
         time_cost: argon2id passes.
         memory_cost: argon2id memory in KiB.
         parallelism: argon2id lanes.
     """
 
     def __init__(self, slots: int = 0, *, time_cost: int = 2, memory_cost: int = 19456, parallelism: int = 1) -> None:
-        self._slots = slots or os.cpu_count() or 1
+        self._slots = slots or _cores()
         self._hasher = argon2.PasswordHasher(time_cost, memory_cost, parallelism, hash_len=32, salt_len=16)
         self._free = threading.Semaphore(self._slots)
         self._lock = threading.Lock()
@@ -115,6 +116,13 @@ class Passwords:
         finally:
             with self._lock:
                 self._present -= 1
+
+
+def _cores() -> int:
+    """Count the cores this process may run on, which a container or `taskset` makes fewer than the machine's."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def is_known_hash(stored_hash: str) -> bool:

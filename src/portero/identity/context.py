@@ -134,7 +134,7 @@ class IdentityContext:
         with self.database.writing(durable=durable) as connection:
             change = Change(connection)
             yield change
-        for event in change.events:
+        for event in change.events if LOG.isEnabledFor(logging.INFO) else ():
             LOG.info("%s", line_of(event))
         if change.mails:
             self.mail_bell.ring()

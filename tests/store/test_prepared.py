@@ -1,0 +1,69 @@
+"""Tests of portero.store.prepared, on both databases: what goes in and out is what SQLAlchemy would give."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+
+from portero.store import prepared
+from portero.store.engine import Database
+from portero.store.prepared import Prepared
+from portero.store.tables import User
+from portero.store.users import UserRecord
+
+USERS = User.__table__
+EMAILS = Prepared(
+    sa.select(USERS.c.email, USERS.c.created_at).where(USERS.c.id == sa.bindparam("user_id"), USERS.c.aud != "nobody"),
+    tuple,
+)
+RENAME = prepared.changing(
+    sa.update(USERS).where(USERS.c.id == sa.bindparam("user_id")).values(username=sa.bindparam("name"))
+)
+
+
+def test_values_come_out_as_through_sqlalchemy(database: Database, ana: UserRecord) -> None:
+    every = Prepared(sa.select(*USERS.c), prepared.made_by(UserRecord, USERS.c.keys()))
+    with database.reading() as connection:
+        row = connection.execute(sa.select(*USERS.c)).mappings().one()
+        assert [UserRecord(**row)] == every.all(connection) == every.fetch(database)
+        assert ana == every.first(connection)
+
+
+def test_a_statement_takes_its_values_each_time_and_keeps_its_constants(database: Database, ana: UserRecord) -> None:
+    for _ in range(2):
+        assert [("ana@example.org", ana.created_at)] == EMAILS.fetch(database, user_id=ana.id)
+        assert [] == EMAILS.fetch(database, user_id=uuid4())
+    with database.reading() as connection:
+        assert EMAILS.first(connection, user_id=uuid4()) is None
+
+
+def test_a_change_stands_with_its_transaction_and_falls_with_it(database: Database, ana: UserRecord) -> None:
+    with pytest.raises(ZeroDivisionError), database.writing() as connection:
+        assert RENAME.changed(connection, user_id=ana.id, name="lost") == 1
+        raise ZeroDivisionError
+    with database.writing() as connection:
+        assert RENAME.changed(connection, user_id=uuid4(), name="nobody") == 0
+        assert RENAME.changed(connection, user_id=ana.id, name="kept") == 1
+    with database.reading() as connection:
+        assert ["kept"] == connection.execute(sa.select(USERS.c.username)).scalars().all()
+
+
+def test_one_reading_connection_sees_one_state_throughout(database: Database, ana: UserRecord) -> None:
+    with database.reading() as before:
+        assert EMAILS.first(before, user_id=ana.id)
+        with database.writing() as connection:
+            connection.execute(sa.update(USERS).values(email="other@example.org"))
+        assert ("ana@example.org", ana.created_at) == EMAILS.first(before, user_id=ana.id)
+
+
+def test_what_the_database_refuses_is_sqlalchemys_error_and_names_no_value(
+    database: Database, ana: UserRecord, now: datetime
+) -> None:
+    twin = asdict(UserRecord(email=ana.email, password_hash="a secret", created_at=now, updated_at=now))
+    with pytest.raises(sa.exc.IntegrityError) as refused, database.writing() as connection:
+        prepared.inserting(USERS).changed(connection, **twin)
+    assert "a secret" not in str(refused.value)
