@@ -256,7 +256,7 @@ def test_where_addresses_confirm_themselves_an_anonymous_user_is_permanent_at_on
     assert (False, "ann@example.org", 1) == (user["is_anonymous"], user["email"], user["user_metadata"]["size"])
     assert False is user["identities"][0]["identity_data"]["email_verified"]
     assert 200 == api.sign_in().status_code
-    assert True is api.call("GET", "/settings").get_json()["external"]["anonymous_users"]
+    assert api.call("GET", "/settings").get_json()["external"]["anonymous_users"] is True
 
 
 def test_anonymous_users_are_off_unless_they_are_switched_on(make: Make) -> None:

@@ -107,7 +107,7 @@ def test_a_sign_up_waits_for_the_link_and_the_link_signs_in(confirming: Api) -> 
     assert ("", "bearer", "signup", "3600") == tuple(values[n] for n in ("sb", "token_type", "type", "expires_in"))
     found = confirming.call("GET", "/user", token=values["access_token"]).get_json()
     assert (AN_INSTANT, True) == (found["email_confirmed_at"], found["user_metadata"]["email_verified"])
-    assert True is found["identities"][0]["identity_data"]["email_verified"]
+    assert found["identities"][0]["identity_data"]["email_verified"] is True
     assert 200 == confirming.sign_in().status_code
     assert (303, EXPIRED) == refused(confirming.follow(mail.link))
     expected_events = ["mail_requested", "user_created", "email_confirmed", "signed_in", "signed_in", "link_refused"]

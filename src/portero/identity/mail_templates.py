@@ -9,6 +9,7 @@ executed, and in HTML every value is escaped. An unknown name is refused at the 
 from __future__ import annotations
 
 import html
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -155,12 +156,10 @@ def _one_line(subject: str) -> str:
 
 
 def _files(directory: Path) -> Iterator[tuple[tuple[str, str, str], str]]:
-    for language in ("", *LANGUAGES):
-        for kind in MailKind:
-            for ending in ("txt", "html"):
-                path = directory / language / f"{kind.value}.{ending}"
-                if path.is_file():
-                    yield (language, kind.value, ending), path.read_text(encoding="utf-8")
+    for language, kind, ending in itertools.product(("", *LANGUAGES), MailKind, ("txt", "html")):
+        path = directory / language / f"{kind.value}.{ending}"
+        if path.is_file():
+            yield (language, kind.value, ending), path.read_text(encoding="utf-8")
 
 
 def _check(name: str, text: str) -> None:
