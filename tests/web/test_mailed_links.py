@@ -7,15 +7,19 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 from unittest.mock import ANY
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 import pytest
 from tests.identity.people import PASSWORD, happenings
-from tests.web.callers import Api, code_of
+from tests.web.callers import Api, code_of, now
 from tests.web.conftest import make_api
 from tests.web.test_auth import AN_ID, AN_INSTANT
+
+from portero.identity import admin
 
 Make = Callable[..., Api]
 SITE = "https://app.example"
@@ -370,8 +374,7 @@ def test_a_pkce_link_gives_a_code_and_the_code_a_session_once(confirming: Api, e
     found = all_at_once(20, lambda: confirming.call("POST", "/token?grant_type=pkce", exchange))
     assert [200] + [404] * 19 == sorted(answer.status_code for answer in found)
     (body,) = [answer.get_json() for answer in found if answer.status_code == 200]
-    claims = confirming.context.access_tokens.principal(body["access_token"], body["expires_at"] - 10).claims
-    assert [method] == [entry["method"] for entry in claims["amr"]]
+    assert [method] == [entry["method"] for entry in claims_of(confirming, body)["amr"]]
     assert (404, "flow_state_not_found") == code_of(confirming.call("POST", "/token?grant_type=pkce", exchange))
 
 
@@ -401,3 +404,48 @@ def test_where_no_mail_can_be_sent_that_is_said(make: Make) -> None:
     object.__setattr__(api.context, "settings", type(quiet)(url=quiet.url))
     assert (422, "email_provider_disabled") == code_of(api.call("POST", "/otp", {"email": "a@b.org"}))
     assert (400, "email_provider_disabled") == code_of(api.call("POST", "/recover", {"email": "a@b.org"}))
+
+
+def test_the_first_proof_voids_whatever_else_was_mailed(proving: Api) -> None:
+    sign_up(proving)
+    proving.call("POST", "/recover", {"email": "ann@example.org"})
+    confirmation, recovery = proving.mails
+    assert "access_token" in fragment_of(proving.follow(recovery.link).headers["Location"])
+    assert (303, EXPIRED) == refused(proving.follow(confirmation.link))
+
+
+def test_who_guesses_links_is_stopped(make: Make) -> None:
+    """Threats MF-15: two hundred tries from one address."""
+    api = make()
+    given = [{"type": "recovery", "token_hash": f"{number:056x}"} for number in range(200)]
+    statuses = [api.call("POST", "/verify", each).status_code for each in given]
+    assert [403] * 30 + [429] * 170 == sorted(statuses)
+
+
+def test_a_banned_users_link_gives_no_session(proving: Api) -> None:
+    user = sign_up(proving)
+    admin.ban(proving.context, UUID(user["id"]), now())
+    given = {"type": "signup", "token_hash": proving.mails[0].token_hash}
+    assert (403, "user_banned") == code_of(proving.call("POST", "/verify", given))
+
+
+def test_a_pkce_code_is_over_five_minutes_after_it_was_issued_and_not_sooner(proving: Api) -> None:
+    """Counted from the code, not from the start of the flow (auth.md §7)."""
+    sign_up(proving, **S256)
+    with proving.context.database.writing() as connection:
+        connection.exec_driver_sql("UPDATE portero_flow_states SET created_at = '2020-01-01 00:00:00.000000'")
+    code = query_of(proving.follow(proving.mails[0].link).headers["Location"])["code"]
+    with proving.context.database.writing() as connection:
+        connection.exec_driver_sql("UPDATE portero_flow_states SET code_issued_at = '2020-01-01 00:00:00.000000'")
+    exchange = {"auth_code": code, "code_verifier": VERIFIER}
+    assert (422, "flow_state_expired") == code_of(proving.call("POST", "/token?grant_type=pkce", exchange))
+    with proving.context.database.writing() as connection:
+        issued_at = (now() - timedelta(minutes=4)).strftime("%Y-%m-%d %H:%M:%S.%f")
+        connection.exec_driver_sql("UPDATE portero_flow_states SET code_issued_at = ?", (issued_at,))
+    answer = proving.call("POST", "/token?grant_type=pkce", exchange)
+    assert 200 == answer.status_code
+    assert ["email/signup"] == [entry["method"] for entry in claims_of(proving, answer.get_json())["amr"]]
+
+
+def claims_of(api: Api, session: dict[str, Any]) -> Any:
+    return api.context.access_tokens.principal(session["access_token"], session["expires_at"] - 10).claims

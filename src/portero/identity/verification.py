@@ -157,6 +157,7 @@ def _prove(
         return AuthError(403, "user_banned", "User is banned")
     if not one_time_links.spend(change, record, now):
         return _refused(change, user, refusal, caller, now)
+    was_open = user.email_confirmed_at is None
     if record.purpose in TYPES["email_change"]:
         changed = email_change.finish(change, user, caller, now)
         if changed is None:
@@ -165,7 +166,7 @@ def _prove(
     else:
         user = confirmation.confirm(context, change, user, record.kind, caller, now)
     flow_id = record.flow_state_id if in_browser else None
-    if record.purpose != Purpose.RECOVERY:
+    if record.purpose != Purpose.RECOVERY or was_open:
         one_time_links.void(change, user.id)
     code = None if flow_id is None else flow_states.issue_code(change, flow_id, now)
     if code is not None:
