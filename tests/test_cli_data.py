@@ -94,3 +94,11 @@ def test_doctor_names_an_owners_column_without_an_index() -> None:
     """It is a note: nothing is unsafe."""
     output = run("doctor").output
     assert "note  No index on notes.owner_id: the select policy of notes compares it with the caller." in output
+
+
+def test_the_policies_are_printed_as_a_script() -> None:
+    """Also where the application runs on SQLite: nothing is executed."""
+    output = run("policies", "sql", "--role", "reports").output
+    assert "ALTER TABLE notes ENABLE ROW LEVEL SECURITY;" in output
+    assert "CREATE POLICY portero_select_notes ON notes FOR SELECT TO reports USING (notes.owner_id = (SELECT" in output
+    assert output.endswith("COMMIT;\n")

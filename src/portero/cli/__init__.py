@@ -15,6 +15,7 @@ from portero.cli.doctor import doctor
 from portero.cli.explain import explain
 from portero.cli.keys import keys
 from portero.cli.new import new
+from portero.cli.policies import policies
 from portero.cli.project import APP_OPTION, note_app
 from portero.cli.serve import serve
 from portero.cli.token import token
@@ -42,7 +43,7 @@ def portero(context: click.Context, app_path: str | None) -> None:
     note_app(context, app_path)
 
 
-for command in (new, serve, keys, token, users, db, doctor, explain):
+for command in (new, serve, keys, token, users, db, doctor, explain, policies):
     portero.add_command(command)
 
 
