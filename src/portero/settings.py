@@ -109,6 +109,9 @@ class Settings:
     trusted_proxies: int = _row(_whole, 0, "How many proxies in front set X-Forwarded-For; 0 ignores the header.")
     session_time_box: timedelta = _row(_seconds, timedelta(days=30), "A session ends this long after its sign-in.")
     session_idle: timedelta = _row(_seconds, timedelta(days=14), "A session unrefreshed for this long ends.")
+    session_single: bool = _row(
+        _flag, False, "Of a user's sessions only the latest signed in or refreshed survives its next refresh."
+    )
     password_min_length: int = _row(_whole, 8, "Shortest password; NIST's figure without a second factor is 15.")
     password_slots: int = _row(_whole, 0, "Password hashes computed at one time; 0 means one per core.")
     throttle_sign_in: int = _row(_whole, 30, "Sign-in attempts a minute from one address.")

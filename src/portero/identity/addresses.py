@@ -16,6 +16,7 @@ from portero.errors import AuthError
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _EMAIL: Final = re.compile(rf"[a-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL})*")
 _USERNAME: Final = re.compile(r"[a-z0-9_](?:[a-z0-9._-]{0,62}[a-z0-9_])?")
+_PHONE: Final = re.compile(r"[1-9][0-9]{1,14}")
 _LONGEST_EMAIL: Final = 254
 
 
@@ -48,6 +49,21 @@ def canonical_username(text: str) -> str:
     if not text.isascii() or _USERNAME.fullmatch(username) is None:
         raise AuthError(400, "validation_failed", "Unable to validate user name: invalid format")
     return username
+
+
+def canonical_phone(text: str) -> str:
+    """Return a phone number in the form it is stored in: E.164 without the plus.
+
+    >>> canonical_phone("+34 600 000 000")
+    '34600000000'
+
+    Raises:
+        AuthError: 400 validation_failed.
+    """
+    digits = text.replace(" ", "").removeprefix("+")
+    if _PHONE.fullmatch(digits) is None:
+        raise AuthError(400, "validation_failed", "Invalid phone number format (E.164 required)")
+    return digits
 
 
 @lru_cache(maxsize=1024)

@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from portero.crypto.passwords import is_known_hash
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import addresses, password_rules, sessions, throttle
-from portero.identity.context import Account, IdentityContext
+from portero.identity import addresses, new_users, password_rules, sessions, throttle
+from portero.identity.context import Account, Caller, IdentityContext
 from portero.identity.new_users import insert_email_identity
 from portero.identity.user import merged
 from portero.principal import AUTHENTICATED
@@ -27,6 +27,8 @@ from portero.store.users import UserRecord
 
 #: A ban without an end is one that ends after a hundred years.
 FOREVER: Final = timedelta(days=36_525)
+#: The command line, or the application itself.
+NO_CALLER: Final = Caller()
 _LONGEST_ROLE: Final = 63
 
 
@@ -44,6 +46,11 @@ class NewUser:
         app_metadata: what only administrators change.
         email_confirm: the address is known to be the user's.
         id: a fixed id (imports), else a random one.
+        phone: a number with its country's code; it serves nothing but to be known yet.
+        phone_confirm: the number is known to be the user's.
+        aud: whom the user belongs to, for clients that ask.
+        banned_until: banned from the start.
+        judge_password: refuse a weak one; the contract's `POST /admin/users` does not.
     """
 
     email: str | None = None
@@ -55,6 +62,11 @@ class NewUser:
     app_metadata: Mapping[str, Any] = field(default_factory=dict)
     email_confirm: bool = True
     id: UUID | None = None
+    phone: str | None = None
+    phone_confirm: bool = False
+    aud: str = AUTHENTICATED
+    banned_until: datetime | None = None
+    judge_password: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +82,12 @@ class Page:
     total: int
 
 
-def create(context: IdentityContext, new: NewUser, now: datetime) -> Account:
+def create(context: IdentityContext, new: NewUser, now: datetime, caller: Caller = NO_CALLER) -> Account:
     """Make a user.
 
     Raises:
-        AuthError: 400 validation_failed, 422 weak_password, email_exists, user_already_exists (user name or id).
+        AuthError: 400 validation_failed, 422 weak_password, email_exists, phone_exists, user_already_exists (user
+            name or id).
         TooBusy: too many passwords are being hashed.
     """
     user = _record_of(context, new, now)
@@ -83,7 +96,10 @@ def create(context: IdentityContext, new: NewUser, now: datetime) -> Account:
             stored = users.insert(change.connection, user)
             if stored.email is not None:
                 insert_email_identity(change, stored, None, now, verified=new.email_confirm)
-            change.record(Event(Happening.USER_CREATED, now, stored.id, details={"by": "administrator"}))
+            if stored.phone is not None:
+                new_users.note_phone(change, stored, now, verified=new.phone_confirm)
+            details = {"by": "administrator"}
+            change.record(Event(Happening.USER_CREATED, now, stored.id, address=caller.address, details=details))
             return sessions.account_of(change, stored)
     except sa.exc.IntegrityError as cause:
         raise _taken(context, user) from cause
@@ -108,8 +124,24 @@ def find(context: IdentityContext, login: str) -> Account | None:
         return None if user is None else _account(connection, user)
 
 
-def page(context: IdentityContext, *, number: int = 1, size: int = 50) -> Page:
+def page(
+    context: IdentityContext,
+    *,
+    number: int = 1,
+    size: int = 50,
+    holding: str = "",
+    email: str | None = None,
+    oldest_first: bool = False,
+) -> Page:
     """Return one page of users, newest first.
+
+    Args:
+        context: the application's.
+        number: which page, from 1.
+        size: users on a page.
+        holding: only those whose address or full name holds this text.
+        email: only the one with this address.
+        oldest_first: the other way round.
 
     Raises:
         AuthError: 400 validation_failed: a page or size below one, or a size over 1000.
@@ -117,7 +149,14 @@ def page(context: IdentityContext, *, number: int = 1, size: int = 50) -> Page:
     if number < 1 or not 1 <= size <= 1000:
         raise AuthError(400, "validation_failed", "Bad Pagination Parameters: page and per_page start at 1")
     with context.database.reading() as connection:
-        found, total = users.page(connection, offset=(number - 1) * size, limit=size)
+        found, total = users.page(
+            connection,
+            offset=(number - 1) * size,
+            limit=size,
+            holding=holding,
+            email=email,
+            oldest_first=oldest_first,
+        )
         ids = [user.id for user in found]
         held, enrolled = identities.of_users(connection, ids), factors.of_users(connection, ids)
     accounts = (Account(user, tuple(held.get(user.id, ())), tuple(enrolled.get(user.id, ()))) for user in found)
@@ -193,7 +232,7 @@ def set_role(context: IdentityContext, user_id: UUID, role: str, now: datetime) 
     Raises:
         AuthError: 404 user_not_found; 400 validation_failed.
     """
-    _check_role(role)
+    check_role(role)
     with context.changing() as change:
         user = _found(users.update(change.connection, user_id, now, role=role))
         change.record(Event(Happening.ROLE_CHANGED, now, user_id, details={"role": role}))
@@ -238,19 +277,26 @@ def end_sessions(context: IdentityContext, user_id: UUID, now: datetime) -> int:
 
 
 def _record_of(context: IdentityContext, new: NewUser, now: datetime) -> UserRecord:
-    if not new.email and not new.username:
-        raise AuthError(400, "validation_failed", "Cannot create a user without either an email or a user name")
+    if not new.email and not new.username and not new.phone:
+        raise AuthError(400, "validation_failed", "Cannot create a user without either an email or phone")
     email = addresses.canonical_email(new.email) if new.email else None
     username = addresses.canonical_username(new.username) if new.username else None
-    _check_role(new.role)
+    phone = addresses.canonical_phone(new.phone) if new.phone else None
+    for role in (new.role, new.aud):
+        check_role(role)
+    ways = [way for way, name in (("email", email), ("phone", phone)) if name] or ["email"]
     return UserRecord(
         id=new.id or uuid4(),
+        aud=new.aud,
         role=new.role,
         email=email,
         username=username,
+        phone=phone,
         password_hash=_hash_of(context, new, email, username),
         email_confirmed_at=now if email and new.email_confirm else None,
-        app_metadata={"provider": "email", "providers": ["email"], **new.app_metadata},
+        phone_confirmed_at=now if phone and new.phone_confirm else None,
+        banned_until=new.banned_until,
+        app_metadata={"provider": ways[0], "providers": ways, **new.app_metadata},
         user_metadata={**new.user_metadata, **({"email_verified": True} if email and new.email_confirm else {})},
         created_at=now,
         updated_at=now,
@@ -258,16 +304,41 @@ def _record_of(context: IdentityContext, new: NewUser, now: datetime) -> UserRec
 
 
 def _hash_of(context: IdentityContext, new: NewUser, email: str | None, username: str | None) -> str | None:
-    if new.password and new.password_hash:
+    judged = (email, username) if new.judge_password else None
+    return new_hash(context, new.password, new.password_hash, judged)
+
+
+def new_hash(
+    context: IdentityContext,
+    password: str | None,
+    password_hash: str | None,
+    judged: tuple[str | None, str | None] | None,
+) -> str | None:
+    """Return the hash of a password, or one that is brought along; None for neither.
+
+    Args:
+        context: the application's.
+        password: in the clear.
+        password_hash: argon2 or bcrypt, from elsewhere.
+        judged: address and user name, which it must not contain; None to take a weak one.
+
+    Raises:
+        AuthError: 400 validation_failed, 422 weak_password.
+        TooBusy: too many passwords are being hashed.
+    """
+    if password and password_hash:
         raise AuthError(400, "validation_failed", "Only a password or a password hash should be provided")
-    if new.password_hash:
-        if not is_known_hash(new.password_hash):
+    if password_hash:
+        if not is_known_hash(password_hash):
             raise AuthError(400, "validation_failed", "The password hash is not one of argon2 or bcrypt")
-        return new.password_hash
-    if not new.password:
+        return password_hash
+    if not password:
         return None
-    _check_password(context, new.password, email, username)
-    return context.passwords.hash(new.password)
+    if judged is not None:
+        _check_password(context, password, *judged)
+    elif password_rules.is_too_long(password):
+        raise AuthError(400, "validation_failed", f"Password cannot be longer than {password_rules.LONGEST} bytes")
+    return context.passwords.hash(password)
 
 
 def _check_password(context: IdentityContext, password: str, email: str | None, username: str | None) -> None:
@@ -275,7 +346,12 @@ def _check_password(context: IdentityContext, password: str, email: str | None, 
     password_rules.check(password, min_length=context.settings.password_min_length, context_words=words)
 
 
-def _check_role(role: str) -> None:
+def check_role(role: str) -> None:
+    """Refuse what no database takes for a role.
+
+    Raises:
+        AuthError: 400 validation_failed.
+    """
     if not 0 < len(role) <= _LONGEST_ROLE or not role.isascii() or not role.replace("_", "").isalnum():
         raise AuthError(400, "validation_failed", "A role is made of letters, digits and _")
 
@@ -284,6 +360,8 @@ def _taken(context: IdentityContext, user: UserRecord) -> AuthError:
     with context.database.reading() as connection:
         if user.email is not None and users.by_email(connection, user.email) is not None:
             return AuthError(422, "email_exists", "A user with this email address has already been registered")
+        if user.phone is not None and users.by_phone(connection, user.phone) is not None:
+            return AuthError(422, "phone_exists", "Phone number already registered by another user")
     return AuthError(422, "user_already_exists", "A user with this user name or id exists already")
 
 

@@ -85,6 +85,9 @@ def confirm(
     changes: dict[str, Any] = {"user_metadata": {**user.user_metadata, "email_verified": True}}
     if user.email_confirmed_at is None:
         changes["email_confirmed_at"] = now
+    if user.is_anonymous:
+        # An administrator gave the address, and now it is proven.
+        changes["is_anonymous"] = False
     if is_first and kind != SIGN_UP.name and not mail.confirms_itself(context.settings):
         changes["password_hash"] = None
         _remove_credentials(change, user, caller, now)

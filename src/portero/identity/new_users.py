@@ -16,6 +16,7 @@ from portero.store.identities import IdentityRecord
 from portero.store.users import UserRecord
 
 EMAIL: Final = "email"
+PHONE: Final = "phone"
 BY_EMAIL: Final[Mapping[str, Any]] = {"provider": EMAIL, "providers": [EMAIL]}
 
 
@@ -85,9 +86,32 @@ def is_proven(change: Change, user: UserRecord) -> bool:
 
 def note_proven(change: Change, user: UserRecord, now: datetime) -> None:
     """Write down that the user's present address is proven, on the identity that says it."""
+    note_address(change, user, now, verified=True)
+
+
+def note_phone(change: Change, user: UserRecord, now: datetime, *, verified: bool) -> None:
+    """Write down that a user is known by their phone number, in the place of a former one."""
+    data = {"sub": str(user.id), "phone": user.phone, "email_verified": False, "phone_verified": verified}
+    found = identities.by_provider(change.connection, PHONE, str(user.id))
+    if found is not None:
+        identities.update(change.connection, found.id, now, identity_data=data)
+        return
+    identity = IdentityRecord(
+        user_id=user.id,
+        provider=PHONE,
+        provider_id=str(user.id),
+        identity_data=data,
+        created_at=now,
+        updated_at=now,
+    )
+    identities.insert(change.connection, identity)
+
+
+def note_address(change: Change, user: UserRecord, now: datetime, *, verified: bool) -> None:
+    """Write down that a user is known by their present address, in the place of a former one."""
     found = email_identity(change, user)
     if found is None:
-        insert_email_identity(change, user, now, now, verified=True)
+        insert_email_identity(change, user, None, now, verified=verified)
         return
-    data = {**found.identity_data, "email": user.email, "email_verified": True}
+    data = {**found.identity_data, "email": user.email, "email_verified": verified}
     identities.update(change.connection, found.id, now, email=user.email, identity_data=data)

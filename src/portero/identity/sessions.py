@@ -31,6 +31,7 @@ _NOT_FOUND: Final = "Invalid Refresh Token: Refresh Token Not Found"
 _USED: Final = "Invalid Refresh Token: Already Used"
 _EXPIRED: Final = "Invalid Refresh Token: Session Expired"
 _IDLE: Final = "Invalid Refresh Token: Session Expired (Inactivity)"
+_NEWER: Final = "Invalid Refresh Token: Session Expired (Revoked by Newer Login)"
 _AHEAD: Final = "Invalid Refresh Token: Not Issued By This Server"
 
 
@@ -105,9 +106,36 @@ def end_within(change: Change, user_id: UUID, session_id: UUID | None, scope: Sc
     return ended
 
 
+def of_user(context: IdentityContext, user_id: UUID, now: datetime) -> tuple[SessionRecord, ...]:
+    """Return the sessions of a user that are not over, newest first."""
+    with context.database.reading() as connection:
+        found = sessions.of_user(connection, user_id)
+    return tuple(session for session in found if _over(context, session, now) is None)
+
+
+def end_one(context: IdentityContext, user_id: UUID, session_id: UUID, caller: Caller, now: datetime) -> None:
+    """End one session of a user.
+
+    Raises:
+        AuthError: 404 session_not_found: also if it is somebody else's.
+    """
+    with context.changing() as change:
+        session = sessions.by_id(change.connection, session_id, lock=True)
+        if session is None or session.user_id != user_id:
+            raise AuthError(404, "session_not_found", "Session not found")
+        sessions.delete(change.connection, session_id)
+        details: dict[str, str | int | bool] = {"scope": "one", "count": 1}
+        change.record(Event(Happening.SESSION_ENDED, now, user_id, session_id, caller.address, details))
+
+
 def is_banned(user: UserRecord, now: datetime) -> bool:
     """Tell whether a ban stands."""
     return user.banned_until is not None and user.banned_until > now
+
+
+def time_is_over(context: IdentityContext, session: SessionRecord, now: datetime) -> bool:
+    """Tell whether a session that was not swept yet is past its time box, or unrefreshed for too long."""
+    return _over(context, session, now) is not None
 
 
 def account_of(change: Change, user: UserRecord) -> Account:
@@ -148,6 +176,9 @@ def _advance(
     over = _over(context, session, now)
     if over is not None:
         return _end_now(change, session, caller, now, {"cause": "time"}, AuthError(400, "session_expired", over))
+    if context.settings.session_single and not sessions.is_newest(change.connection, session):
+        newer = AuthError(400, "session_expired", _NEWER)
+        return _end_now(change, session, caller, now, {"cause": "newer session"}, newer)
     if counter == session.refresh_counter and sessions.advance(change.connection, session_id, counter, now):
         change.record(Event(Happening.SESSION_REFRESHED, now, user.id, session_id, caller.address))
         session = replace(session, refresh_counter=counter + 1, refreshed_at=now)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -29,6 +31,31 @@ def record(connection: sa.Connection, event: Event) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event as it stands in the table."""
+
+    id: UUID
+    event: Event
+
+
+def page(
+    connection: sa.Connection,
+    *,
+    offset: int,
+    limit: int,
+    user_id: UUID | None = None,
+    happening: str | None = None,
+) -> tuple[Sequence[Entry], int]:
+    """Give one page of entries, newest first, and how many there are; of everybody and everything unless narrowed."""
+    meant = sa.true() if user_id is None else _TABLE.c.user_id == user_id
+    if happening is not None:
+        meant &= _TABLE.c.happening == happening
+    total: int = connection.execute(sa.select(sa.func.count()).select_from(_TABLE).where(meant)).scalar_one()
+    query = sa.select(*_TABLE.c).where(meant).order_by(_TABLE.c.at.desc(), _TABLE.c.id).offset(offset).limit(limit)
+    return [_entry(dict(row)) for row in connection.execute(query).mappings()], total
+
+
 def latest(connection: sa.Connection, limit: int, *, user_id: UUID | None = None) -> Sequence[Event]:
     """Give the newest events, of everybody or of one user."""
     columns = [column for column in _TABLE.c if column.name != "id"]
@@ -37,3 +64,7 @@ def latest(connection: sa.Connection, limit: int, *, user_id: UUID | None = None
         query = query.where(_TABLE.c.user_id == user_id)
     rows = connection.execute(query).mappings()
     return [Event(**{**row, "happening": Happening(row["happening"])}) for row in rows]
+
+
+def _entry(row: dict[str, Any]) -> Entry:
+    return Entry(row.pop("id"), Event(**{**row, "happening": Happening(row["happening"])}))

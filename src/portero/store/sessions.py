@@ -78,6 +78,14 @@ def of_user(connection: sa.Connection, user_id: UUID) -> Sequence[SessionRecord]
     return [SessionRecord(**row) for row in rows]
 
 
+def is_newest(connection: sa.Connection, session: SessionRecord) -> bool:
+    """Tell whether no session of the same user was opened or refreshed after this one."""
+    touched_at = sa.func.coalesce(_TABLE.c.refreshed_at, _TABLE.c.created_at, type_=UtcDateTime())
+    own = sa.literal(session.refreshed_at or session.created_at, UtcDateTime())
+    later = (touched_at > own) & (_TABLE.c.id != session.id)
+    return connection.execute(sa.select(sa.exists().where(_TABLE.c.user_id == session.user_id, later))).scalar() != 1
+
+
 def advance(connection: sa.Connection, session_id: UUID, counter: int, now: datetime) -> bool:
     """Spend the refresh token with this counter: true for exactly one of all who try it at one time."""
     return _ADVANCE.changed(connection, session_id=session_id, counter=counter, now=now) == 1

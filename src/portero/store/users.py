@@ -80,11 +80,29 @@ def by_phone(connection: sa.Connection, phone: str) -> UserRecord | None:
     return _BY_PHONE.first(connection, phone=phone)
 
 
-def page(connection: sa.Connection, *, offset: int, limit: int) -> tuple[Sequence[UserRecord], int]:
-    """Give one page of users, newest first, and how many there are in all."""
-    total: int = connection.execute(sa.select(sa.func.count()).select_from(_TABLE)).scalar_one()
-    order = (_TABLE.c.created_at.desc(), _TABLE.c.id)
-    rows = connection.execute(sa.select(*_TABLE.c).order_by(*order).offset(offset).limit(limit))
+def page(
+    connection: sa.Connection,
+    *,
+    offset: int,
+    limit: int,
+    holding: str = "",
+    email: str | None = None,
+    oldest_first: bool = False,
+) -> tuple[Sequence[UserRecord], int]:
+    """Give one page of users, and how many there are in all.
+
+    Args:
+        holding: only those whose address or full name (`user_metadata.full_name`) holds this text, in any case.
+        email: only the one with this address.
+        oldest_first: instead of newest first.
+    """
+    meant = sa.true() if email is None else _TABLE.c.email == email.lower()
+    if holding:
+        full_name = _TABLE.c.user_metadata["full_name"].as_string()
+        meant &= _TABLE.c.email.icontains(holding, autoescape=True) | full_name.icontains(holding, autoescape=True)
+    total: int = connection.execute(sa.select(sa.func.count()).select_from(_TABLE).where(meant)).scalar_one()
+    order = (_TABLE.c.created_at.asc() if oldest_first else _TABLE.c.created_at.desc(), _TABLE.c.id)
+    rows = connection.execute(sa.select(*_TABLE.c).where(meant).order_by(*order).offset(offset).limit(limit))
     return [UserRecord(**row) for row in rows.mappings()], total
 
 

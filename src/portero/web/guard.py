@@ -1,7 +1,7 @@
 """Who is asking, from the headers of one request (contract auth.md §1.0 and §5, threats JV-16, JV-17).
 
-`principal_of` serves `/rest/v1`; `signed_in_user` and `check_api_key` serve `/auth/v1`. Tokens come in headers only. It
-never reads a query string, a body or a proxy's identity header, and keeps no refusal and no liveness.
+`principal_of` serves `/rest/v1`; the others serve `/auth/v1`. Tokens come in headers only. It never reads a query
+string, a body or a proxy's identity header, and keeps no refusal and no liveness.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from uuid import UUID
 from portero.crypto.api_keys import PREFIX
 from portero.errors import AuthError, InvalidToken, TokenFault
 from portero.identity.context import Account
-from portero.identity.sessions import is_banned
+from portero.identity.sessions import is_banned, time_is_over
 from portero.principal import NOBODY, SERVICE_ROLE, Principal
 from portero.store import accounts
 from portero.store.sessions import SessionRecord
@@ -25,6 +25,8 @@ from portero.web.runtime import Runtime
 
 _BEARER: Final = re.compile(r"bearer ([!-~]+)", re.IGNORECASE | re.ASCII)
 _BEARER_BUT_BROKEN: Final = re.compile(r"bearer(?:[^!-~]|,|$)", re.IGNORECASE | re.ASCII)
+#: Roles that may administer users (the contract's defaults).
+ADMIN_ROLES: Final = frozenset({SERVICE_ROLE, "supabase_admin"})
 #: Every browser calls itself so, for reasons of 1994; no server-side client does.
 _BROWSER: Final = "Mozilla/"
 
@@ -97,6 +99,37 @@ def signed_in_user(environ: Mapping[str, Any], runtime: Runtime, now: datetime) 
             raise AuthError(400, "bad_jwt", "invalid claim: sub claim must be a UUID")
         raise AuthError(403, "bad_jwt", _NO_SUB)
     return _standing(runtime, principal, principal.user_id, now)
+
+
+def administrator(environ: Mapping[str, Any], runtime: Runtime, now: datetime) -> Principal:
+    """Pass the `admin` gate: a token of an administrator's role, or a secret key (contract auth.md §1.0, §5).
+
+    Raises:
+        AuthError: 401 no_authorization (nothing, an unknown key, a secret key from a browser); 403 bad_jwt,
+            not_admin, user_not_found, session_not_found, session_expired, user_banned.
+    """
+    found = _BEARER.fullmatch(environ.get("HTTP_AUTHORIZATION", ""))
+    sent = found[1] if found is not None else environ.get("HTTP_APIKEY", "")
+    if found is not None and not sent.startswith(PREFIX):
+        principal = runtime.identity.access_tokens.principal(sent, now.timestamp())
+    elif sent.startswith(PREFIX):
+        principal = _admin_key(sent, environ, runtime, now)
+    else:
+        raise AuthError(401, "no_authorization", _NO_BEARER)
+    if principal.role not in ADMIN_ROLES:
+        raise AuthError(403, "not_admin", "User not allowed")
+    if principal.session_id is not None and principal.user_id is not None:
+        signed_in = _standing(runtime, principal, principal.user_id, now)
+        if signed_in.session is not None and time_is_over(runtime.identity, signed_in.session, now):
+            raise AuthError(403, "session_expired", "Session is no longer valid")
+    return principal
+
+
+def _admin_key(key: str, environ: Mapping[str, Any], runtime: Runtime, now: datetime) -> Principal:
+    try:
+        return _key_principal(key, environ, runtime, now.timestamp())
+    except InvalidToken as cause:
+        raise AuthError(401, "no_authorization", _BAD_KEY) from cause
 
 
 def check_api_key(environ: Mapping[str, Any], runtime: Runtime, now: float) -> None:

@@ -6,6 +6,7 @@
 | open | anybody whose `apikey`, if any, is known; `Authorization` is ignored, whatever it holds |
 | user | a Bearer access token of a session that stands |
 | named | the same, and not of an anonymous user |
+| admin | a secret key, or a token of an administrator's role |
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from portero.errors import AuthError
 from portero.settings import Settings
 from portero.web import cors, guard, health, mail_box, problems
 from portero.web.auth import (
+    admin_audit,
+    admin_users,
     factors,
     logout,
     meta,
@@ -36,6 +39,7 @@ from portero.web.auth import (
     sign_up,
     token,
     user,
+    user_sessions,
     verify,
 )
 from portero.web.auth.call import Call
@@ -55,6 +59,7 @@ class Gate(StrEnum):
     OPEN = "open"
     USER = "user"
     NAMED = "named"
+    ADMIN = "admin"
 
 
 _SIGNED_IN: Final = (Gate.USER, Gate.NAMED)
@@ -102,6 +107,19 @@ ROUTES: Final = (
     Route("POST", "/factors/recovery-codes/verify", Gate.NAMED, "throttle_mfa", recovery_codes.verify),
     Route("POST", "/factors/recovery-codes/regenerate", Gate.NAMED, "", recovery_codes.regenerate),
     Route("DELETE", "/factors/recovery-codes", Gate.NAMED, "", recovery_codes.delete),
+    Route("GET", "/user/sessions", Gate.USER, "", user_sessions.get),
+    Route("DELETE", "/user/sessions/<session_id>", Gate.USER, "", user_sessions.delete),
+    Route("GET", "/admin/users", Gate.ADMIN, "", admin_users.page),
+    Route("POST", "/admin/users", Gate.ADMIN, "", admin_users.create),
+    Route("GET", "/admin/users/<user_id>", Gate.ADMIN, "", admin_users.get),
+    Route("PUT", "/admin/users/<user_id>", Gate.ADMIN, "", admin_users.put),
+    Route("DELETE", "/admin/users/<user_id>", Gate.ADMIN, "", admin_users.delete),
+    Route("GET", "/admin/users/<user_id>/factors", Gate.ADMIN, "", admin_users.factors),
+    Route("DELETE", "/admin/users/<user_id>/factors/<factor_id>", Gate.ADMIN, "", admin_users.delete_factor),
+    Route("GET", "/admin/users/<user_id>/sessions", Gate.ADMIN, "", admin_users.list_sessions),
+    Route("DELETE", "/admin/users/<user_id>/sessions", Gate.ADMIN, "", admin_users.end_sessions),
+    Route("DELETE", "/admin/users/<user_id>/sessions/<session_id>", Gate.ADMIN, "", admin_users.end_session),
+    Route("GET", "/admin/audit", Gate.ADMIN, "", admin_audit.get),
     Route("GET", "/settings", Gate.OPEN, "", meta.settings),
     Route("GET", "/health", Gate.FREE, "", meta.health),
     Route("GET", "/.well-known/jwks.json", Gate.FREE, "", meta.jwks),
@@ -130,6 +148,8 @@ def _guarded(route: Route) -> Callable[[], Response]:
         held, now = runtime(), datetime.now(UTC)
         if route.gate is not Gate.FREE:
             guard.check_api_key(request.environ, held, now.timestamp())
+        if route.gate is Gate.ADMIN:
+            guard.administrator(request.environ, held, now)
         signed_in = guard.signed_in_user(request.environ, held, now) if route.gate in _SIGNED_IN else None
         if route.gate is Gate.NAMED and signed_in is not None and signed_in.account.user.is_anonymous:
             raise AuthError(403, "no_authorization", "Anonymous user not allowed to perform these actions")

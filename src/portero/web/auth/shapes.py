@@ -12,6 +12,7 @@ from typing import Any, Final
 from portero.identity.context import Account, SignedIn
 from portero.store.factors import FactorRecord
 from portero.store.identities import IdentityRecord
+from portero.store.sessions import SessionRecord
 from portero.store.users import UserRecord
 
 #: Left out when unset; in the contract's order.
@@ -83,6 +84,20 @@ def identity_json(identity: IdentityRecord) -> dict[str, Any]:
     if identity.last_sign_in_at is not None:
         body["last_sign_in_at"] = rfc3339(identity.last_sign_in_at)
     return body | ({"email": identity.email} if identity.email else {})
+
+
+def listed_session_json(session: SessionRecord) -> dict[str, Any]:
+    """Return a session as its user sees it; no token stands in it."""
+    refreshed_at = session.refreshed_at
+    return {
+        "id": str(session.id),
+        "created_at": rfc3339(session.created_at),
+        "refreshed_at": None if refreshed_at is None else rfc3339(refreshed_at),
+        "ip": session.address or "",
+        "user_agent": session.user_agent or "",
+        "aal": session.aal,
+        "amr": list(session.amr),
+    }
 
 
 def session_json(signed_in: SignedIn) -> dict[str, Any]:
