@@ -29,10 +29,10 @@ lint: .venv/installed-dev
 
 conformance: .venv/installed-dev
 	@PORTERO_PACKS="$(PACKS)" CASES="$(CASES)" DATABASE="$(DATABASE)" PROFILE="$(PROFILE)" TIER="$(TIER)" OUT="$(OUT)" \
-		$(BIN)/python tests/conformance/run.py
+		$(BIN)/python -m tests.conformance.run
 
 bench: .venv/installed-dev
-	@$(BIN)/python benchmarks/run.py $(ARGS)
+	@$(BIN)/python -m benchmarks.run $(ARGS)
 
 lock: .venv/installed-dev
 	$(BIN)/pip install --quiet "uv>=0.8"
