@@ -1,0 +1,120 @@
+"""Queries stay flat: a page of one's own rows is read through the policy's index, however large the table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from portero.data.catalogue import build
+from portero.data.dialects import SQLITE_FUNCTIONS
+from portero.data.execute import facts_of, parameters_of
+from portero.data.nodes import HttpRequest
+from portero.data.pipeline import DataApi
+from portero.data.policy import expose, exposure_of, own
+from portero.principal import Principal
+from portero.settings import Settings
+from portero.store import sessions
+from portero.store.engine import Database
+from portero.store.tables import OwnTable
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+PAGE = "done=is.false&order=created_at.desc&limit=20"
+OWNERS = [UUID(int=number) for number in range(1, 41)]
+
+
+class Base(DeclarativeBase):
+    """One model."""
+
+
+@expose(own("owner"))
+class Note(Base):
+    """A note is its owner's."""
+
+    __tablename__ = "notes"
+    __table_args__ = (sa.Index("notes_owner_created_at", "owner", "created_at"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner: Mapped[UUID]
+    title: Mapped[str]
+    done: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime]
+    parent_id: Mapped[int | None] = mapped_column(sa.ForeignKey("notes.id"), index=True)
+
+
+@contextmanager
+def filled(database: Database) -> Iterator[DataApi]:
+    """Fill 4,000 notes of 40 owners, and let the database look at them."""
+    rows = [
+        {"owner": OWNERS[at % 40], "title": f"note {at}", "created_at": NOW.replace(tzinfo=None) - timedelta(hours=at)}
+        for at in range(4000)
+    ]
+    with database.writing() as connection:
+        Base.metadata.create_all(connection)
+        connection.execute(sa.insert(Note), rows)
+    with database.writing() as connection:
+        connection.exec_driver_sql("ANALYZE")
+    exposure = exposure_of(Note)
+    assert exposure is not None
+    catalogue = build([exposure], database.dialect_name)
+    yield DataApi(catalogue, database, Settings(), sessions.standing())
+    with database.writing() as connection:
+        Base.metadata.drop_all(connection)
+
+
+def explained(api: DataApi, query: str) -> str:
+    """Give the database's own plan of a read of one owner, as text."""
+    who = Principal("authenticated", OWNERS[7], UUID(int=99))
+    filled = api.reads.prepare(HttpRequest("GET", "/notes", query), who.role, guarded=True).filled
+    parameters = parameters_of(filled, facts_of(who, NOW))
+    word = "EXPLAIN QUERY PLAN " if api.database.dialect_name == "sqlite" else "EXPLAIN (FORMAT TEXT) "
+    rows = api.database.fetch_all(word + filled.compiled.sql, parameters)
+    return "\n".join(str(row[-1]) for row in rows)
+
+
+def test_a_page_of_ones_own_notes_is_read_through_the_index_in_its_order(database: Database) -> None:
+    """No scan of the table, no sort."""
+    with filled(database) as api:
+        plan = explained(api, PAGE)
+    if database.dialect_name == "sqlite":
+        assert "SEARCH notes USING INDEX notes_owner_created_at (owner=?)" in plan
+        assert "TEMP B-TREE" not in plan
+        assert "SCAN notes" not in plan
+    else:
+        assert "Index Scan Backward using notes_owner_created_at" in plan
+        assert "Seq Scan on notes" not in plan
+        assert "Sort" not in plan
+
+
+def test_an_embed_under_its_own_policy_is_found_by_its_key(database: Database) -> None:
+    """Children by their foreign key's index, not by all notes of the owner."""
+    with filled(database) as api:
+        plan = explained(api, f"select=id,children:notes!parent_id(title)&{PAGE}")
+    if database.dialect_name == "sqlite":
+        assert plan.count("SEARCH notes USING INDEX") == 2
+        assert "SCAN notes" not in plan
+
+
+def test_the_statement_answers_what_it_explains(database: Database) -> None:
+    """Twenty notes of one owner."""
+    with filled(database) as api:
+        answer = api.answer(HttpRequest("GET", "/notes", PAGE), Principal("authenticated", OWNERS[7], None), NOW)
+    rows: list[dict[str, Any]] = json.loads(answer.body)
+    assert 20 == len(rows)
+    assert {str(OWNERS[7])} == {row["owner"] for row in rows}
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A database with the functions of the data API."""
+    found = Database.open(database_url, sqlite_functions=SQLITE_FUNCTIONS)
+    with found.writing() as connection:
+        OwnTable.metadata.create_all(connection)
+    yield found
+    found.close()
