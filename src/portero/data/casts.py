@@ -65,6 +65,8 @@ def cast_json(item: PlannedColumn, held: Clause, sql: Sql) -> Clause:
         DataError: 42704 (400) an unknown type; PGRST127 (400) a cast that is not served for this column.
     """
     wire = item.column.wire
+    if wire.kind is Kind.CONVERTED:
+        raise _unserved(item)
     if item.steps and item.cast is None:
         return sql.json_at(held, item.steps)
     name = str(item.cast)

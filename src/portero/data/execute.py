@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from portero.data.binds import KEYS, Codec
 from portero.data.caller import ME_ID, ME_ROLE
+from portero.data.conversions import Place, conversions_of, converted
 from portero.data.dialects import Sql
 from portero.data.nodes import Media
 from portero.data.operators import Limits
@@ -42,6 +43,7 @@ class CompiledRead:
         offset: the slot of the top's offset, or None.
         keys: the members of a row, in order (the header line of CSV).
         zone: the time zone that instants are shown in, where the database has to be told.
+        conversions: places of the body whose values Python converts.
         estimate: what PostgreSQL is asked for a planned or estimated count, with its parameters as in the statement.
     """
 
@@ -55,6 +57,7 @@ class CompiledRead:
     is_counted: bool
     is_guarded: bool
     zone: str | None = None
+    conversions: tuple[tuple[Place, Process], ...] = ()
     estimate: CompiledRead | None = None
 
 
@@ -138,6 +141,7 @@ def _compiled(writer: ReadSql, statement: sa.Select[Any], plan: ReadPlan, is_gua
         media=plan.shape.media,
         is_counted=plan.shape.count is not None,
         is_guarded=is_guarded,
+        conversions=tuple(conversions_of(plan.root)),
     )
 
 
@@ -181,8 +185,10 @@ def result_of(filled: FilledRead, row: Sequence[Any]) -> ResultSet:
     """Read the one row of a read."""
     compiled = filled.compiled
     body = row[0]
+    if not isinstance(body, bytes):
+        body = str(body).encode()
     return ResultSet(
-        body=body if isinstance(body, bytes) else str(body).encode(),
+        body=converted(body, compiled.conversions) if compiled.conversions else body,
         count=row[1],
         total=row[2] if compiled.is_counted else None,
         offset=filled.offset,

@@ -88,16 +88,14 @@ class SqliteSql:
     def in_list(self, column: Clause, wire: WireType, slot: int, binds: Binds, longest: int) -> Clause:
         """Compare with a list in one bound parameter, whatever its length."""
         bind = binds.slot(slot, self._elements(wire, longest, json_functions.list_elements), sa.Text())
-        if wire.kind in _DOCUMENTS:
-            column = sa.func.portero_canonical(column, type_=sa.Text())
-        return column.in_(sa.select(_each(bind).c.value))
+        return _listed(column, wire).in_(sa.select(_each(bind).c.value))
 
     def quantified(
         self, modifier: str, column: Clause, wire: WireType, slot: int, binds: Binds, longest: int, operate: Any
     ) -> Clause:
         """Compare with any or all of a group `{a,b}`."""
         each = _each(binds.slot(slot, self._elements(wire, longest, json_functions.group_elements), sa.Text()))
-        holds = operate(column, each.c.value)
+        holds = operate(_listed(column, wire), each.c.value)
         found = (
             sa.exists().where(holds).select_from(each)
             if modifier == "any"
@@ -240,11 +238,14 @@ class SqliteSql:
     def _elements(self, wire: WireType, longest: int, split: Any) -> Any:
         process = wire.bind_type.dialect_impl(self.compiler).bind_processor(self.compiler)
 
+        is_binary = _is_binary(wire.bind_type)
         if wire.kind in _DOCUMENTS:
             process = json_functions.canonical_of
 
         def codec(text: str) -> str:
             values = [wire.parse(one) for one in split(text, longest)]
+            if is_binary:
+                return orjson.dumps([bytes(process(one) if process else one).hex().upper() for one in values]).decode()
             return orjson.dumps([process(one) for one in values] if process else values, default=str).decode()
 
         return codec
@@ -281,6 +282,19 @@ _DOCUMENTS = frozenset({Kind.JSON, Kind.ARRAY})
 
 def _word(text: str) -> Clause:
     return sa.literal_column(f"'{text}'", sa.Text())
+
+
+def _listed(column: Clause, wire: WireType) -> Clause:
+    """Give a column the form that its values have in a JSON list."""
+    if wire.kind in _DOCUMENTS:
+        return sa.func.portero_canonical(column, type_=sa.Text())
+    return sa.func.hex(column, type_=sa.Text()) if _is_binary(wire.bind_type) else column
+
+
+def _is_binary(type_: TypeEngine[Any]) -> bool:
+    while isinstance(type_, sa.TypeDecorator):
+        type_ = type_.impl_instance
+    return isinstance(type_, sa.LargeBinary)
 
 
 def _valid(document: Clause) -> Clause:

@@ -4,7 +4,8 @@ For every column the catalogue holds one `WireType`: how a filter literal is rea
 which SQL expression writes the value as JSON. A type without all three is refused at freeze, by name. PostgreSQL's
 types are the measure on both databases: an `Integer` is 32 bits wide on SQLite too. Nothing here executes anything.
 
-A developer's own type (a TypeDecorator that converts values) says its wire form itself: a method
+A TypeDecorator that converts values goes through Python on the way out (`conversions`), and takes what its
+`python_type` says on the way in. A type may also say its wire form itself: a method
 `portero_wire_type(dialect) -> WireType`.
 
 Obeys contract data.md §4.3 (literals are checked against the column's type before they are bound), §4.10 (SQLSTATEs)
@@ -16,6 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import partial
@@ -25,7 +27,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
-from portero.data import literals, wire_sql
+from portero.data import decorators, literals, wire_sql
+from portero.data.intervals import interval_text, read_interval
 from portero.errors import ConfigurationError, DataError
 from portero.store.types import UtcDateTime
 
@@ -44,6 +47,7 @@ class Kind(StrEnum):
     JSON = "json"
     ARRAY = "array"
     OTHER = "other"
+    CONVERTED = "converted"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +65,7 @@ class WireType:
             `json_group_array`/`json_agg` write as this type's JSON (true, a T in timestamps, JSON as JSON).
         text_sql: column expression → its text as PostgreSQL's `::text` gives it (CSV, casts).
         element: the type of the elements of an array, else None.
+        result: the JSON of the stored value → that of the answer, where the type converts in Python, else None.
     """
 
     name: str
@@ -71,6 +76,7 @@ class WireType:
     json_sql: Callable[[Expression], Expression] = wire_sql.as_it_is
     text_sql: Callable[[Expression], Expression] = wire_sql.cast_to_text
     element: WireType | None = None
+    result: Callable[[Any], Any] | None = None
 
 
 def wire_type(type_: TypeEngine[Any], dialect: str) -> WireType:
@@ -93,6 +99,8 @@ def _wire_type(type_: TypeEngine[Any], dialect: str) -> WireType | None:
     if own is not None:
         given: WireType = own(dialect)
         return given
+    if isinstance(type_, sa.Interval) and dialect == "sqlite":
+        return _interval(type_)
     if isinstance(type_, sa.TypeDecorator) and not isinstance(type_, sa.Interval):
         return _decorated(type_, dialect)
     variant = type_._variant_mapping.get(dialect)
@@ -111,23 +119,41 @@ def _says_more(type_: TypeEngine[Any], variant: TypeEngine[Any]) -> bool:
     return is_wider or is_array
 
 
-_CONVERSIONS = (
-    "process_bind_param",
-    "process_result_value",
-    "bind_expression",
-    "column_expression",
-    "bind_processor",
-    "result_processor",
-)
-
-
 def _decorated(type_: sa.TypeDecorator[Any], dialect: str) -> WireType | None:
-    """A decorator that only adds to a type goes as that type; one that converts must say its wire form itself."""
-    plain = all(getattr(type(type_), name) is getattr(sa.TypeDecorator, name) for name in _CONVERSIONS)
-    if not plain and not isinstance(type_, UtcDateTime):
+    """A decorator that only adds to a type goes as that type; one that converts in SQL must say its wire form."""
+    stored = _wire_type(type_.impl_instance, dialect)
+    if stored is None or decorators.overrides(type_, decorators.IN_SQL_OR_DRIVER):
         return None
-    wire = _wire_type(type_.impl_instance, dialect)
-    return replace(wire, bind_type=type_) if wire else None
+    if isinstance(type_, UtcDateTime) or not decorators.overrides(type_, decorators.IN_PYTHON):
+        return replace(stored, bind_type=type_)
+    spoken = _wire_type(decorators.spoken_type(type_), dialect)
+    return None if spoken is None else _converting(type_, stored, spoken, dialect)
+
+
+def _converting(type_: sa.TypeDecorator[Any], stored: WireType, spoken: WireType, dialect: str) -> WireType:
+    """Filters compare with what the decorator stores; answers show what it makes of it."""
+    name = type(type_).__name__.lower()
+    check = decorators.check_of(type_, name, dialect)
+    return replace(
+        stored,
+        name=name,
+        kind=Kind.CONVERTED,
+        parse=lambda text: check(spoken.parse(text)),
+        parse_json=lambda value: check(spoken.parse_json(value)),
+        bind_type=type_,
+        element=None,
+        result=decorators.result_of(type_, stored.parse_json, dialect),
+    )
+
+
+def _interval(type_: sa.Interval) -> WireType:
+    """SQLAlchemy keeps an interval on SQLite as the instant so long after 1970."""
+    stored = _scalar("interval", Kind.MOMENT, read_interval, type_, wire_sql.local, wire_sql.local_text)
+
+    def result(value: Any) -> Any:
+        return None if value is None else interval_text(datetime.fromisoformat(value) - datetime(1970, 1, 1))
+
+    return replace(stored, kind=Kind.CONVERTED, result=result)
 
 
 def _on_postgresql(type_: TypeEngine[Any], wire: WireType | None) -> WireType | None:

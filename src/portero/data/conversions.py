@@ -1,0 +1,77 @@
+"""Columns whose type converts values in Python: the answer's JSON passes through Python, column by column.
+
+The statement is the same as any other; its body is read, the stored values at the known places become what the type
+makes of them, and the body is written again, numbers digit for digit. Only such requests pay for it. Nothing here knows
+types or databases. Obeys design hot-path.md §4 ("rows + orjson").
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+import orjson
+
+from portero.data.read_plan import PlannedAggregate, PlannedColumn, PlannedNode
+
+EACH: Final = None
+"""In a place: every element of an array."""
+Place = tuple[str | None, ...]
+Process = Callable[[Any], Any]
+_LONGEST_INTEGER: Final = 18
+
+
+def conversions_of(node: PlannedNode, above: Place = (EACH,)) -> Iterator[tuple[Place, Process]]:
+    """Give the places of a node's rows whose values are converted; of equal keys the first counts."""
+    seen: set[str] = set()
+    for item in node.items:
+        if isinstance(item, PlannedAggregate):
+            seen.add(item.key)
+        elif isinstance(item, PlannedColumn):
+            process = item.column.wire.result
+            if process is not None and item.key not in seen:
+                yield (*above, item.key), process
+            seen.add(item.key)
+        elif item.is_spread:
+            each: Place = () if item.relation.to_one else (EACH,)
+            for (key, *rest), process in conversions_of(item.node, ()):
+                if key not in seen:
+                    yield (*above, key, *each, *rest), process
+        else:
+            yield from conversions_of(item.node, (*above, item.key, *(() if item.relation.to_one else (EACH,))))
+
+
+def converted(body: bytes, conversions: Sequence[tuple[Place, Process]]) -> bytes:
+    """Convert the values of a body.
+
+    >>> converted(b'[{"a":"x","n":1.50},{"a":null,"n":2}]', [((EACH, "a"), lambda value: value and value.upper())])
+    b'[{"a":"X","n":1.50},{"a":null,"n":2}]'
+    """
+    document = json.loads(body, parse_float=Decimal, parse_int=_whole)
+    for place, process in conversions:
+        document = _at(document, place, process)
+    return orjson.dumps(document, default=_number)
+
+
+def _whole(digits: str) -> int | Decimal:
+    """Integers beyond 64 bits are written as they were read, too."""
+    return int(digits) if len(digits) <= _LONGEST_INTEGER else Decimal(digits)
+
+
+def _number(value: Any) -> orjson.Fragment:
+    if not isinstance(value, Decimal):
+        raise TypeError(f"a converted value is {type(value).__name__}, which has no JSON form")
+    return orjson.Fragment(str(value))
+
+
+def _at(value: Any, place: Sequence[str | None], process: Process) -> Any:
+    if not place:
+        return process(value)
+    step, rest = place[0], place[1:]
+    if isinstance(value, list) and step is EACH:
+        return [_at(each, rest, process) for each in value]
+    if isinstance(value, dict) and step in value:
+        value[step] = _at(value[step], rest, process)
+    return value
