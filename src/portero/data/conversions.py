@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from portero.data.read_plan import PlannedAggregate, PlannedColumn, PlannedNode
+from portero.data.read_plan import PlannedAggregate, PlannedColumn, PlannedEmbed, PlannedNode
 
 EACH: Final = None
 """In a place: every element of an array."""
@@ -35,12 +35,20 @@ def conversions_of(node: PlannedNode, above: Place = (EACH,)) -> Iterator[tuple[
                 yield (*above, item.key), process
             seen.add(item.key)
         elif item.is_spread:
-            each: Place = () if item.relation.to_one else (EACH,)
-            for (key, *rest), process in conversions_of(item.node, ()):
-                if key not in seen:
-                    yield (*above, key, *each, *rest), process
+            found = _spread(item, above)
+            yield from (each for each in found if each[0][len(above)] not in seen)
         else:
-            yield from conversions_of(item.node, (*above, item.key, *(() if item.relation.to_one else (EACH,))))
+            yield from conversions_of(item.node, (*above, item.key, *_each(item)))
+
+
+def _spread(embed: PlannedEmbed, above: Place) -> Iterator[tuple[Place, Process]]:
+    """Lift the places of a spread: each member of a to-many one is an array."""
+    for (key, *rest), process in conversions_of(embed.node, ()):
+        yield (*above, key, *_each(embed), *rest), process
+
+
+def _each(embed: PlannedEmbed) -> Place:
+    return () if embed.relation.to_one else (EACH,)
 
 
 def converted(body: bytes, conversions: Sequence[tuple[Place, Process]]) -> bytes:

@@ -304,7 +304,11 @@ def _read_label(type_: sa.Enum, text: str) -> str:
 
 def _array(type_: sa.ARRAY[Any], dialect: str) -> WireType | None:
     element = _wire_type(type_.item_type, dialect)
-    if element is None or (dialect == "sqlite" and element.kind not in (Kind.TEXT, Kind.NUMBER, Kind.BOOLEAN)):
+    if (
+        element is None
+        or element.kind is Kind.CONVERTED
+        or (dialect == "sqlite" and element.kind not in (Kind.TEXT, Kind.NUMBER, Kind.BOOLEAN))
+    ):
         return None
 
     def read(text: str) -> list[Any]:
