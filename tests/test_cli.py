@@ -291,6 +291,17 @@ def test_the_doctor_names_settings_that_should_be_known(project: Path) -> None:
     assert "PORTERO_MAX_ROWS = 1000" in found
 
 
+def test_the_doctor_names_the_mail_server_and_hides_its_password(project: Path) -> None:
+    (project / ".env").write_text(
+        (project / ".env").read_text()
+        + "\nPORTERO_SMTP_URL=smtps://user:hidden@mail.example.com\nPORTERO_MAIL_FROM=no-reply@example.com\n"
+    )
+    found = told("doctor", "--settings")
+    assert "Mail: by mail.example.com, from no-reply@example.com" in found
+    assert "PORTERO_SMTP_URL = (set)" in found
+    assert "hidden" not in found
+
+
 def test_flask_has_the_same_commands(project: Path) -> None:
     flask = [sys.executable, "-m", "flask", "--app", "app", "portero", "users", "list"]
     answer = subprocess.run(flask, cwd=project, capture_output=True, text=True, check=False)

@@ -690,8 +690,8 @@ def test_outside_development_missing_tables_are_a_sentence(make_app: MakeApp) ->
         jwt.freeze(app)
 
 
-def test_mail_settings_are_refused_while_no_mail_is_sent(make_app: MakeApp) -> None:
-    app = make_app(PORTERO_SMTP_HOST="mail.example.com")
+def test_a_mail_server_without_a_sender_is_refused(make_app: MakeApp) -> None:
+    app = make_app(PORTERO_SMTP_URL="smtps://user:hidden@mail.example.com")
     jwt = JWTManager(app)
-    with pytest.raises(ConfigurationError, match="sends no mail"):
+    with pytest.raises(ConfigurationError, match="needs PORTERO_MAIL_FROM"):
         jwt.freeze(app)

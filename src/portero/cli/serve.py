@@ -112,6 +112,8 @@ def prepare(app: Flask, url: str, examples: bool) -> str:
         if runtime.settings.dev:
             lines += differences_of(app)
             lines += examples_for(runtime, url, commands=examples)
+            if not runtime.settings.smtp_url:
+                lines += [f"  Mails: {url}{runtime.settings.auth_path}/mail-box", ""]
         return "\n".join(lines)
     finally:
         extension.close(app)
