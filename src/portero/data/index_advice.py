@@ -72,16 +72,12 @@ def _of_policy(model: Model, verb: Verb, clause: sa.ColumnElement[Any]) -> Itera
 
 def _of_subquery(subquery: sa.Select[Any], model: Model, what: str) -> Iterator[Lookup]:
     """Each table that a subquery reads is looked up by the columns that are compared there."""
-    found: dict[sa.Table, list[str]] = {}
+    compared = [column for column, _ in _equalities(visitors.iterate(subquery))]
     for source in _tables(subquery.get_final_froms()):
         table = source.element if isinstance(source, sa.Alias) else source
         if isinstance(table, sa.Table) and source is not model.table:
-            found.setdefault(table, [])
-            for column, _ in _equalities(visitors.iterate(subquery)):
-                if column.table is source and column.name not in found[table]:
-                    found[table].append(column.name)
-    for table, columns in found.items():
-        yield Lookup(table, tuple(columns), f"{what} looks into {table.name}")
+            columns = dict.fromkeys(column.name for column in compared if column.table is source)
+            yield Lookup(table, tuple(columns), f"{what} looks into {table.name}")
 
 
 def _tables(sources: Iterable[Any]) -> Iterator[Any]:
