@@ -27,6 +27,7 @@ class Happening(StrEnum):
     MAIL_REQUESTED = "mail_requested"
     EMAIL_CONFIRMED = "email_confirmed"
     EMAIL_CHANGED = "email_changed"
+    LINK_GENERATED = "link_generated"
     LINK_REFUSED = "link_refused"
     CREDENTIALS_REMOVED = "credentials_removed"
     SESSION_REFRESHED = "session_refreshed"

@@ -27,6 +27,7 @@ from portero.settings import Settings
 from portero.web import cors, guard, health, mail_box, problems
 from portero.web.auth import (
     admin_audit,
+    admin_links,
     admin_users,
     factors,
     logout,
@@ -119,6 +120,8 @@ ROUTES: Final = (
     Route("GET", "/admin/users/<user_id>/sessions", Gate.ADMIN, "", admin_users.list_sessions),
     Route("DELETE", "/admin/users/<user_id>/sessions", Gate.ADMIN, "", admin_users.end_sessions),
     Route("DELETE", "/admin/users/<user_id>/sessions/<session_id>", Gate.ADMIN, "", admin_users.end_session),
+    Route("POST", "/invite", Gate.ADMIN, "", admin_links.invite),
+    Route("POST", "/admin/generate_link", Gate.ADMIN, "", admin_links.generate),
     Route("GET", "/admin/audit", Gate.ADMIN, "", admin_audit.get),
     Route("GET", "/settings", Gate.OPEN, "", meta.settings),
     Route("GET", "/health", Gate.FREE, "", meta.health),
