@@ -12,7 +12,8 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 _LONGEST_NUMBER = 64
-_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+# A text without its closing quote counts as one, too: tried again from each quote inside, it would cost the square.
+_STRUCTURE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

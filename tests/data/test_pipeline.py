@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +66,32 @@ def test_a_refusal_is_never_kept_and_a_kept_request_builds_nothing(
     assert [{"id": 2}] == library.rows("/films?select=id&id=eq.2", anna)
 
 
+def test_what_is_long_is_not_kept(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody can send what is long and different each time: a query, a header that means nothing, many embeds."""
+    reads = library.api.reads
+    plain = HttpRequest("GET", "/films", "select=id")
+    long = " " * 3000
+    for http in (plain._replace(range=long), plain._replace(accept=long), plain._replace(prefer=long)):
+        reads.prepare(http, "anon", guarded=False)
+    assert 0 == reads._kept.cache_info().currsize
+    embeds = ",".join(f"a{number}:films(*)" for number in range(45))
+    monkeypatch.setattr("portero.data.reads._LONGEST_STATEMENT", 16_384)
+    for _ in range(2):
+        reads.prepare(HttpRequest("GET", "/directors", f"select={embeds}"), "authenticated", guarded=False)
+    assert (0, 1) == (reads._kept.cache_info().currsize, reads.compiled.cache_info().currsize), "the short one only"
+    reads.prepare(plain, "anon", guarded=False)
+    assert 1 == reads._kept.cache_info().currsize
+
+
+def test_a_request_that_asks_for_too_much_is_refused_soon(library: Library) -> None:
+    """A filter on an embed is written wherever the embed is asked for: a short request is thousands of subqueries."""
+    inner = ",".join(f"a{number}:directors!inner()" for number in range(45))
+    tests = ",".join(["x.is.null"] * 90)
+    began = time.process_time()
+    assert (400, "54001") == library.refusal(f"/directors?select=x:films({inner})&or=({tests})")
+    assert time.process_time() - began < 5
+
+
 def test_shapes_of_strangers_are_kept_only_when_they_come_back(library: Library) -> None:
     """And the list of strangers is bounded."""
     reads = library.api.reads
@@ -73,7 +100,7 @@ def test_shapes_of_strangers_are_kept_only_when_they_come_back(library: Library)
     library.rows("/films?select=id&")
     assert 1 == reads.compiled.cache_info().currsize
     for number in range(1100):
-        library.api.reads._strange.add(number)  # type: ignore[arg-type]
+        library.api.reads._strange.add(number)
     library.rows("/films?select=title")
     assert 1 == len(reads._strange)
 

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import Enum
+from time import process_time
 from typing import Any
 from uuid import UUID
 
@@ -228,6 +229,16 @@ def test_a_body_value_of_another_type_is_refused(type_: Any, value: Any, code: s
         with pytest.raises(DataError) as caught:
             wire_type(type_, dialect).parse_json(value)
         assert code == caught.value.code
+
+
+@pytest.mark.parametrize("type_", [sa.Numeric(10, 2), sa.Numeric(), sa.Float(), sa.Integer()])
+def test_a_long_text_that_is_no_number_is_refused_at_once(type_: Any) -> None:
+    """A pattern that tries every split of the digits takes hours for what fits into one body."""
+    began = process_time()
+    for read in (wire_type(type_, "sqlite").parse, wire_type(type_, "postgresql").parse_json):
+        with pytest.raises(DataError, match="22P02"):
+            read("1" * 200_000 + "x")
+    assert process_time() - began < 1
 
 
 def test_sqlite_refuses_a_number_that_it_would_change() -> None:

@@ -400,6 +400,14 @@ def test_a_conflict_target_is_a_unique_key(scene: Scene) -> None:
         )
 
 
+def test_a_conflict_target_named_twice_counts_once(scene: Scene) -> None:
+    """Neither database would find a key for it."""
+    body = [{"slug": "home", "text": "a"}]
+    for prefer, expected in ((MERGE, body), (IGNORE, [])):
+        answer = scene.ask("POST", "/pages?on_conflict=slug,slug&select=slug,text", body, prefer=prefer)
+        assert (200 if expected else 201, expected) == answered(answer)
+
+
 def test_an_upsert_never_reaches_a_row_that_an_update_would_not(scene: Scene) -> None:
     """DA-15: neither a closed page nor another's note, by its key, is overwritten; nothing of the batch stays."""
     body = [{"slug": "new", "text": "x"}, {"slug": "law", "text": "x"}]

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from portero.data.catalogue import Model
 from portero.data.policy import refused, row_refused
+from portero.data.read_errors import refusal_of_read
 from portero.data.relations import constraint_name, default_name
 from portero.data.wire_types import as_text
 from portero.errors import DataError
@@ -139,7 +140,9 @@ _SQLITE_KINDS: Mapping[str, Callable[[str, Known], DataError]] = {
 def _sqlite_other(error: sa.exc.DBAPIError, message: str) -> DataError | None:
     """A trigger's RAISE speaks in the developer's words; a type that does not fit a STRICT table or a rowid has few."""
     if not isinstance(error, sa.exc.IntegrityError):
-        return None
+        # A write's filters fail as those of a read do.
+        found = refusal_of_read(error.orig) if isinstance(error.orig, Exception) else None
+        return found if isinstance(found, DataError) else None
     if "datatype mismatch" in message or "cannot store" in message:
         return DataError(400, "42804", "a value has the wrong type for its column")
     return DataError(400, "P0001", message)

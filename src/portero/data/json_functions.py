@@ -17,9 +17,11 @@ from portero.data.scanner import Scanner
 from portero.errors import DataError
 
 _INTEGER = re.compile(r" *[+-]?[0-9]{1,18} *")
-_NUMBER = re.compile(r" *[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})? *")
+_NUMBER = re.compile(r" *[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})? *")
 _TRUE = frozenset({"t", "tr", "tru", "true", "y", "ye", "yes", "on", "1"})
 _FALSE = frozenset({"f", "fa", "fal", "fals", "false", "n", "no", "of", "off", "0"})
+_MOST_COMPARISONS = 100_000
+_LARGEST = 2**63 - 1
 
 
 def lower(text: Any) -> Any:
@@ -87,9 +89,17 @@ def contains(outer: Any, inner: Any) -> int | None:
 
     >>> contains('{"a":[1,2],"b":3}', '{"a":[2]}'), contains('["x"]', '"x"'), contains("[1]", "[3]")
     (1, 1, 0)
+
+    Raises:
+        ValueError: it takes too long to say.
     """
     sides = _documents(outer, inner)
-    return None if sides is None else int(_holds(*sides) or _holds_primitive(*sides))
+    if sides is None:
+        return None
+    one, other = sides
+    # An array contains a bare primitive at the top, PostgreSQL's one special case.
+    wanted = [other] if isinstance(one, list) and not isinstance(other, (list, dict)) else other
+    return int(_holds(one, wanted, _Patience()))
 
 
 def canonical(document: Any) -> Any:
@@ -107,15 +117,25 @@ def canonical(document: Any) -> Any:
 
 
 def canonical_of(value: Any) -> str:
-    """Write a value as `canonical` does."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=float).decode()
+    """Write a value as `canonical` does.
+
+    Raises:
+        DataError: 22003 (400): a whole number of more than 64 bits.
+    """
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=float).decode()
+    except TypeError:
+        raise DataError(400, "22003", "a number in the document is out of range") from None
 
 
 def overlaps(left: Any, right: Any) -> int | None:
     """Say whether two JSON arrays share an element.
 
-    >>> overlaps('["a","b"]', '["b"]'), overlaps("[1]", "[2]")
-    (1, 0)
+    >>> overlaps('["a","b"]', '["b"]'), overlaps("[1]", "[2]"), overlaps('[{"a":1}]', '[{"a":1}]')
+    (1, 0, 1)
+
+    Raises:
+        ValueError: it takes too long to say.
     """
     sides = _documents(left, right)
     if sides is None:
@@ -123,7 +143,8 @@ def overlaps(left: Any, right: Any) -> int | None:
     first, second = sides
     if not isinstance(first, list) or not isinstance(second, list):
         return 0
-    return int(any(_same(one, other) for one in first for other in second))
+    elements, patience = _Elements(first), _Patience()
+    return int(any(elements.has(one) or patience.find(one, elements.containers) for one in second))
 
 
 def _documents(left: Any, right: Any) -> tuple[Any, Any] | None:
@@ -135,24 +156,76 @@ def _documents(left: Any, right: Any) -> tuple[Any, Any] | None:
         return None
 
 
-def _holds(outer: Any, inner: Any) -> bool:
+class _Patience:
+    """How many comparisons one call may still make: SQLite cannot interrupt a function, however long it runs."""
+
+    def __init__(self) -> None:
+        self.left = _MOST_COMPARISONS
+
+    def spend(self, count: int) -> None:
+        """Count comparisons.
+
+        Raises:
+            ValueError: too many.
+        """
+        self.left -= count
+        if self.left < 0:
+            raise ValueError("54001 too many comparisons")
+
+    def find(self, wanted: Any, containers: list[Any]) -> bool:
+        """Say whether one of the arrays and objects equals `wanted`."""
+        if not isinstance(wanted, (list, dict)):
+            return False
+        self.spend(len(containers))
+        return wanted in containers
+
+
+class _Elements:
+    """The elements of an array: a scalar is found at once, whatever the length.
+
+    `{1,2}` gives texts, also where the stored array holds numbers: a text equal to a number's text is the same. So is
+    one equal to a truth value's word.
+    """
+
+    def __init__(self, elements: list[Any]) -> None:
+        self.containers = [each for each in elements if isinstance(each, (list, dict))]
+        scalars = [each for each in elements if not isinstance(each, (list, dict))]
+        self._words = {str(each).lower() for each in scalars}
+        self._truths = {str(each).lower() for each in scalars if isinstance(each, bool)}
+        self._plain = {each for each in scalars if not isinstance(each, bool)}
+        self._numbers = {str(each) for each in scalars if isinstance(each, (int, float))}
+
+    def has(self, wanted: Any) -> bool:
+        """Say whether a scalar is among them."""
+        if isinstance(wanted, (list, dict)):
+            return False
+        if isinstance(wanted, bool):
+            return str(wanted).lower() in self._words
+        return wanted in self._plain or wanted in self._numbers or str(wanted).lower() in self._truths
+
+
+def _holds(outer: Any, inner: Any, patience: _Patience) -> bool:
+    patience.spend(1)
     if isinstance(outer, dict) and isinstance(inner, dict):
-        return all(name in outer and _holds(outer[name], member) for name, member in inner.items())
+        return all(name in outer and _holds(outer[name], member, patience) for name, member in inner.items())
     if isinstance(outer, list) and isinstance(inner, list):
-        return all(any(_holds(one, wanted) for one in outer) for wanted in inner)
+        elements = _Elements(outer)
+        return all(
+            elements.has(wanted) or any(_holds(one, wanted, patience) for one in _alike(elements, wanted))
+            for wanted in inner
+        )
     return _same(outer, inner)
 
 
-def _holds_primitive(outer: Any, inner: Any) -> bool:
-    """An array contains a bare primitive at the top, PostgreSQL's one special case."""
-    return isinstance(outer, list) and not isinstance(inner, (list, dict)) and any(_same(one, inner) for one in outer)
+def _alike(elements: _Elements, wanted: Any) -> list[Any]:
+    return elements.containers if isinstance(wanted, (list, dict)) else []
 
 
 def _same(left: Any, right: Any) -> bool:
-    """`{1,2}` gives texts, also where the stored array holds numbers: text equal to the number's text is the same."""
+    """Compare two values as `_Elements` does."""
     if isinstance(left, bool) or isinstance(right, bool):
         return str(left).lower() == str(right).lower()
-    if isinstance(left, str) != isinstance(right, str) and isinstance(left, (int, float)):
+    if isinstance(right, str) and isinstance(left, (int, float)):
         return bool(str(left) == right)
     return bool(left == right)
 
@@ -169,7 +242,10 @@ def scalar_of(text: str) -> Any:
     value = read_json(text)
     if isinstance(value, (dict, list)):
         return orjson.dumps(value).decode()
-    return int(value) if isinstance(value, bool) else value
+    if isinstance(value, int):
+        # Above SQLite's whole numbers there are doubles; its driver would raise OverflowError.
+        return int(value) if value <= _LARGEST else float(value)
+    return value
 
 
 def read_json(text: str) -> Any:

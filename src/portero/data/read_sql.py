@@ -35,8 +35,9 @@ from portero.data.read_plan import (
     keys_of,
 )
 from portero.data.request import read_limit, read_offset
-from portero.data.sources import Source
+from portero.data.sources import POSITION, Source
 from portero.data.wire_types import Kind, WireType
+from portero.errors import DataError
 
 Clause = sa.ColumnElement[Any]
 
@@ -88,17 +89,24 @@ class ReadSql:
 
     def estimated(self, node: PlannedNode) -> sa.Select[Any]:
         """Give the rows of a node without its page, for the planner to estimate."""
-        source = self.source(node.model, node.policy)
+        source = self.top(node)
         return sa.select(sa.literal_column("1").label("one")).select_from(source.rows).where(*self.where(node, source))
 
     def total(self, node: PlannedNode) -> Clause:
         """Count the rows of a node without its page."""
-        source = self.source(node.model, node.policy)
+        source = self.top(node)
         counted = sa.select(sa.func.count()).select_from(source.rows).where(*self.where(node, source))
         return counted.scalar_subquery()
 
     def source(self, model: Model, policy: Clause, *, also: Sequence[Clause] = ()) -> Source:
-        """Give the rows of a model that the policy lets through; `also` are expressions over its table."""
+        """Give the rows of a model that the policy lets through; `also` are expressions over its table.
+
+        Raises:
+            DataError: 54001 (400): too many sources for one statement.
+        """
+        if self._made >= _MOST_NAMES:
+            # A filter on an embed is written wherever the embed is asked for: a short request can name thousands.
+            raise DataError(400, "54001", "the request is too complex", hint="Ask for fewer embeds in one request.")
         columns: list[Any] = [column.label(column.name) for column in model.table.columns]
         columns += [one.label(f"{ROW}_{at}") for at, one in enumerate(also)]
         rows = readable_rows(model.table, columns, policy, self._name("t"))
@@ -108,8 +116,15 @@ class ReadSql:
         """Give the filtered, ordered, limited rows at the top."""
         if is_keyed:
             return self._keyed_page(node)
-        source = self.source(node.model, node.policy)
+        source = self.top(node)
         return self._page(node, source, source.rows, self.where(node, source))
+
+    def top(self, node: PlannedNode) -> Source:
+        """Give the rows at the top: those of the model, or of them those that a function's statement picks."""
+        if node.origin is None:
+            return self.source(node.model, node.policy)
+        rows = node.origin.subquery(self._name("t"))
+        return Source(rows, {column.name: column for column in rows.columns})
 
     def _keyed_page(self, node: PlannedNode) -> Source:
         """Pick rows by key, in the order of the keys; a page and an order of the request do not count."""
@@ -134,7 +149,10 @@ class ReadSql:
 
         if is_grouped(node):
             return grouped_page(self, node, source, query)
-        ordered = query(self._columns_of(node, source)).order_by(*[self._order(term, source) for term in node.orders])
+        orders = [self._order(term, source) for term in node.orders]
+        if not orders and POSITION in source.columns:
+            orders = [source.columns[POSITION]]
+        ordered = query(self._columns_of(node, source)).order_by(*orders)
         return self.paged(self.window(ordered, node))
 
     def where(self, node: PlannedNode, source: Source) -> list[Clause]:
@@ -297,6 +315,8 @@ class ReadSql:
         return f"{letter}{self._made}"
 
 
+_MOST_NAMES = 512
+"""Row sources and pages of one statement; SQLAlchemy takes about two milliseconds for each."""
 ROW = "portero_row"
 """The names of a row's key inside a keyed read begin so."""
 

@@ -43,7 +43,11 @@ from portero.settings import Settings
 _REQUESTS = 8192
 _STATEMENTS = 1024
 _STRANGERS = 1024
+#: Characters of a request that is kept, of its statement, and of a statement that is kept for its shape: everybody can
+#: make long ones, all different.
 _LONGEST_KEPT = 2048
+_LONGEST_OF_A_REQUEST = 16_384
+_LONGEST_STATEMENT = 65_536
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +65,14 @@ class PreparedRead:
     estimate: FilledRead | None = None
 
 
+class _NotKept(Exception):
+    """Carries what was made past a cache, which keeps no exceptions: its statement is too long to stay."""
+
+    def __init__(self, made: Any) -> None:
+        super().__init__()
+        self.made = made
+
+
 class Reads:
     """Plans, keeps and runs reads.
 
@@ -76,9 +88,9 @@ class Reads:
         self.standing = standing
         self.sql = sql_of(catalogue.dialect)
         self.limits = Limits(settings.max_list, settings.max_pattern)
-        self._strange: set[ReadShape] = set()
-        self._kept = lru_cache(_REQUESTS)(self._prepare)
-        self.compiled = lru_cache(_STATEMENTS)(self.compile)
+        self._strange: set[int] = set()
+        self._kept = lru_cache(_REQUESTS)(self._keepable)
+        self.compiled = lru_cache(_STATEMENTS)(self._keepable_statement)
 
     def prepare(self, http: HttpRequest, role: str, *, guarded: bool) -> PreparedRead:
         """Give the filled statement of a read.
@@ -86,9 +98,20 @@ class Reads:
         Raises:
             DataError: everything the parser, the planner and the codecs refuse.
         """
-        if len(http.query) > _LONGEST_KEPT:
+        # All of it is the key: a header that means nothing here takes as much room as one that does.
+        if sum(map(len, http)) > _LONGEST_KEPT:
             return self._prepare(http, role, guarded)
-        return self._kept(http, role, guarded)
+        try:
+            return self._kept(http, role, guarded)
+        except _NotKept as large:
+            prepared: PreparedRead = large.made
+            return prepared
+
+    def _keepable(self, http: HttpRequest, role: str, guarded: bool) -> PreparedRead:
+        prepared = self._prepare(http, role, guarded)
+        if len(prepared.filled.compiled.sql) > _LONGEST_OF_A_REQUEST:
+            raise _NotKept(prepared)
+        return prepared
 
     def _prepare(self, http: HttpRequest, role: str, guarded: bool) -> PreparedRead:
         request = read_request(http, self.settings)
@@ -106,12 +129,26 @@ class Reads:
 
     def _compiled_for(self, shape: ReadShape, role: str, guarded: bool) -> CompiledRead:
         """Anybody can make shapes: an anonymous one is kept only when it comes back, so passers-by push nothing out."""
-        if role == ANON and shape not in self._strange:
+        # Of a stranger's shape its hash is remembered only: the shape itself may be as long as a URL can be.
+        if role == ANON and hash(shape) not in self._strange:
             if len(self._strange) >= _STRANGERS:
                 self._strange.clear()
-            self._strange.add(shape)
+            self._strange.add(hash(shape))
             return self.compile(shape, role, guarded)
-        return self.compiled(shape, role, guarded)
+        return self._statement(shape, role, guarded)
+
+    def _statement(self, shape: ReadShape, role: str, guarded: bool) -> CompiledRead:
+        try:
+            return self.compiled(shape, role, guarded)
+        except _NotKept as large:
+            compiled: CompiledRead = large.made
+            return compiled
+
+    def _keepable_statement(self, shape: ReadShape, role: str, guarded: bool) -> CompiledRead:
+        compiled = self.compile(shape, role, guarded)
+        if len(compiled.sql) > _LONGEST_STATEMENT:
+            raise _NotKept(compiled)
+        return compiled
 
     def compile(self, shape: ReadShape, role: str, guarded: bool) -> CompiledRead:
         """Plan a shape for a role and write its statement."""
@@ -149,7 +186,7 @@ class Reads:
             DataError: as a read.
         """
         shape = _keyed_shape(request.shape)
-        compiled = self.compiled(shape, principal.role, False)
+        compiled = self._statement(shape, principal.role, False)
         filled = fill(compiled, request.values)
         facts = facts_of(principal, now)
         facts[KEYS] = key_text(keys, [key.type for key in self.catalogue.model(request.model).row_key], self.sql)

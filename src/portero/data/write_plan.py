@@ -282,7 +282,7 @@ def _conflict(
     is_shown: bool,
 ) -> Conflict | None:
     """Without `on_conflict` the primary key decides; a table without one has plain inserts only."""
-    names = on_conflict or model.primary_key
+    names = tuple(dict.fromkeys(on_conflict or model.primary_key))
     if resolution is None or not names:
         return None
     if on_conflict:
