@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import statistics
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -20,6 +22,7 @@ from tests.web.conftest import make_api
 from tests.web.test_auth import AN_ID, AN_INSTANT
 
 from portero.identity import admin
+from portero.identity.admin import NewUser
 
 Make = Callable[..., Api]
 SITE = "https://app.example"
@@ -449,3 +452,30 @@ def test_a_pkce_code_is_over_five_minutes_after_it_was_issued_and_not_sooner(pro
 
 def claims_of(api: Api, session: dict[str, Any]) -> Any:
     return api.context.access_tokens.principal(session["access_token"], session["expires_at"] - 10).claims
+
+
+@pytest.mark.parametrize("endpoint", ["/recover", "/resend"])
+def test_the_work_for_a_stranger_leaves_nothing_behind(confirming: Api, endpoint: str) -> None:
+    """As much is done for nobody as for somebody, and undone: no row, no event, no mail."""
+    answer = confirming.call("POST", endpoint, {"type": "signup", "email": "nobody@example.org", **S256})
+    assert (200, {}) == (answer.status_code, answer.get_json())
+    assert [] == confirming.mails
+    assert [] == happenings(confirming.context)
+    with confirming.context.database.reading() as connection:
+        for table in ("users", "one_time_tokens", "flow_states", "outbox", "identities"):
+            counted = connection.exec_driver_sql(f"SELECT count(*) FROM portero_{table}").scalar_one()
+            assert (table, 0) == (table, counted)
+
+
+def test_known_and_unknown_addresses_are_answered_in_the_same_time(proving: Api) -> None:
+    """The medians of interleaved requests lie within a third of each other (auth.md §7)."""
+    took: dict[str, list[float]] = {"known": [], "unknown": []}
+    for number in range(40):
+        admin.create(proving.context, NewUser(email=f"known{number}@example.org"), now())
+    for number in range(40):
+        for kind in ("known", "unknown") if number % 2 else ("unknown", "known"):
+            began = time.perf_counter()
+            proving.call("POST", "/recover", {"email": f"{kind}{number}@example.org"})
+            took[kind].append(time.perf_counter() - began)
+    known, unknown = (statistics.median(values) for values in took.values())
+    assert 2 / 3 < known / unknown < 3 / 2

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import mail, new_users, one_time_links, sessions, throttle
+from portero.identity import in_vain, mail, new_users, one_time_links, sessions, throttle
 from portero.identity.context import Account, Caller, Change, IdentityContext
 from portero.identity.flow_states import Challenge
 from portero.identity.one_time_links import SIGN_UP, Kind, Wanted
@@ -109,6 +109,12 @@ def _begin(context: IdentityContext, change: Change, pending: Pending, caller: C
             # What the administrator wrote about an invited user is not for whoever types the address.
             user = users.update(change.connection, user.id, now, user_metadata={}) or user
     else:
+        with in_vain.undone(change) as scratch:
+            # As much as for somebody new, and nothing of it stays: the time of the answer says nothing.
+            nobody = in_vain.stranger(scratch, now)
+            new_users.insert_email_identity(scratch, nobody, None, now, verified=False)
+            scratch.record(Event(Happening.USER_CREATED, now, nobody.id, address=caller.address))
+            send_link(context, scratch, nobody, SIGN_UP, pending.challenge, pending.redirect_to, caller, now)
         return _made_up(pending, now)
     stored = send_link(context, change, user, SIGN_UP, pending.challenge, pending.redirect_to, caller, now)
     return sessions.account_of(change, stored)

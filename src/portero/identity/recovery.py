@@ -15,10 +15,9 @@ import sqlalchemy as sa
 
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import addresses, confirmation, email_change, mail, new_users, one_time_links, throttle
+from portero.identity import addresses, confirmation, email_change, in_vain, mail, new_users, one_time_links, throttle
 from portero.identity.context import Caller, Change, IdentityContext
 from portero.identity.flow_states import Challenge
-from portero.identity.mail import Letter
 from portero.identity.one_time_links import FIRST_CODE, MAGIC_LINK, RECOVERY, SIGN_UP, Kind, Wanted
 from portero.store import users
 from portero.store.users import UserRecord
@@ -49,7 +48,7 @@ def recover(context: IdentityContext, asked: Asked, caller: Caller, now: datetim
             return
         user = _known(change, email)
         if user is None:
-            _write_in_vain(context, email, RECOVERY, caller, now)
+            _send_in_vain(context, change, RECOVERY, asked, caller, now)
             return
         _send(context, change, user, RECOVERY, asked, caller, now)
 
@@ -104,7 +103,7 @@ def resend(context: IdentityContext, kind: str, asked: Asked, caller: Caller, no
             )
             users.update(change.connection, user.id, now, email_change_sent_at=now)
         else:
-            _write_in_vain(context, email, SIGN_UP, caller, now)
+            _send_in_vain(context, change, SIGN_UP, asked, caller, now)
 
 
 def count(context: IdentityContext, name: str, caller: Caller, now: datetime) -> None:
@@ -131,7 +130,7 @@ def _magic_link(context: IdentityContext, email: str, asked: Asked, caller: Call
         if found is not None:
             return found
         if user is None and not asked.create_user:
-            _write_in_vain(context, email, MAGIC_LINK, caller, now)
+            _send_in_vain(context, change, MAGIC_LINK, asked, caller, now)
             return None
         if user is None:
             user = new_users.insert_user(change, email, None, asked.data or {}, now)
@@ -165,10 +164,12 @@ def _send(
     change.record(Event(Happening.MAIL_REQUESTED, now, user.id, None, caller.address, {"kind": kind.name}))
 
 
-def _write_in_vain(context: IdentityContext, email: str, kind: Kind, caller: Caller, now: datetime) -> None:
-    """Do for a stranger most of what takes its time for a user: fill the mail's templates; nothing is kept of it."""
-    values = {"SiteURL": context.settings.url, "ConfirmationURL": context.settings.url, "Email": email}
-    mail.render(context, Letter(kind=kind.mail, to=email, values=values, expires_at=now), {}, caller)
+def _send_in_vain(
+    context: IdentityContext, change: Change, kind: Kind, asked: Asked, caller: Caller, now: datetime
+) -> None:
+    """Do for a stranger what is done for a user, and undo it: the time of the answer says nothing."""
+    with in_vain.undone(change) as scratch:
+        _send(context, scratch, in_vain.stranger(scratch, now), kind, asked, caller, now)
 
 
 def _unknown() -> AuthError:
