@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -119,6 +119,7 @@ class PlannedNode:
         policy: what rows the caller may see at all; never absent.
         limit, offset: slots, or None.
         most: the largest page that is given at this place.
+        origin: a function's statement whose rows these are, its own policy within; None for all rows of the model.
     """
 
     model: Model
@@ -131,6 +132,7 @@ class PlannedNode:
     orders: list[PlannedOrder] = field(default_factory=list)
     limit: int | None = None
     offset: int | None = None
+    origin: sa.Select[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

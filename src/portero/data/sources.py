@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 Clause = sa.ColumnElement[Any]
+POSITION: Final = "portero_position"
+"""The column that holds a row's place in the order that a function's statement has."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
