@@ -35,7 +35,7 @@ from portero.data.read_plan import (
     keys_of,
 )
 from portero.data.request import read_limit, read_offset
-from portero.data.sources import Source
+from portero.data.sources import POSITION, Source
 from portero.data.wire_types import Kind, WireType
 from portero.errors import DataError
 
@@ -89,12 +89,12 @@ class ReadSql:
 
     def estimated(self, node: PlannedNode) -> sa.Select[Any]:
         """Give the rows of a node without its page, for the planner to estimate."""
-        source = self.source(node.model, node.policy)
+        source = self.top(node)
         return sa.select(sa.literal_column("1").label("one")).select_from(source.rows).where(*self.where(node, source))
 
     def total(self, node: PlannedNode) -> Clause:
         """Count the rows of a node without its page."""
-        source = self.source(node.model, node.policy)
+        source = self.top(node)
         counted = sa.select(sa.func.count()).select_from(source.rows).where(*self.where(node, source))
         return counted.scalar_subquery()
 
@@ -116,8 +116,15 @@ class ReadSql:
         """Give the filtered, ordered, limited rows at the top."""
         if is_keyed:
             return self._keyed_page(node)
-        source = self.source(node.model, node.policy)
+        source = self.top(node)
         return self._page(node, source, source.rows, self.where(node, source))
+
+    def top(self, node: PlannedNode) -> Source:
+        """Give the rows at the top: those of the model, or of them those that a function's statement picks."""
+        if node.origin is None:
+            return self.source(node.model, node.policy)
+        rows = node.origin.subquery(self._name("t"))
+        return Source(rows, {column.name: column for column in rows.columns})
 
     def _keyed_page(self, node: PlannedNode) -> Source:
         """Pick rows by key, in the order of the keys; a page and an order of the request do not count."""
@@ -142,7 +149,10 @@ class ReadSql:
 
         if is_grouped(node):
             return grouped_page(self, node, source, query)
-        ordered = query(self._columns_of(node, source)).order_by(*[self._order(term, source) for term in node.orders])
+        orders = [self._order(term, source) for term in node.orders]
+        if not orders and POSITION in source.columns:
+            orders = [source.columns[POSITION]]
+        ordered = query(self._columns_of(node, source)).order_by(*orders)
         return self.paged(self.window(ordered, node))
 
     def where(self, node: PlannedNode, source: Source) -> list[Clause]:
