@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from sqlalchemy.dialects.postgresql import INT4RANGE
 from tests.data import films, scene
 from tests.data.films import ANNA, ANNAS_SESSION, Library, headers_of, user
 
@@ -182,3 +184,25 @@ def test_the_root_can_be_switched_off(sqlite_url: str) -> None:
     """As PostgREST says it."""
     with films.opened(sqlite_url, openapi=False) as library:
         assert (404, "PGRST126") == library.refusal("/")
+
+
+def test_a_filter_names_the_operators_of_its_type() -> None:
+    """Full-text search and ranges on PostgreSQL only; a pattern tells a condition from other text."""
+    table = sa.Table(
+        "things",
+        sa.MetaData(),
+        sa.Column("name", sa.Text),
+        sa.Column("span", sa.Text().with_variant(INT4RANGE(), "postgresql")),
+    )
+    exposure = Exposure(table, {Verb.SELECT: allow_all}, {}, (), None, None, None, None, None)
+    filters = {
+        dialect: described(build([exposure], dialect), "anon")["components"]["parameters"] for dialect in DIALECTS
+    }
+    patterns = {name: filters[name]["things.filter.name"]["schema"]["items"]["pattern"] for name in DIALECTS}
+    assert "adj" in filters["postgresql"]["things.filter.span"]["description"]
+    assert "adj" not in filters["sqlite"]["things.filter.span"]["description"]
+    for text in ("eq.x", "not.like(any).{a*}", "is.null"):
+        assert re.search(patterns["sqlite"], text)
+    assert re.search(patterns["postgresql"], "wfts(english).fox")
+    for text in ("x", "wfts(english).fox", "eq(some).x"):
+        assert not re.search(patterns["sqlite"], text)

@@ -142,7 +142,7 @@ class _Writer:
         for place, column in enumerate(model.columns.values()):
             label = f"{name}.filter.{_UNFIT.sub('_', column.name)}"
             label = label if label not in self.parameters else f"{label}.{place}"
-            self.parameters[label] = parameters.filter_parameter(column)
+            self.parameters[label] = parameters.filter_parameter(column, self.catalogue.dialect)
             filters.append(label)
         for joiner in ("and", "or"):
             self.parameters[f"{name}.{joiner}"] = parameters.tree_parameter(model, joiner)

@@ -19,12 +19,18 @@ _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED: Final = frozenset({"select", "columns", "on_conflict", "order", "limit", "offset", "and", "or", "not"})
 _ORDERED: Final = ("eq", "neq", "gt", "gte", "lt", "lte", "isdistinct")
 _LIKE: Final = ("like", "ilike", "match", "imatch")
+_SEARCHES: Final = ("fts", "plfts", "phfts", "wfts")
 _SETS: Final = ("cs", "cd", "ov")
 _OPERATORS: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.TEXT: (*_ORDERED, "in", *_LIKE, "is"),
     Kind.JSON: ("eq", "neq", "cs", "cd", "is"),
     Kind.ARRAY: ("eq", "neq", *_SETS, "is"),
     Kind.BOOLEAN: ("eq", "neq", "in", "is"),
+}
+#: Types that only PostgreSQL has, by the end of their name.
+_ITS_OWN: Final[Mapping[str, tuple[str, ...]]] = {
+    "range": ("eq", "neq", "cs", "cd", "ov", "sl", "sr", "nxr", "nxl", "adj", "is"),
+    "tsvector": (*_SEARCHES, "is"),
 }
 _EXAMPLES: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.TEXT: ("ilike.*a*", "in.(a,b)", "like(any).{a*,*b}", "not.is.null"),
@@ -92,14 +98,15 @@ def tree_parameter(model: Model, joiner: str) -> dict[str, Any]:
     return _query(joiner, f"{sentence} Trees may stand in trees.", _text(f"({first}.is.null,not.and({first}.is.null))"))
 
 
-def filter_parameter(column: Column) -> dict[str, Any]:
+def filter_parameter(column: Column, dialect: str) -> dict[str, Any]:
     """Describe the filter on one column; given twice, both conditions hold."""
-    operators = _OPERATORS.get(column.wire.kind, (*_ORDERED, "in", "is"))
+    operators = _operators(column, dialect)
     quantified = "|".join(each for each in operators if each in ("eq", "gt", "gte", "lt", "lte", *_LIKE))
-    forms = f"({'|'.join(operators)}|({quantified})\\((any|all)\\))"
+    forms = [*operators, *([f"({quantified})\\((any|all)\\)"] if quantified else [])]
+    forms += ["(fts|plfts|phfts|wfts)\\(\\w+\\)"] if "fts" in operators else []
     items = {
         "type": "string",
-        "pattern": f"^(not\\.)?{forms}\\.",
+        "pattern": f"^(not\\.)?({'|'.join(forms)})\\.",
         "examples": _examples(column),
     }
     sentence = f"Condition on `{column.name}` ({column.wire.name}): {', '.join(operators)}; `not.` before it negates."
@@ -122,6 +129,15 @@ def wire_name(name: str) -> str:
     if _PLAIN.fullmatch(name) and name not in _RESERVED:
         return name
     return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _operators(column: Column, dialect: str) -> tuple[str, ...]:
+    wire = column.wire
+    own = next((found for end, found in _ITS_OWN.items() if wire.name.endswith(end)), None)
+    if own is not None:
+        return own
+    searches = _SEARCHES if dialect == "postgresql" and wire.kind in (Kind.TEXT, Kind.JSON) else ()
+    return (*_OPERATORS.get(wire.kind, (*_ORDERED, "in", "is")), *searches)
 
 
 def _examples(column: Column) -> list[str]:
