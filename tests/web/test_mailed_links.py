@@ -23,6 +23,7 @@ from tests.web.test_auth import AN_ID, AN_INSTANT
 
 from portero.identity import admin
 from portero.identity.admin import NewUser
+from portero.store import users
 
 Make = Callable[..., Api]
 SITE = "https://app.example"
@@ -479,3 +480,19 @@ def test_known_and_unknown_addresses_are_answered_in_the_same_time(proving: Api)
             took[kind].append(time.perf_counter() - began)
     known, unknown = (statistics.median(values) for values in took.values())
     assert 2 / 3 < known / unknown < 3 / 2
+
+
+@pytest.mark.parametrize("invited", [False, True])
+def test_a_later_sign_up_with_an_unconfirmed_address_mails_again(proving: Api, invited: bool) -> None:
+    """The newest link counts; what an administrator wrote about somebody invited is not for who types the address."""
+    user = sign_up(proving, data={"colour": "red"})
+    with proving.context.database.writing() as connection:
+        connection.exec_driver_sql("DELETE FROM portero_counters")
+        if invited:
+            users.update(connection, UUID(user["id"]), now(), invited_at=now())
+    again = sign_up(proving, password="another eight words", data={"colour": "blue"})
+    assert (user["id"], None if invited else "red") == (again["id"], again["user_metadata"].get("colour"))
+    first, second = proving.mails
+    assert (303, EXPIRED) == refused(proving.follow(first.link))
+    assert "access_token" in fragment_of(proving.follow(second.link).headers["Location"])
+    assert 200 == proving.sign_in().status_code
