@@ -32,19 +32,23 @@ sqlite_driver.use_one_library()
 
 from portero import users  # noqa: E402
 from portero.data.caller import me  # noqa: E402
+from portero.data.functions import rpc  # noqa: E402
 from portero.data.policy import allow_all, deny_all, expose, expose_table, own  # noqa: E402
-from portero.errors import AuthError, ConfigurationError, DatabaseUnavailable, PorteroError  # noqa: E402
+from portero.errors import AuthError, ConfigurationError, DatabaseUnavailable, DataError, PorteroError  # noqa: E402
 from portero.extension import JWTManager, Portero  # noqa: E402
+from portero.principal import Principal  # noqa: E402
 from portero.python_api import reading, sign_in, writing  # noqa: E402
 from portero.store.tables import Session, User  # noqa: E402
 
 __all__ = [
     "AuthError",
     "ConfigurationError",
+    "DataError",
     "DatabaseUnavailable",
     "JWTManager",
     "Portero",
     "PorteroError",
+    "Principal",
     "Session",
     "User",
     "allow_all",
@@ -67,6 +71,7 @@ __all__ = [
     "me",
     "own",
     "reading",
+    "rpc",
     "set_access_cookies",
     "set_refresh_cookies",
     "sign_in",

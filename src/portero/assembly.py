@@ -7,6 +7,7 @@ makes changes afterwards. Obeys design house.md §4a.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -24,6 +25,7 @@ from portero.crypto.claims import LONGEST_LIFETIME, Issuing
 from portero.crypto.passwords import Passwords
 from portero.crypto.secret_rules import check_fallbacks, check_secret
 from portero.data import catalogue, dialects, policy
+from portero.data.functions import Functions
 from portero.data.pipeline import DataApi
 from portero.data.policy import Exposure
 from portero.errors import ConfigurationError
@@ -37,6 +39,7 @@ from portero.settings import Settings, read_settings
 from portero.store import migrations, sessions
 from portero.store.engine import Database
 from portero.store.sqlite_driver import refuse_other_library
+from portero.web.function_context import session_in_context
 from portero.web.mail_worker import MailWorker
 from portero.web.runtime import Runtime
 
@@ -71,13 +74,16 @@ class Store:
                 metadata.create_all(connection)
 
 
-def assemble(app: Flask, models: Iterable[Any], passwords: Passwords | None = None) -> Runtime:
+def assemble(
+    app: Flask, models: Iterable[Any], passwords: Passwords | None = None, functions: Iterable[Any] = ()
+) -> Runtime:
     """Build the runtime of an application.
 
     Args:
         app: the application.
         models: what `Portero.models` collected.
         passwords: for tests: another cost of password hashes.
+        functions: what `Portero.functions` collected.
 
     Raises:
         ConfigurationError: something cannot be served; the sentence says what and what to do.
@@ -88,7 +94,7 @@ def assemble(app: Flask, models: Iterable[Any], passwords: Passwords | None = No
     try:
         _prepare_tables(store)
         context = _identity(app, store, passwords)
-        data = _data(store)
+        data = _data(app, store, functions)
     except BaseException:
         store.database.close()
         raise
@@ -223,9 +229,10 @@ def _lifetime(app: Flask) -> timedelta:
     return min(longest, given if isinstance(given, timedelta) else timedelta(seconds=int(given)))
 
 
-def _data(store: Store) -> DataApi:
+def _data(app: Flask, store: Store, functions: Iterable[Any]) -> DataApi:
     built = catalogue.build(store.exposures, store.database.dialect_name)
-    return DataApi(built, store.database, store.settings, sessions.standing())
+    around = functools.partial(session_in_context, app)
+    return DataApi(built, store.database, store.settings, sessions.standing(), Functions(functions), around)
 
 
 def _database_url(app: Flask, settings: Settings) -> str | sa.URL:

@@ -23,6 +23,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from portero import assembly, developer_tokens, python_api
 from portero.crypto.passwords import Passwords
+from portero.data.functions import marked_in
 from portero.errors import AuthError, ConfigurationError, DatabaseUnavailable, TooBusy
 from portero.identity.context import SignedIn
 from portero.settings import Settings, read_settings
@@ -56,13 +57,22 @@ class Portero(flask_jwt_extended.JWTManager):
         add_context_processor: whether templates know `current_user`.
         models: what may be exposed: a declarative base, a `MetaData`, what `expose_table` gave, or a list of these.
             With Flask-SQLAlchemy nothing needs to be named.
+        functions: the functions served at `/rpc/<name>`: marked with `rpc`, or modules of such, or a list of these.
 
     Raises:
         ConfigurationError: a missing or unfit secret, an unknown setting, a token place that is not served.
     """
 
-    def __init__(self, app: Flask | None = None, add_context_processor: bool = False, *, models: Any = None) -> None:
+    def __init__(
+        self,
+        app: Flask | None = None,
+        add_context_processor: bool = False,
+        *,
+        models: Any = None,
+        functions: Any = None,
+    ) -> None:
         self._models: list[Any] = []
+        self._functions: list[Any] = []
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
         self._lock = threading.RLock()
         self._developer_blocklist: Blocklist = lambda header, claims: False
@@ -70,6 +80,8 @@ class Portero(flask_jwt_extended.JWTManager):
         self._invalid_token_callback = developer_tokens.refuse_invalid
         if models is not None:
             self.models(models)
+        if functions is not None:
+            self.functions(functions)
         if app is not None:
             self.init_app(app, add_context_processor)
 
@@ -103,10 +115,23 @@ class Portero(flask_jwt_extended.JWTManager):
         Raises:
             ConfigurationError: an application of this Portero is frozen already, or it is none of the four kinds.
         """
-        if any(_RUNTIME in app.extensions for app in self._apps):
-            raise ConfigurationError(_LATE.format(what="jwt.models(…)"))
+        self._refuse_late("jwt.models(…)")
         self._models += assembly.flattened(models)
         return models
+
+    def functions(self, functions: Models) -> Models:
+        """Serve functions marked with `rpc` at `/rpc/<name>`: one, a module of them, or a list; also a decorator.
+
+        Raises:
+            ConfigurationError: an application of this Portero is frozen already, or it is none of these.
+        """
+        self._refuse_late("jwt.functions(…)")
+        self._functions += marked_in(functions)
+        return functions
+
+    def _refuse_late(self, what: str) -> None:
+        if any(_RUNTIME in app.extensions for app in self._apps):
+            raise ConfigurationError(_LATE.format(what=what))
 
     def freeze(self, app: Flask) -> Runtime:
         """Read settings, models and keys of an application, open its store, and give its runtime; once.
@@ -130,7 +155,7 @@ class Portero(flask_jwt_extended.JWTManager):
 
     def assemble(self, app: Flask, passwords: Passwords | None = None) -> Runtime:
         """Build a runtime without holding it; `portero.testing` gives passwords that cost less."""
-        return assembly.assemble(app, self._models, passwords)
+        return assembly.assemble(app, self._models, passwords, tuple(dict.fromkeys(self._functions)))
 
     def hold(self, app: Flask, runtime: Runtime | None) -> Runtime | None:
         """Put another runtime in the place of the present one, for a test, and give the present one back."""

@@ -42,6 +42,16 @@ def parse_key(text: str) -> tuple[Path, Field]:
     return path, Field(target, steps)
 
 
+def has_operator(text: str) -> bool:
+    """Say whether a parameter's value looks like a filter's.
+
+    >>> has_operator("not.eq.1"), has_operator("eq(any).{1}"), has_operator("1990"), has_operator("e.g. this")
+    (True, True, False, False)
+    """
+    word, dot, _ = text.removeprefix("not.").partition(".")
+    return bool(dot) and word.partition("(")[0] in OPERATORS
+
+
 def _dotted(scanner: Scanner) -> tuple[Path, str]:
     names = [scanner.name()]
     while scanner.take("."):

@@ -13,8 +13,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from portero.data.answer import error_answer, read_answer
+from portero.data.calls import Around, Calls, session_on
 from portero.data.catalogue import Catalogue
 from portero.data.execute import FilledRead, ResultSet, facts_of, parameters_of, planned_total, result_of
+from portero.data.functions import PREFIX, Functions
 from portero.data.nodes import DataAnswer, HttpRequest
 from portero.data.openapi import methods_of
 from portero.data.read_errors import refusal_of_read
@@ -37,18 +39,28 @@ class DataApi:
         database: the store; on SQLite opened with `dialects.SQLITE_FUNCTIONS`.
         settings: the limits.
         standing: `store.sessions.standing()`: 1 while the session of `portero_session_id` stands at `portero_now`.
+        functions: those served at `/rpc/<name>`.
+        around: what a function runs in; the edge gives it an application context.
     """
 
     def __init__(
-        self, catalogue: Catalogue, database: Database, settings: Settings, standing: sa.ColumnElement[Any]
+        self,
+        catalogue: Catalogue,
+        database: Database,
+        settings: Settings,
+        standing: sa.ColumnElement[Any],
+        functions: Functions | None = None,
+        around: Around = session_on,
     ) -> None:
         self.catalogue = catalogue
         self.database = database
         self.settings = settings
         self.reads = Reads(catalogue, settings, standing)
         self.writes = Writes(database, settings, self.reads, standing, session_ended)
+        self.functions = functions or Functions()
         self.root = Root(catalogue, settings.data_path, is_served=settings.openapi)
         self._standing = sa.select(standing)
+        self.calls = Calls(self.functions, database, settings, self.reads, self._standing, session_ended, around)
         self._driver_error: type[Exception] = database.engine.dialect.loaded_dbapi.Error
 
     def answer(
@@ -68,6 +80,8 @@ class DataApi:
         try:
             if http.path in PATHS:
                 return self.read_root(http, principal, now)
+            if http.path.startswith(PREFIX):
+                return self.calls.answer(http, principal, now)
             if http.method in READ_METHODS:
                 return self.read(http, principal, now, watch)
             return self.write(http, principal, now, watch)
@@ -163,6 +177,8 @@ class DataApi:
         if path in PATHS:
             return self.root.describe()
         try:
+            if path.startswith(PREFIX):
+                return DataAnswer(200, [("Allow", ",".join(self.functions.find(path).methods))])
             model = self.catalogue.model(model_name(path))
         except DataError as refusal:
             return error_answer(refusal, self.settings.errors)

@@ -35,7 +35,7 @@ from portero.settings import Settings
 READ_METHODS: Final = frozenset({"GET", "HEAD"})
 WRITE_METHODS: Final = frozenset({"POST", "PATCH", "DELETE", "PUT"})
 SCHEMA: Final = "public"
-_RESERVED = frozenset({"order", "limit", "offset", "and", "or"})
+RESERVED: Final = frozenset({"order", "limit", "offset", "and", "or"})
 _RANGE = re.compile(r"([0-9]{1,18})-([0-9]{1,18})?")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 _LONGEST_NAME = 200
@@ -167,7 +167,7 @@ class _Query:
             self.columns = _names(value)
         elif name == "on_conflict":
             self.on_conflict = _names(value)
-        elif name.rpartition(".")[2] in _RESERVED:
+        elif name.rpartition(".")[2] in RESERVED:
             self.reserved(name, value)
         elif value:
             path, field = parse_key(name)

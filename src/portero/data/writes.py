@@ -28,6 +28,7 @@ from portero.data.policy import Clause
 from portero.data.prefer import applied
 from portero.data.put import check_put
 from portero.data.reads import Reads
+from portero.data.undone import Undone, is_undone
 from portero.data.write_answer import write_answer
 from portero.data.write_plan import DeletePlan, InsertPlan, UpdatePlan, WritePlan
 from portero.errors import DataError
@@ -132,26 +133,14 @@ class Writes:
             with self.database.writing() as connection:
                 work = _Work(self, connection, request, principal, now)
                 written = work.write(plan)
-                if self._is_undone(request):
-                    raise _Undone(written)
-        except _Undone as undone:
-            return undone.written
+                if is_undone(self.settings, request.preferences):
+                    raise Undone(written)
+        except Undone as undone:
+            made: Written = undone.made
+            return made
         except sa.exc.DBAPIError as error:
             raise refusal_of(error, _known(plan, principal.role)) or error from error
         return written
-
-    def _is_undone(self, request: DataRequest) -> bool:
-        end = self.settings.transaction_end
-        asked = request.preferences.transaction
-        return (asked or end.partition("-")[0]) == "rollback" if end.endswith("-override") else end == "rollback"
-
-
-class _Undone(Exception):
-    """The write was right, and is undone because the settings or the request say so."""
-
-    def __init__(self, written: Written) -> None:
-        super().__init__()
-        self.written = written
 
 
 def _known(plan: WritePlan, role: str) -> Known:
