@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from portero.data.nodes import DataRequest, HttpRequest, Page
 from portero.data.request import decode, model_name, read_limit, read_offset, read_request
-from portero.errors import DataError
-from portero.settings import Settings
+from portero.errors import ConfigurationError, DataError
+from portero.settings import Settings, read_settings
 
 
 def read(query: str = "", method: str = "GET", path: str = "/films", **headers: str) -> DataRequest:
@@ -173,3 +173,28 @@ def test_any_query_and_any_header_give_a_request_or_data_error(query: str, prefe
         read(query, prefer=prefer, range=ranged)
     except DataError as refusal:
         assert 400 <= refusal.status < 500
+
+
+@pytest.mark.parametrize(
+    ("limits", "query"),
+    [
+        ({"max_conditions": 2}, "id=eq.1&year=eq.2&title=eq.x"),
+        ({"max_conditions": 2}, "id=eq.1&order=id,year"),
+        ({"max_embeds": 1}, "select=directors(name),actors(name)"),
+        ({"max_embeds": 1}, "select=directors(films(id))"),
+        ({"max_embed_depth": 1}, "select=directors(films(id))"),
+    ],
+)
+def test_every_bound_of_a_request_is_a_setting_with_a_clear_refusal(limits: dict[str, int], query: str) -> None:
+    """PGRST100; one more would be served."""
+    http = HttpRequest("GET", "/films", query)
+    with pytest.raises(DataError, match="PGRST100"):
+        read_request(http, Settings(**limits))
+    assert read_request(http, Settings(**{name: most + 1 for name, most in limits.items()})).shape.model == "films"
+
+
+def test_a_setting_of_words_takes_only_them() -> None:
+    """A typing error must not choose."""
+    assert "minimal" == read_settings({"PORTERO_ERRORS": "Minimal"}, {}).errors
+    with pytest.raises(ConfigurationError, match="PORTERO_EMBED_NAMES"):
+        read_settings({"PORTERO_EMBED_NAMES": "aliases"}, {})

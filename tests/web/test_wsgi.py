@@ -14,6 +14,8 @@ import pytest
 from tests.data.films import opened
 from tests.identity.people import context_on, signed_up
 
+from portero.data.pipeline import DataApi
+from portero.store import sessions
 from portero.web.runtime import Runtime
 from portero.web.wsgi import DataMount
 
@@ -194,3 +196,59 @@ def test_a_method_override_is_ignored(mount: Mount) -> None:
 def test_an_odd_verb_is_405(mount: Mount) -> None:
     """TRACE."""
     assert "405" == mount.ask("/rest/v1/films", "TRACE").status[:3]
+
+
+def with_settings(mount: Mount, **changes: Any) -> Mount:
+    """Give the same mount under other settings, which the data API reads, too."""
+    runtime = mount.runtime
+    assert runtime.data is not None
+    chosen = replace(runtime.settings, **changes)
+    data = DataApi(runtime.data.catalogue, runtime.database, chosen, sessions.standing())
+    return Mount(replace(runtime, identity=replace(runtime.identity, settings=chosen), settings=chosen, data=data))
+
+
+def test_the_stages_are_timed_when_the_setting_asks_for_it(mount: Mount) -> None:
+    """Never else: times tell what a policy costs."""
+    assert mount.ask("/rest/v1/films").header("Server-Timing") is None
+    timed = with_settings(mount, server_timing=True)
+    for path, method, stages in (
+        ("/rest/v1/films?id=eq.1", "GET", ["jwt", "parse", "plan", "transaction", "response"]),
+        ("/rest/v1/films", "OPTIONS", ["jwt", "parse", "response"]),
+        ("/rest/v1/films?id=x", "GET", ["jwt", "response"]),
+    ):
+        said = timed.ask(path, method).header("Server-Timing") or ""
+        assert stages == [part.partition(";dur=")[0] for part in said.split(", ")]
+
+
+def test_a_requests_own_number_comes_back(mount: Mount) -> None:
+    """Under the header that the setting names, and only if it is one that may stand in a header."""
+    traced = with_settings(mount, trace_header="X-Request-Id")
+    assert "a-7" == traced.ask("/rest/v1/films", HTTP_X_REQUEST_ID="a-7").header("X-Request-Id")
+    assert "a-7" == traced.ask("/rest/v1/nope", HTTP_X_REQUEST_ID="a-7").header("X-Request-Id")
+    for value in ("", "a\r\nSet-Cookie: b", "é", "a" * 201):
+        assert traced.ask("/rest/v1/films", HTTP_X_REQUEST_ID=value).header("X-Request-Id") is None
+    assert mount.ask("/rest/v1/films", HTTP_X_REQUEST_ID="a-7").header("X-Request-Id") is None
+
+
+def test_minimal_errors_say_a_code_and_a_message(mount: Mount) -> None:
+    """No details, no hint; also of refused tokens."""
+    minimal = with_settings(mount, errors="minimal")
+    for path, environ in (("/rest/v1/film", {}), ("/rest/v1/films", {"HTTP_AUTHORIZATION": "Bearer x"})):
+        assert {"code", "message"} == set(json.loads(minimal.ask(path, **environ).body))
+
+
+def test_options_without_an_origin_says_whom_it_answers(mount: Mount) -> None:
+    """Any page, unless there is a list."""
+    assert "*" == mount.ask("/rest/v1/films", "OPTIONS").header("Access-Control-Allow-Origin")
+    listed = with_settings(mount, cors_origins=("https://a.example",))
+    assert listed.ask("/rest/v1/films", "OPTIONS").header("Access-Control-Allow-Origin") is None
+
+
+def test_an_embed_with_an_alias_goes_by_it_alone_where_the_setting_says_so(mount: Mount) -> None:
+    """Else by both names."""
+    target = "/rest/v1/directors?select=name,theirs:films(id)&films.id=eq.1"
+    assert "200 OK" == mount.ask(target).status
+    strict = with_settings(mount, embed_names="alias")
+    assert "PGRST108" == json.loads(strict.ask(target).body)["code"]
+    assert "200 OK" == strict.ask(target.replace("&films.", "&theirs.")).status
+    assert "200 OK" == strict.ask("/rest/v1/directors?select=name,films(id)&films.id=eq.1").status

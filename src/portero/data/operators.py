@@ -67,7 +67,8 @@ def condition_sql(column: Column, held: Clause, condition: Condition, sql: Sql, 
 
 def _side(column: Column, held: Clause, steps: tuple[JsonStep, ...], sql: Sql) -> _Side:
     if not steps:
-        return _Side(held, column.wire)
+        # What SQLAlchemy knows of a type that only PostgreSQL reads does not matter: the other side is cast to it.
+        return _Side(sa.type_coerce(held, sa.Text()) if column.wire.kind is Kind.OTHER else held, column.wire)
     if steps[-1].as_text:
         return _Side(sql.json_at(held, steps), wire_type(sa.Text(), sql.name))
     return _Side(sql.json_comparable(held, steps), column.wire, is_json=True)

@@ -18,6 +18,7 @@ from portero.data.binds import KEYS, Binds
 from portero.data.literals import read_text as wire_text
 from portero.data.nodes import JsonStep
 from portero.data.patterns import bounded, like_of
+from portero.data.wire_sql import TextOf
 from portero.data.wire_types import Kind, WireType
 from portero.errors import DataError
 
@@ -81,7 +82,7 @@ class PostgresqlSql:
         def codec(text: str) -> Any:
             return [wire.parse(one) for one in json_functions.list_elements(text, longest)]
 
-        return column == sa.any_(binds.slot(slot, codec, ARRAY(wire.bind_type)))
+        return column == sa.any_(_array(wire, slot, codec, binds))
 
     def quantified(
         self, modifier: str, column: Clause, wire: WireType, slot: int, binds: Binds, longest: int, operate: Any
@@ -91,7 +92,7 @@ class PostgresqlSql:
         def codec(text: str) -> Any:
             return [wire.parse(one) for one in json_functions.group_elements(text, longest)]
 
-        bind = binds.slot(slot, codec, ARRAY(wire.bind_type))
+        bind = _array(wire, slot, codec, binds)
         each = sa.func.unnest(bind, type_=wire.bind_type).column_valued()
         holds = operate(column, each)
         found = sa.exists().where(holds) if modifier == "any" else ~sa.exists().where(~holds)
@@ -202,6 +203,13 @@ class PostgresqlSql:
             for place, type_ in enumerate(types)
         ]
         return each, columns, each.c.place
+
+
+def _array(wire: WireType, slot: int, codec: Any, binds: Binds) -> Clause:
+    """Bind an array; of a type that only PostgreSQL reads, as texts that it casts."""
+    if isinstance(wire.bind_type, TextOf):
+        return sa.cast(binds.slot(slot, codec, ARRAY(sa.Text())), ARRAY(wire.bind_type.type_))
+    return binds.slot(slot, codec, ARRAY(wire.bind_type))
 
 
 def _key(step: JsonStep) -> Clause:

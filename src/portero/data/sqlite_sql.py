@@ -203,13 +203,13 @@ class SqliteSql:
 
     def contains(self, column: Clause, wire: WireType, slot: int, binds: Binds, *, turned: bool) -> Clause:
         """Containment of JSON documents and of arrays kept as JSON."""
-        bind = binds.slot(slot, json_functions.document_text, sa.Text())
+        bind = binds.slot(slot, _document_codec(wire), sa.Text())
         sides = (bind, column) if turned else (column, bind)
         return sa.func.portero_contains(*sides, type_=sa.Integer()) == _ONE
 
     def overlaps(self, column: Clause, wire: WireType, slot: int, binds: Binds) -> Clause:
         """Say whether arrays share an element."""
-        bind = binds.slot(slot, json_functions.document_text, sa.Text())
+        bind = binds.slot(slot, _document_codec(wire), sa.Text())
         return sa.func.portero_overlaps(column, bind, type_=sa.Integer()) == _ONE
 
     def cast(self, value: Clause, target: str) -> Clause:
@@ -282,6 +282,13 @@ _DOCUMENTS = frozenset({Kind.JSON, Kind.ARRAY})
 
 def _word(text: str) -> Clause:
     return sa.literal_column(f"'{text}'", sa.Text())
+
+
+def _document_codec(wire: WireType) -> Any:
+    """`{}` is an empty array where arrays are compared, else an empty object."""
+    if wire.kind is Kind.ARRAY:
+        return lambda text: json_functions.canonical_of(wire.parse(text))
+    return json_functions.document_text
 
 
 def _listed(column: Clause, wire: WireType) -> Clause:
