@@ -132,7 +132,9 @@ class Settings:
     aggregates: bool = _row(_flag, False, "Allow count(), sum(), avg(), min(), max() in select for every model.")
     openapi: bool = _row(_flag, True, "Describe the data API at its root (OpenAPI), to each caller what they may do.")
     transaction_end: str = _row(
-        _text, "commit", "commit, commit-allow-override, rollback or rollback-allow-override; rollback is for tests."
+        _one_of("commit", "commit-allow-override", "rollback", "rollback-allow-override"),
+        "commit",
+        "commit, commit-allow-override, rollback or rollback-allow-override; rollback is for tests.",
     )
     errors: str = _row(
         _one_of("full", "minimal"), "full", "What refusals of the data API say: full, or minimal (no details, no hint)."
