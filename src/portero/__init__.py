@@ -34,8 +34,9 @@ from portero import users  # noqa: E402
 from portero.data.caller import me  # noqa: E402
 from portero.data.functions import rpc  # noqa: E402
 from portero.data.policy import allow_all, deny_all, expose, expose_table, own  # noqa: E402
-from portero.errors import AuthError, ConfigurationError, DatabaseUnavailable, DataError, PorteroError  # noqa: E402
+from portero.errors import AuthError, ConfigurationError, DatabaseUnavailable, DataError, PorteroError, Refused  # noqa: E402
 from portero.extension import JWTManager, Portero  # noqa: E402
+from portero.identity.hooks import on  # noqa: E402
 from portero.principal import Principal  # noqa: E402
 from portero.python_api import reading, sign_in, writing  # noqa: E402
 from portero.store.tables import Session, User  # noqa: E402
@@ -49,6 +50,7 @@ __all__ = [
     "Portero",
     "PorteroError",
     "Principal",
+    "Refused",
     "Session",
     "User",
     "allow_all",
@@ -69,6 +71,7 @@ __all__ = [
     "get_unverified_jwt_headers",
     "jwt_required",
     "me",
+    "on",
     "own",
     "reading",
     "rpc",

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import registry
 
+from portero import hook_assembly
 from portero.crypto.algorithms import ALGORITHMS
 from portero.crypto.claims import LONGEST_LIFETIME, Issuing
 from portero.crypto.passwords import Passwords
@@ -29,10 +30,11 @@ from portero.data.functions import Functions
 from portero.data.pipeline import DataApi
 from portero.data.policy import Exposure
 from portero.errors import ConfigurationError
-from portero.identity import factor_secrets, mail, mail_delivery
+from portero.identity import factor_secrets, mail
 from portero.identity.access_tokens import AccessTokens
 from portero.identity.api_keys import ApiKeys
 from portero.identity.context import IdentityContext
+from portero.identity.hooks import Hook
 from portero.identity.keys import KeyRing
 from portero.identity.mail_templates import Templates
 from portero.settings import Settings, read_settings
@@ -75,7 +77,12 @@ class Store:
 
 
 def assemble(
-    app: Flask, models: Iterable[Any], passwords: Passwords | None = None, functions: Iterable[Any] = ()
+    app: Flask,
+    models: Iterable[Any],
+    passwords: Passwords | None = None,
+    functions: Iterable[Any] = (),
+    *,
+    hooks: Iterable[Hook] = (),
 ) -> Runtime:
     """Build the runtime of an application.
 
@@ -84,6 +91,7 @@ def assemble(
         models: what `Portero.models` collected.
         passwords: for tests: another cost of password hashes.
         functions: what `Portero.functions` collected.
+        hooks: what `Portero.hooks` collected.
 
     Raises:
         ConfigurationError: something cannot be served; the sentence says what and what to do.
@@ -91,16 +99,18 @@ def assemble(
     """
     check_tokens_config(app.config)
     store = open_store(app, models)
+    asked = hook_assembly.hooks_of(app, hooks)
+    store = dataclasses.replace(store, settings=hook_assembly.with_mails_by_hook(store.settings, asked))
     try:
         _prepare_tables(store)
-        context = _identity(app, store, passwords)
+        context = dataclasses.replace(_identity(app, store, passwords), hooks=asked)
         data = _data(app, store, functions)
     except BaseException:
         store.database.close()
         raise
     for metadata in store.metadatas:
         policy.seal(metadata)
-    transport = mail_delivery.transport_of(store.settings)
+    transport = hook_assembly.transport_of(store.settings, asked)
     worker = None if transport is None else MailWorker(context, transport)
     return Runtime(store.settings, store.database, context, data, worker)
 

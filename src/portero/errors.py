@@ -6,6 +6,7 @@
     ├── ConfigurationError      the process refuses to start; the sentence says what to do
     ├── InvalidToken            a token was refused (`reason` is one of `TokenFault`); nothing of it may be believed
     ├── AuthError               a refusal in the words of Supabase Auth (contract auth.md §3)
+    ├── Refused                 a developer's hook refuses the operation; its sentence is for the caller
     ├── DataError               a refusal in the words of PostgREST (contract data.md §4.10)
     ├── DatabaseUnavailable     the database cannot be asked now; the edge answers 503 with Retry-After
     └── TooBusy                 more is being done already than this machine should do; likewise 503
@@ -107,6 +108,24 @@ class AuthError(PorteroError):
         self.message = message
         self.retry_after = retry_after
         self.extra = dict(extra or {})
+
+
+class Refused(PorteroError):
+    """What a developer's hook raises to refuse an operation.
+
+    Args:
+        message: the sentence for the caller.
+        status: HTTP status, 400 to 499, where the point leaves it open.
+        end_sessions: of a tried password: end all sessions of the user.
+    """
+
+    def __init__(self, message: str, *, status: int = 403, end_sessions: bool = False) -> None:
+        if not 400 <= status < 500:
+            raise ValueError("a refusal has a status from 400 to 499")
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.end_sessions = end_sessions
 
 
 class DataError(PorteroError):

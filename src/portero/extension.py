@@ -26,6 +26,7 @@ from portero.crypto.passwords import Passwords
 from portero.data.functions import marked_in
 from portero.errors import AuthError, ConfigurationError, DatabaseUnavailable, TooBusy
 from portero.identity.context import SignedIn
+from portero.identity.hooks import Hook, hooks_in
 from portero.settings import Settings, read_settings
 from portero.web import problems
 from portero.web.routes import blueprint
@@ -72,6 +73,7 @@ class Portero(flask_jwt_extended.JWTManager):
         functions: Any = None,
     ) -> None:
         self._models: list[Any] = []
+        self._hooks: list[Hook] = []
         self._functions: list[Any] = []
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
         self._lock = threading.RLock()
@@ -133,6 +135,15 @@ class Portero(flask_jwt_extended.JWTManager):
         if any(_RUNTIME in app.extensions for app in self._apps):
             raise ConfigurationError(_LATE.format(what=what))
 
+    def hooks(self, *what: Any) -> None:
+        """Put functions that `on` marked to work, or all of those in a module; several of a point run in this order.
+
+        Raises:
+            ConfigurationError: an application of this Portero is frozen already, or it is none of the two.
+        """
+        self._refuse_late("jwt.hooks(…)")
+        self._hooks = list(dict.fromkeys([*self._hooks, *(hook for each in what for hook in hooks_in(each))]))
+
     def freeze(self, app: Flask) -> Runtime:
         """Read settings, models and keys of an application, open its store, and give its runtime; once.
 
@@ -155,7 +166,7 @@ class Portero(flask_jwt_extended.JWTManager):
 
     def assemble(self, app: Flask, passwords: Passwords | None = None) -> Runtime:
         """Build a runtime without holding it; `portero.testing` gives passwords that cost less."""
-        return assembly.assemble(app, self._models, passwords, tuple(dict.fromkeys(self._functions)))
+        return assembly.assemble(app, self._models, passwords, tuple(dict.fromkeys(self._functions)), hooks=self._hooks)
 
     def hold(self, app: Flask, runtime: Runtime | None) -> Runtime | None:
         """Put another runtime in the place of the present one, for a test, and give the present one back."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -16,12 +16,14 @@ from portero.crypto.passwords import Passwords
 Make = Callable[..., Api]
 
 
-def make_api(database_url: str, /, **settings: Any) -> Api:
+def make_api(database_url: str, /, *, hooks: Sequence[Any] = (), **settings: Any) -> Api:
     """Build an application with nothing but Portero and a route of the developer's own; hashes cost next to nothing."""
     app = Flask("app")
     app.config.update(TESTING=True, JWT_SECRET_KEY=SECRET, PORTERO_DATABASE_URL=database_url)
     app.config.update({f"PORTERO_{name.upper()}": value for name, value in settings.items()})
     jwt = JWTManager(app)
+    if hooks:
+        jwt.hooks(*hooks)
 
     @app.get("/own")
     def own() -> str:
@@ -39,6 +41,20 @@ def make(sqlite_url: str) -> Iterator[Make]:
 
     def build(**settings: Any) -> Api:
         made.append(make_api(sqlite_url, **settings))
+        return made[-1]
+
+    yield build
+    for api in made:
+        api.runtime.database.close()
+
+
+@pytest.fixture
+def make_any(database_url: str) -> Iterator[Make]:
+    """Build applications on each kind of database under settings of one's choice."""
+    made: list[Api] = []
+
+    def build(**settings: Any) -> Api:
+        made.append(make_api(database_url, **settings))
         return made[-1]
 
     yield build

@@ -21,7 +21,8 @@ from portero.crypto import jws
 from portero.crypto.algorithms import ALGORITHMS
 from portero.crypto.claims import Issuing, Kind
 from portero.crypto.keyring import KeySet
-from portero.errors import InvalidToken, TokenFault
+from portero.errors import ConfigurationError, InvalidToken, TokenFault
+from portero.identity.hooks import Hooks, Point
 from portero.identity.keys import KeyRing
 from portero.principal import ANON, Principal
 from portero.store.sessions import SessionRecord
@@ -30,6 +31,7 @@ from portero.store.users import UserRecord
 #: Verified tokens remembered in one process; when it is full, the oldest quarter goes.
 MOST_REMEMBERED: Final = 20_000
 _HEADER: Final = {"typ": "JWT"}
+NO_HOOKS: Final = Hooks()
 
 
 _Remembered = tuple[float, "Verified", Principal | None]
@@ -80,11 +82,16 @@ class AccessTokens:
         """What session tokens carry as issuer and audience."""
         return self._issuing
 
-    def mint(self, user: UserRecord, session: SessionRecord, now: datetime) -> tuple[str, datetime]:
+    def mint(
+        self, user: UserRecord, session: SessionRecord, now: datetime, hooks: Hooks = NO_HOOKS
+    ) -> tuple[str, datetime]:
         """Make the access token of a session.
 
         Returns:
             The token, and when it expires.
+
+        Raises:
+            ConfigurationError: a hook made claims of it that no verifier takes.
         """
         issued = int(now.timestamp())
         members: dict[str, Any] = {
@@ -104,6 +111,8 @@ class AccessTokens:
             "is_anonymous": user.is_anonymous,
             "jti": str(uuid4()),
         }
+        if hooks.has(Point.CUSTOM_ACCESS_TOKEN):
+            members = self._checked(hooks.claims(user, session, members))
         token = self._sign(members, now.timestamp())
         for name in ("user_metadata", "app_metadata"):
             # Who keeps much about himself must not be locked out by his own token; policies read the row anyway.
@@ -111,6 +120,13 @@ class AccessTokens:
                 token = self._sign(members | {name: {}}, now.timestamp())
                 members[name] = {}
         return token, datetime.fromtimestamp(issued + self._lifetime, UTC)
+
+    def _checked(self, members: dict[str, Any]) -> dict[str, Any]:
+        try:
+            rules.check(members, Kind.SESSION, self._issuing)
+        except InvalidToken as cause:
+            raise ConfigurationError(f"A custom_access_token hook made claims that are refused: {cause}") from cause
+        return members
 
     def mint_app(self, members: Mapping[str, Any], now: float, header: Mapping[str, str] | None = None) -> str:
         """Sign the claims of a developer's own token; `type` must be among them, it tells the kind.

@@ -17,8 +17,9 @@ import sqlalchemy as sa
 from portero.crypto.passwords import is_known_hash
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import addresses, new_users, password_rules, sessions, throttle
+from portero.identity import addresses, hook_calls, new_users, password_rules, sessions, throttle
 from portero.identity.context import Account, Caller, IdentityContext
+from portero.identity.hooks import BeforeUserCreated
 from portero.identity.new_users import insert_email_identity
 from portero.identity.user import merged
 from portero.principal import AUTHENTICATED
@@ -91,6 +92,17 @@ def create(context: IdentityContext, new: NewUser, now: datetime, caller: Caller
         TooBusy: too many passwords are being hashed.
     """
     user = _record_of(context, new, now)
+    payload = BeforeUserCreated(
+        email=user.email,
+        username=user.username,
+        phone=user.phone,
+        user_metadata=user.user_metadata,
+        app_metadata=user.app_metadata,
+        by="administrator",
+        address=caller.address,
+        at=now,
+    )
+    hook_calls.before_user_created(context, payload)
     try:
         with context.changing() as change:
             stored = users.insert(change.connection, user)

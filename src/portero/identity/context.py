@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,13 +19,14 @@ import sqlalchemy as sa
 
 from portero.crypto.derived_keys import ONE_TIME_CODES, REFRESH_TOKEN_MAC, SEAL_OUTBOX, THROTTLE
 from portero.crypto.passwords import Passwords
-from portero.events import Event
+from portero.events import Event, Happening
 from portero.identity.access_tokens import AccessTokens
 from portero.identity.api_keys import ApiKeys
+from portero.identity.hooks import AfterUserCreated, Hooks, Point
 from portero.identity.keys import KeyRing
 from portero.identity.mail_templates import Templates
 from portero.settings import Settings
-from portero.store import audit
+from portero.store import audit, users
 from portero.store.engine import Database
 from portero.store.factors import FactorRecord
 from portero.store.identities import IdentityRecord
@@ -93,6 +94,7 @@ class IdentityContext:
         passwords: hashes and verifies passwords, a bounded number at a time.
         mail_templates: the texts of mails.
         mail_bell: rung when a mail was written, for who sends them.
+        hooks: the developer's functions that are asked or told.
     """
 
     database: Database
@@ -103,6 +105,7 @@ class IdentityContext:
     passwords: Passwords
     mail_templates: Templates = field(default_factory=Templates)
     mail_bell: Bell = field(default_factory=Bell)
+    hooks: Hooks = field(default_factory=Hooks)
 
     @property
     def refresh_mac_keys(self) -> tuple[bytes, ...]:
@@ -138,6 +141,18 @@ class IdentityContext:
             LOG.info("%s", line_of(event))
         if change.mails:
             self.mail_bell.ring()
+        if self.hooks.has(Point.AFTER_USER_CREATED):
+            self._tell_of_new_users(change.events)
+
+    def _tell_of_new_users(self, events: Iterable[Event]) -> None:
+        """Run the hooks after a commit: they see what is true, and hold up no writer."""
+        for event in events:
+            if event.happening is not Happening.USER_CREATED or event.user_id is None:
+                continue
+            with self.database.reading() as connection:
+                user = users.by_id(connection, event.user_id)
+            if user is not None:
+                self.hooks.run(Point.AFTER_USER_CREATED, AfterUserCreated(user))
 
 
 @dataclass(frozen=True, slots=True)

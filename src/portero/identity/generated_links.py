@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import addresses, admin, email_change, new_users, one_time_links, sessions
+from portero.identity import addresses, admin, email_change, hook_calls, new_users, one_time_links, sessions
 from portero.identity.context import Account, Caller, Change, IdentityContext
 from portero.identity.flow_states import Challenge
 from portero.identity.one_time_links import (
@@ -33,6 +33,8 @@ from portero.identity.one_time_links import (
 from portero.store import users
 from portero.store.users import UserRecord
 
+#: Kinds that make a user where there is none.
+_MAKING: Final = frozenset({"signup", "invite", "magiclink"})
 _HALVES: Final = {
     "email_change_current": Purpose.EMAIL_CHANGE_CURRENT,
     "email_change_new": Purpose.EMAIL_CHANGE_NEW,
@@ -123,6 +125,8 @@ def _asked(context: IdentityContext, wish: LinkWish, caller: Caller, now: dateti
         raise AuthError(400, "validation_failed", "Signup requires a valid password")
     password = wish.password if wish.type == "signup" else None
     password_hash = admin.new_hash(context, password, None, (email, None))
+    if wish.type in _MAKING:
+        hook_calls.before_address_created(context, email, wish.data, "administrator", caller, now)
     new_email = addresses.canonical_email(wish.new_email) if wish.type in _HALVES else ""
     return _Asked(wish, email, new_email, password_hash, caller, now)
 

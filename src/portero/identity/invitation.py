@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import addresses, confirmation, email_change, mail, new_users, sessions
+from portero.identity import addresses, confirmation, email_change, hook_calls, mail, new_users, sessions
 from portero.identity.context import Account, Caller, IdentityContext
 from portero.identity.one_time_links import INVITE
 from portero.store import users
@@ -35,6 +35,7 @@ def invite(
     """
     mail.require(context.settings)
     address = addresses.canonical_email(email)
+    hook_calls.before_address_created(context, address, data, "administrator", caller, now)
     try:
         with context.changing() as change:
             known = users.by_email(change.connection, address)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from portero.crypto import sealing
 from portero.errors import AuthError
@@ -27,10 +27,13 @@ _SEALED_FOR: Final = "outbox/"
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A mail as it is sent."""
+    """A mail as it is sent; `values` are what its template was filled with, for the `send_email` hook."""
 
     to: str
     rendered: Rendered
+    kind: str = ""
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    user_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +78,8 @@ def require(settings: Settings, status: int = 422) -> None:
 def render(context: IdentityContext, letter: Letter, metadata: Mapping[str, Any], caller: Caller) -> Message:
     """Fill the templates of a mail in its reader's language."""
     language = language_of(metadata.get("locale"), caller.languages)
-    return Message(letter.to, context.mail_templates.render(letter.kind, language, letter.values, metadata))
+    rendered = context.mail_templates.render(letter.kind, language, letter.values, metadata)
+    return Message(letter.to, rendered, letter.kind.value, letter.values)
 
 
 def post(
@@ -106,10 +110,17 @@ def read(context: IdentityContext, record: OutgoingMailRecord) -> Message | None
     except ValueError:
         return None
     members = json.loads(opened)
-    return Message(members["to"], Rendered(members["subject"], members["text"], members["html"]))
+    rendered = Rendered(members["subject"], members["text"], members["html"])
+    return Message(members["to"], rendered, record.kind, members.get("values", {}), record.user_id)
 
 
 def _sealed(context: IdentityContext, message: Message, mail_id: str) -> bytes:
     rendered = message.rendered
-    members = {"to": message.to, "subject": rendered.subject, "text": rendered.text, "html": rendered.html}
+    members = {
+        "to": message.to,
+        "subject": rendered.subject,
+        "text": rendered.text,
+        "html": rendered.html,
+        "values": dict(message.values),
+    }
     return sealing.seal(json.dumps(members).encode(), context.outbox_keys[0], _SEALED_FOR + mail_id)

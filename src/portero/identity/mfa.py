@@ -17,10 +17,11 @@ from uuid import UUID, uuid4
 from portero.crypto import totp
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import assurance, factor_limits, factor_secrets, sessions
+from portero.identity import assurance, factor_limits, factor_secrets, hook_calls, sessions
 from portero.identity.addresses import network_of
 from portero.identity.assurance import Asking, Holder, Raised
 from portero.identity.context import Caller, Change, IdentityContext, SignedIn
+from portero.identity.hooks import Point
 from portero.store import challenges, factors, users
 from portero.store.challenges import ChallengeRecord
 from portero.store.factors import FactorRecord
@@ -135,8 +136,11 @@ def verify(context: IdentityContext, asking: Asking, factor_id: UUID, challenge_
         factor = _totp_factor(holder, factor_id)
         if not factor.is_verified and holder.verified and not holder.is_at_aal2:
             raise AuthError(403, "insufficient_aal", "AAL2 required to verify a new factor")
-        refusal = _take_try(context, change, asking, factor, challenge_id)
-        outcome = refusal or _judge(context, change, asking, holder, factor, challenge_id, code)
+        outcome: Raised | AuthError | None = _take_try(context, change, asking, factor, challenge_id)
+        if outcome is None and not context.hooks.has(Point.MFA_VERIFICATION_ATTEMPT):
+            outcome = _judge(context, change, asking, holder, factor, challenge_id, code)
+    if outcome is None:
+        outcome = _judge_with_hook(context, asking, factor, challenge_id, code)
     # Raised only here: counts, and the spent step, must outlive the refusal.
     if isinstance(outcome, AuthError):
         raise outcome
@@ -299,6 +303,18 @@ def _judge(
     factors.verify(connection, factor.id, asking.now)
     factors.delete_unverified(connection, holder.user.id, factor.factor_type)
     return assurance.raise_session(change, holder, factor, asking)
+
+
+def _judge_with_hook(
+    context: IdentityContext, asking: Asking, factor: FactorRecord, challenge_id: UUID, code: str
+) -> Raised | AuthError:
+    """Ask the hook between two transactions: it must not hold up every writer, and may write itself."""
+    step = _step_of(context, factor, code, asking.now)
+    hook_calls.factor_tried(context, asking, factor, step is not None and step > (factor.last_step or -1))
+    with context.changing() as change:
+        holder = assurance.enter(change, asking)
+        present = _totp_factor(holder, factor.id)
+        return _judge(context, change, asking, holder, present, challenge_id, code)
 
 
 def _step_of(context: IdentityContext, factor: FactorRecord, code: str, now: datetime) -> int | None:

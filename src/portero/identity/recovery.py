@@ -15,7 +15,17 @@ import sqlalchemy as sa
 
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import addresses, confirmation, email_change, in_vain, mail, new_users, one_time_links, throttle
+from portero.identity import (
+    addresses,
+    confirmation,
+    email_change,
+    hook_calls,
+    in_vain,
+    mail,
+    new_users,
+    one_time_links,
+    throttle,
+)
 from portero.identity.context import Caller, Change, IdentityContext
 from portero.identity.flow_states import Challenge
 from portero.identity.one_time_links import FIRST_CODE, MAGIC_LINK, RECOVERY, SIGN_UP, Kind, Wanted
@@ -70,6 +80,8 @@ def magic_link(context: IdentityContext, asked: Asked, caller: Caller, now: date
             return
         raise _unknown() from None
     count(context, "otp", caller, now)
+    if asked.create_user and not context.settings.disable_signup:
+        hook_calls.before_address_created(context, email, asked.data, "magic_link", caller, now)
     try:
         refusal = _magic_link(context, email, asked, caller, now)
     except sa.exc.IntegrityError:

@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID, uuid4
 
+import sqlalchemy as sa
+
 from portero.crypto import recovery_codes as codes
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import assurance, factor_limits, factor_secrets, mfa, sessions
+from portero.identity import assurance, factor_limits, factor_secrets, hook_calls, mfa, sessions
 from portero.identity.assurance import Asking, Holder, Raised
 from portero.identity.context import Change, IdentityContext, SignedIn
+from portero.identity.hooks import Point
 from portero.store import factors
 from portero.store import recovery_codes as rows
 from portero.store.factors import FactorRecord
@@ -118,8 +121,12 @@ def verify(context: IdentityContext, asking: Asking, typed: str) -> SignedIn:
         holder = assurance.enter(change, asking)
         factor = _set_of(holder.factors)
         refusal = factor_limits.count_request(context, change, asking)
-        refusal = refusal or factor_limits.take_try(context, change, asking, "recovery-code")
-        outcome = refusal or _judge(context, change, asking, holder, factor, typed)
+        outcome: Raised | AuthError | None = refusal
+        outcome = outcome or factor_limits.take_try(context, change, asking, "recovery-code")
+        if outcome is None and not context.hooks.has(Point.MFA_VERIFICATION_ATTEMPT):
+            outcome = _judge(context, change, asking, holder, factor, typed)
+    if outcome is None:
+        outcome = _judge_with_hook(context, asking, factor, typed)
     # Raised only here: the counts must outlive the refusal.
     if isinstance(outcome, AuthError):
         raise outcome
@@ -187,7 +194,7 @@ def _judge(
     context: IdentityContext, change: Change, asking: Asking, holder: Holder, factor: FactorRecord, typed: str
 ) -> Raised | AuthError:
     code = codes.canonical(typed)
-    found = None if code is None else _find(context, change, factor.id, code)
+    found = None if code is None else _find(context, change.connection, factor.id, code)
     if found is None or not rows.spend(change.connection, found, asking.now):
         _record(change, Happening.FACTOR_REFUSED, asking, factor)
         return AuthError(422, "mfa_verification_failed", "Invalid recovery code entered")
@@ -195,9 +202,21 @@ def _judge(
     return assurance.raise_session(change, holder, factor, asking)
 
 
-def _find(context: IdentityContext, change: Change, factor_id: UUID, code: str) -> UUID | None:
+def _judge_with_hook(context: IdentityContext, asking: Asking, factor: FactorRecord, typed: str) -> Raised | AuthError:
+    """Ask the hook between two transactions: it must not hold up every writer, and may write itself."""
+    code = codes.canonical(typed)
+    with context.database.reading() as connection:
+        found = None if code is None else _find(context, connection, factor.id, code)
+        unused = {row.id for row in rows.of_factor(connection, factor.id) if row.used_at is None}
+    hook_calls.factor_tried(context, asking, factor, found in unused)
+    with context.changing() as change:
+        holder = assurance.enter(change, asking)
+        return _judge(context, change, asking, holder, _set_of(holder.factors), typed)
+
+
+def _find(context: IdentityContext, connection: sa.Connection, factor_id: UUID, code: str) -> UUID | None:
     wanted, found = codes.digest(code, factor_id), None
-    for row in rows.of_factor(change.connection, factor_id):
+    for row in rows.of_factor(connection, factor_id):
         kept = factor_secrets.unseal(context, row.sealed_digest, row.id)
         if kept is not None and hmac.compare_digest(kept, wanted):
             found = row.id

@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from portero.crypto import refresh_tokens
-from portero.errors import AuthError, InvalidToken
+from portero.errors import AuthError, InvalidToken, Refused
 from portero.events import Event, Happening
 from portero.identity import throttle
 from portero.identity.context import Account, Caller, Change, IdentityContext, SignedIn
@@ -61,8 +61,20 @@ def open_session(change: Change, user: UserRecord, method: Method, caller: Calle
 
 
 def tokens_for(context: IdentityContext, account: Account, session: SessionRecord, now: datetime) -> SignedIn:
-    """Mint the pair of tokens a session stands at; called after the commit, so no token lacks its session."""
-    access_token, expires_at = context.access_tokens.mint(account.user, session, now)
+    """Mint the pair of tokens a session stands at; called after the commit, so no token lacks its session.
+
+    Raises:
+        AuthError: 403 with code `unknown`: a hook refuses the token. A session that was just opened ends with it.
+    """
+    minted = None
+    try:
+        minted = context.access_tokens.mint(account.user, session, now, context.hooks)
+    except Refused as refused:
+        raise AuthError(refused.status, "unknown", refused.message) from refused
+    finally:
+        if minted is None and session.refresh_counter == 0:
+            end(context, account.user.id, session.id, "local", now)
+    access_token, expires_at = minted
     refresh_token = refresh_tokens.encode(session.id, session.refresh_counter, context.refresh_mac_keys[0])
     return SignedIn(account, session, access_token, refresh_token, now, expires_at)
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import addresses, password_rules, sessions, throttle
+from portero.identity import addresses, hook_calls, password_rules, sessions, throttle
 from portero.identity.context import Account, Caller, Change, IdentityContext, SignedIn
 from portero.identity.sessions import is_banned
 from portero.store import accounts, users
@@ -49,7 +49,9 @@ def with_password(context: IdentityContext, login: str, password: str, caller: C
     """
     user = _begin(context, login, caller, now)
     for _ in range(_TRIES):
-        if not _is_right(context, user, password) or user is None:
+        is_right = _is_right(context, user, password)
+        hook_calls.password_tried(context, user, is_right, caller, now)
+        if not is_right or user is None:
             _note_refusal(context, user, caller, now)
             raise _invalid()
         opened = _finish(context, user, password, caller, now)

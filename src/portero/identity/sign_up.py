@@ -17,9 +17,20 @@ import sqlalchemy as sa
 
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import addresses, confirmation, flow_states, mail, new_users, password_rules, sessions, throttle
+from portero.identity import (
+    addresses,
+    confirmation,
+    flow_states,
+    hook_calls,
+    mail,
+    new_users,
+    password_rules,
+    sessions,
+    throttle,
+)
 from portero.identity.context import Account, Caller, IdentityContext, SignedIn
 from portero.identity.flow_states import Challenge
+from portero.identity.hooks import BeforeUserCreated, Way
 from portero.store import users
 from portero.store.users import UserRecord
 
@@ -51,12 +62,14 @@ def with_password(context: IdentityContext, form: Form, caller: Caller, now: dat
     email, password, challenge = _checked(context, form)
     _count(context, caller, now)
     if not mail.confirms_itself(context.settings):
+        _ask_hook(context, email, form.data, "sign_up", caller, now)
         # The hash is paid for whether the address is taken or not: the time says nothing.
         password_hash = context.passwords.hash(password)
         pending = confirmation.Pending(email, password_hash, form.data or {}, challenge, form.redirect_to)
         return confirmation.begin(context, pending, caller, now)
     if _is_taken(context, email):
         raise _taken()
+    _ask_hook(context, email, form.data, "sign_up", caller, now)
     return _at_once(context, email, context.passwords.hash(password), form.data or {}, caller, now)
 
 
@@ -71,6 +84,7 @@ def anonymous(context: IdentityContext, data: Mapping[str, Any] | None, caller: 
     if not context.settings.anonymous_users:
         raise _no_anonymous()
     _count(context, caller, now)
+    _ask_hook(context, None, data, "anonymous", caller, now)
     with context.changing() as change:
         user = UserRecord(
             is_anonymous=True, user_metadata=dict(data or {}), last_sign_in_at=now, created_at=now, updated_at=now
@@ -126,6 +140,14 @@ def _count(context: IdentityContext, caller: Caller, now: datetime) -> None:
         found = throttle.check_address(context, change.connection, limit, caller, now)
     if found is not None:
         raise found.refusal
+
+
+def _ask_hook(
+    context: IdentityContext, email: str | None, data: Mapping[str, Any] | None, by: Way, caller: Caller, now: datetime
+) -> None:
+    """Ask before it is known whether the address is taken, where nobody is to learn that."""
+    payload = BeforeUserCreated(email=email, user_metadata=data or {}, by=by, address=caller.address, at=now)
+    hook_calls.before_user_created(context, payload)
 
 
 def _is_taken(context: IdentityContext, email: str) -> bool:
