@@ -93,6 +93,34 @@ def test_a_public_function_or_class_has_a_docstring(path: Path) -> None:
     assert [] == list(public(tree_of(path).body))
 
 
+@each_file()
+def test_a_public_function_that_raises_says_what(path: Path) -> None:
+    """The command line and the views speak in sentences and answers; below them, callers must know what may come."""
+    if path.relative_to(SOURCE).parts[0] in EDGE:
+        return
+
+    def silent(body: list[ast.stmt]) -> Iterator[str]:
+        for node in body:
+            if not isinstance(node, Function | ast.ClassDef) or node.name.startswith("_"):
+                continue
+            if isinstance(node, ast.ClassDef):
+                yield from silent(node.body)
+            elif raises(node) and "Raises:" not in (ast.get_docstring(node) or ""):
+                yield node.name
+
+    assert [] == list(silent(tree_of(path).body))
+
+
+def raises(node: ast.AST) -> bool:
+    """Say whether a function raises something itself; what cannot happen (AssertionError) is no promise."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Raise) and child.exc is not None and "AssertionError" not in ast.unparse(child.exc):
+            return True
+        if not isinstance(child, Function | ast.ClassDef | ast.Lambda) and raises(child):
+            return True
+    return False
+
+
 def is_outline(node: ast.AST) -> bool:
     """An overload or a property's setter is described where the first definition stands."""
     decorators = [ast.unparse(each) for each in getattr(node, "decorator_list", [])]

@@ -65,6 +65,9 @@ def rpc(
         read_only: it writes nothing; it may be called with GET and HEAD too, and runs in a read-only transaction.
         allow: the roles that may call it; `service_role` always may. `("anon", "authenticated")` allows everybody.
         name: its name on the wire; default: the function's.
+
+    Raises:
+        ConfigurationError: `allow` is one text.
     """
     if isinstance(allow, str):
         raise ConfigurationError("rpc(allow=…) is a list of roles.")

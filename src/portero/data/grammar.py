@@ -133,7 +133,11 @@ def _cast(scanner: Scanner) -> str | None:
 
 
 def read_steps(scanner: Scanner) -> tuple[JsonStep, ...]:
-    """Read `->key->>key` as far as it goes."""
+    """Read `->key->>key` as far as it goes.
+
+    Raises:
+        DataError: PGRST100, also when the path is longer than `DEEPEST`.
+    """
     steps = []
     while scanner.take("->"):
         as_text = scanner.take(">")

@@ -51,7 +51,11 @@ def out_of_range(type_name: str, text: str) -> DataError:
 
 
 def read_text(text: str) -> str:
-    """Take any text but one with a NUL, which PostgreSQL cannot keep and SQLite cuts in places (22P05)."""
+    """Take any text but one with a NUL, which PostgreSQL cannot keep and SQLite cuts in places (22P05).
+
+    Raises:
+        DataError: 22P05 (400).
+    """
     if "\0" in text:
         raise DataError(
             400, "22P05", "unsupported Unicode escape sequence", details="\\u0000 cannot be converted to text."
@@ -60,7 +64,11 @@ def read_text(text: str) -> str:
 
 
 def read_limited(text: str, length: int, type_name: str) -> str:
-    """Take text of at most `length` characters; blanks beyond it are cut, as SQL demands (22001)."""
+    """Take text of at most `length` characters; blanks beyond it are cut, as SQL demands (22001).
+
+    Raises:
+        DataError: 22001 (400) longer; 22P05 (400) a NUL.
+    """
     read_text(text)
     if len(text) <= length:
         return text
@@ -74,6 +82,9 @@ def read_integer(text: str, type_name: str) -> int:
 
     >>> read_integer(" -12", "integer")
     -12
+
+    Raises:
+        DataError: 22P02 (400) no whole number; 22003 (400) out of the type's range.
     """
     digits = read_text(text).strip(_BLANK)
     if not _INTEGER.match(digits):
@@ -91,6 +102,9 @@ def read_numeric(text: str, precision: int | None = None, scale: int | None = No
 
     >>> read_numeric("1.005", 5, 2)
     Decimal('1.01')
+
+    Raises:
+        DataError: 22P02 (400) no number; 22003 (400) beyond the precision, or too long to compute with.
     """
     digits = read_text(text).strip(_BLANK)
     if not _DECIMAL.match(digits):
@@ -121,7 +135,11 @@ def _field_overflow(precision: int, scale: int) -> DataError:
 
 
 def read_double(text: str) -> float:
-    """Read a double precision; an overflow to infinity is refused."""
+    """Read a double precision; an overflow to infinity is refused.
+
+    Raises:
+        DataError: 22P02 (400) no number; 22003 (400) an overflow.
+    """
     digits = read_text(text).strip(_BLANK)
     if not _DECIMAL.match(digits):
         raise invalid("double precision", text)
@@ -136,6 +154,9 @@ def read_boolean(text: str) -> bool:
 
     >>> read_boolean("True"), read_boolean("0")
     (True, False)
+
+    Raises:
+        DataError: 22P02 (400).
     """
     word = read_text(text).strip(_BLANK).lower()
     if word in _TRUE:
@@ -146,7 +167,11 @@ def read_boolean(text: str) -> bool:
 
 
 def read_uuid(text: str) -> UUID:
-    """Read a UUID, with or without dashes and braces."""
+    """Read a UUID, with or without dashes and braces.
+
+    Raises:
+        DataError: 22P02 (400).
+    """
     if not _UUID.match(read_text(text)) or text.startswith("{") != text.endswith("}"):
         raise invalid("uuid", text)
     return UUID(text.strip("{}"))
@@ -157,6 +182,9 @@ def read_bytes(text: str) -> bytes:
 
     >>> read_bytes("\\x00ff")
     b'\x00\xff'
+
+    Raises:
+        DataError: 22023 (400) other digits; 22P02 (400) neither form.
     """
     read_text(text)
     if text.startswith("\\x"):
@@ -171,7 +199,11 @@ def read_bytes(text: str) -> bytes:
 
 
 def read_json(text: str, type_name: str) -> Any:
-    """Read a JSON document strictly (22P02); NUL inside is refused as in text."""
+    """Read a JSON document strictly (22P02); NUL inside is refused as in text.
+
+    Raises:
+        DataError: 22P02 (400) not strict JSON; 22P05 (400) a NUL.
+    """
     try:
         value = strict_json.parse(text)
     except ValueError as error:
@@ -182,7 +214,11 @@ def read_json(text: str, type_name: str) -> Any:
 
 
 def refuse_nul(value: Any) -> None:
-    """Refuse a NUL in any text of a JSON value (22P05)."""
+    """Refuse a NUL in any text of a JSON value (22P05).
+
+    Raises:
+        DataError: 22P05 (400).
+    """
     match value:
         case str():
             read_text(value)
@@ -196,7 +232,11 @@ def refuse_nul(value: Any) -> None:
 
 
 def read_date(text: str) -> date:
-    """Read a date; a time behind it is dropped, as PostgreSQL does."""
+    """Read a date; a time behind it is dropped, as PostgreSQL does.
+
+    Raises:
+        DataError: 22007 (400) no date; 22008 (400) no such day; what `read_timestamp` refuses.
+    """
     stripped = read_text(text).strip(_BLANK)
     found = _DAY.match(stripped)
     if found is None:
@@ -218,7 +258,11 @@ def _bad_field(text: str) -> DataError:
 
 
 def read_time(text: str) -> time:
-    """Read a time of day without a zone."""
+    """Read a time of day without a zone.
+
+    Raises:
+        DataError: 22007 (400) no time; 22008 (400) no such time.
+    """
     stripped = read_text(text).strip(_BLANK)
     found = _CLOCK.match(stripped)
     if found is None or found.end() < len(stripped):
@@ -240,6 +284,9 @@ def read_timestamp(text: str, *, with_zone: bool, type_name: str = "") -> dateti
 
     >>> read_timestamp("2026-01-01T10:00:00+02:00", with_zone=True).isoformat()
     '2026-01-01T08:00:00+00:00'
+
+    Raises:
+        DataError: 22007 (400) no instant; 22008 (400) no such day or time; 22009 (400) no such offset.
     """
     type_name = type_name or ("timestamp with time zone" if with_zone else "timestamp")
     stripped = read_text(text).strip(_BLANK)
@@ -276,6 +323,9 @@ def read_array(text: str) -> list[Any]:
 
     >>> read_array('{a,"b,c",NULL}')
     ['a', 'b,c', None]
+
+    Raises:
+        DataError: 22P02 (400).
     """
     stripped = read_text(text).strip(_BLANK)
     try:

@@ -211,7 +211,11 @@ class Planner:
         return [self.column_item(model, item)]
 
     def column_item(self, model: Model, item: ColumnItem) -> PlannedColumn | PlannedAggregate:
-        """Resolve `alias:field::cast`, or an aggregate; the bare `count` is one where no column is called so."""
+        """Resolve `alias:field::cast`, or an aggregate; the bare `count` is one where no column is called so.
+
+        Raises:
+            DataError: PGRST123 aggregates are off; 42703, 42883 as `json_column`.
+        """
         is_allowed = self.aggregates if model.aggregates is None else model.aggregates
         if is_allowed and item.aggregate is None and item.field == Field("count") and "count" not in model.columns:
             return PlannedAggregate(item.alias or "count", "count", None, item.cast)
@@ -228,7 +232,11 @@ class Planner:
         return PlannedColumn(item.alias or _name_of(item.field), column, item.field.steps, item.cast)
 
     def embed_item(self, model: Model, item: EmbedItem) -> PlannedEmbed:
-        """Resolve an embed: its relation, its target's policy, and the junction's."""
+        """Resolve an embed: its relation, its target's policy, and the junction's.
+
+        Raises:
+            DataError: PGRST200, PGRST201 the relation; PGRST127 a spread of groups; 42501 no policy; as its items.
+        """
         relation = self.catalogue.relation(model, item.name, item.hint)
         node = self.node(self.catalogue.model(relation.target), item.items)
         if item.is_spread and not relation.to_one and is_grouped(node):
@@ -247,7 +255,11 @@ class Planner:
         )
 
     def expression(self, node: PlannedNode, one: Expression) -> PlannedExpression:
-        """Resolve a condition or a tree."""
+        """Resolve a condition or a tree.
+
+        Raises:
+            DataError: PGRST120 another operator than `is` on an embed; 42703, 42883 as `json_column`.
+        """
         if not isinstance(one, Condition):
             operands = tuple(self.expression(node, operand) for operand in one.operands)
             return PlannedTree(one.joiner, operands, one.is_negated)
@@ -261,7 +273,11 @@ class Planner:
         return PlannedCondition(json_column(node.model, one.field), one)
 
     def order(self, node: PlannedNode, term: OrderTerm) -> PlannedOrder:
-        """Resolve one term of an order; NULL stands where PostgreSQL puts it."""
+        """Resolve one term of an order; NULL stands where PostgreSQL puts it.
+
+        Raises:
+            DataError: PGRST108 no embed of this name; PGRST118 a to-many one; 42703, 42883 as `json_column`.
+        """
         nulls_first = term.is_descending if term.nulls_first is None else term.nulls_first
         if term.relation is None:
             column = json_column(node.model, term.field)

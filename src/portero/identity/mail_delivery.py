@@ -70,7 +70,12 @@ class Smtp:
     keeps_text = False
 
     def send(self, message: Message, message_id: str, now: datetime) -> None:
-        """Send one mail over a connection of its own."""
+        """Send one mail over a connection of its own.
+
+        Raises:
+            Refused: the server says no for good.
+            OSError, smtplib.SMTPException: it may be of use to try again.
+        """
         made = email_of(message, self.settings.mail_from, message_id, now)
         try:
             with self._connect() as server:

@@ -44,7 +44,11 @@ def unavailable(error: BaseException | None, *, writing: bool = False) -> Databa
 
 @contextmanager
 def translated(*, writing: bool) -> Iterator[None]:
-    """Raise `DatabaseUnavailable` in the place of such errors, from the driver or through SQLAlchemy."""
+    """Raise `DatabaseUnavailable` in the place of such errors, from the driver or through SQLAlchemy.
+
+    Raises:
+        DatabaseUnavailable: "not now"; every other error passes as it was.
+    """
     try:
         yield
     except DRIVER.DatabaseError as error:
