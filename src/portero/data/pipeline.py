@@ -114,7 +114,12 @@ class DataApi:
         return answer
 
     def run(self, prepared: PreparedRead, principal: Principal, now: datetime) -> ResultSet:
-        """Run a prepared read."""
+        """Run a prepared read.
+
+        Raises:
+            DataError: what the database refuses of it.
+            DatabaseUnavailable: the database cannot be asked now.
+        """
         filled, facts = prepared.filled, facts_of(principal, now)
         compiled = filled.compiled
         try:

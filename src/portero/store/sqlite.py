@@ -140,7 +140,12 @@ class SqliteFile:
 
     @contextmanager
     def migrating(self) -> Iterator[sa.Connection]:
-        """Give the writing connection with foreign keys checked at the end: dropping a table would empty others."""
+        """Give the writing connection with foreign keys checked at the end: dropping a table would empty others.
+
+        Raises:
+            ConfigurationError: a row would refer to nothing.
+            DatabaseUnavailable: as `writing`.
+        """
         with (
             self._my_turn(),
             self._writer_for(_LONGEST_MIGRATION.total_seconds()) as writer,
