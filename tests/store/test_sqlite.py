@@ -288,14 +288,35 @@ def test_a_migration_that_leaves_rows_pointing_nowhere_is_undone(database: Datab
 # -- threads and processes
 
 
-def test_a_thread_that_ends_takes_its_connection_with_it(database: Database) -> None:
+def test_a_thread_that_ends_leaves_its_connection_to_the_next(database: Database) -> None:
     way: Any = database._way
     thread = threading.Thread(target=database.fetch_all, args=("SELECT 1", ()))
     thread.start()
     thread.join()
-    assert len(way._readers) == 0
+    assert (len(way._readers), len(way._idle)) == (0, 1)
     database.fetch_all("SELECT 1", ())
-    assert len(way._readers) == 1
+    assert (len(way._readers), len(way._idle)) == (1, 0)
+
+
+def test_a_thread_that_is_none_of_pythons_may_end(path: Path) -> None:
+    """A server's own threads come and go; one that took its connection with it would end the process."""
+    script = """
+        import ctypes, sys
+        from portero.data.dialects import SQLITE_FUNCTIONS
+        from portero.store.engine import Database
+        database = Database.open(f"sqlite:///{sys.argv[1]}", sqlite_functions=SQLITE_FUNCTIONS)
+        rows = []
+        kind = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
+        read = kind(lambda _: rows.extend(database.fetch_all("SELECT 1")))
+        libc = ctypes.CDLL(None)
+        for _ in range(2):
+            thread = ctypes.c_ulong()
+            libc.pthread_create(ctypes.byref(thread), None, read, None)
+            libc.pthread_join(thread, None)
+        database.close()
+        print(rows)
+    """
+    assert _run(textwrap.dedent(script), str(path)) == "[(1,), (1,)]"
 
 
 def test_a_closed_database_opens_anew(database: Database) -> None:

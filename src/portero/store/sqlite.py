@@ -11,6 +11,7 @@ import os
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -93,6 +94,7 @@ class SqliteFile:
     def _reset(self) -> None:
         self._local = threading.local()
         self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
+        self._idle: deque[tuple[_Clock, Any, Any]] = deque()
         self._writer: sa.Connection | None = None
         self._writing_thread: int | None = None
         self._is_prepared = False
@@ -205,8 +207,8 @@ class SqliteFile:
             self._close()
 
     def _close(self) -> None:
-        for reader in list(self._readers):
-            reader.connection.close()
+        for connection in [*(reader.connection for reader in self._readers), *(kept[1] for kept in self._idle)]:
+            connection.close()
         self._drop_writer()
         self.engine.dispose()
         self._turn.close()
@@ -230,7 +232,7 @@ class SqliteFile:
         """Forget what was inherited; refuse later use where another thread's connection came along."""
         self._mutex = threading.Lock()
         if self._must_refuse:
-            _inherited.append((self._local, list(self._readers), self._writer, self.engine.pool))
+            _inherited.append((self._local, list(self._readers), self._idle, self._writer, self.engine.pool))
             self.engine.dispose(close=False)
             self._writer_engine.dispose(close=False)
         self._turn.after_fork()
@@ -287,10 +289,16 @@ class SqliteFile:
 
     def _open_reader(self) -> _Reader:
         self._prepare_once()
-        clock = _Clock(self._limit)
-        connection = self._connect(clock, "query_only=ON", "wal_autocheckpoint=0", "cache_size=-8000")
-        reader = _Reader(clock, connection, connection.cursor())
-        weakref.finalize(reader, connection.close).atexit = False
+        try:
+            clock, connection, cursor = self._idle.pop()
+        except IndexError:
+            clock = _Clock(self._limit)
+            connection = self._connect(clock, "query_only=ON", "wal_autocheckpoint=0", "cache_size=-8000")
+            cursor = connection.cursor()
+        reader = _Reader(clock, connection, cursor)
+        # Where a thread ends its connection waits for another. Closed there it would end the process: a server's thread
+        # that is none of Python's (granian's) is half gone by then, and SQLite lets go of our functions through it.
+        weakref.finalize(reader, self._idle.append, (clock, connection, cursor)).atexit = False
         self._readers.add(reader)
         self._local.reader = reader
         return reader
