@@ -195,6 +195,7 @@ class HttpRequest(NamedTuple):
         query: the raw query string.
         prefer: all `Prefer` headers, joined by `, `.
         body: empty for reads.
+        if_match: of a write.
     """
 
     method: str
@@ -208,6 +209,7 @@ class HttpRequest(NamedTuple):
     content_profile: str = ""
     content_type: str = ""
     body: bytes = b""
+    if_match: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +221,7 @@ class DataRequest:
         values: the raw text of every slot.
         columns: the names in `columns=`, or None without it.
         on_conflict: the names in `on_conflict=`, or None without it.
+        if_match: the versions of the row that a write may meet; empty for any.
     """
 
     method: str
@@ -230,6 +233,7 @@ class DataRequest:
     on_conflict: tuple[str, ...] | None = None
     content_type: str = ""
     body: bytes = field(default=b"", repr=False)
+    if_match: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from portero.data import batch
 from portero.data.answer import error_answer, read_answer
 from portero.data.calls import Around, Calls, session_on
 from portero.data.catalogue import Catalogue
@@ -23,6 +24,7 @@ from portero.data.read_errors import refusal_of_read
 from portero.data.reads import PreparedRead, Reads, set_zone
 from portero.data.request import READ_METHODS, model_name, read_request
 from portero.data.root import PATHS, Root
+from portero.data.row_version import version_of
 from portero.data.timing import Stopwatch
 from portero.data.writes import Writes
 from portero.errors import DataError
@@ -61,6 +63,7 @@ class DataApi:
         self.root = Root(catalogue, settings.data_path, is_served=settings.openapi)
         self._standing = sa.select(standing)
         self.calls = Calls(self.functions, database, settings, self.reads, self._standing, session_ended, around)
+        self.batch = batch.Batch(settings, self.reads, self.writes, self.calls)
         self._driver_error: type[Exception] = database.engine.dialect.loaded_dbapi.Error
 
     def answer(
@@ -82,6 +85,8 @@ class DataApi:
                 return self.read_root(http, principal, now)
             if http.path.startswith(PREFIX):
                 return self.calls.answer(http, principal, now)
+            if http.path == batch.PATH:
+                return self.batch.answer(http, principal, now)
             if http.method in READ_METHODS:
                 return self.read(http, principal, now, watch)
             return self.write(http, principal, now, watch)
@@ -109,6 +114,8 @@ class DataApi:
         if not result.stands:
             raise session_ended()
         answer = read_answer(result, prepared.media, prepared.headers)
+        if prepared.is_row and result.count == 1:
+            answer.headers.append(("ETag", version_of(result.body)))
         if http.method == "HEAD":
             return DataAnswer(answer.status, answer.headers)
         return answer
@@ -181,6 +188,8 @@ class DataApi:
         """Answer OPTIONS: what callers of a role may do; the database is not asked."""
         if path in PATHS:
             return self.root.describe()
+        if path == batch.PATH:
+            return DataAnswer(200, [("Allow", "OPTIONS,POST")])
         try:
             if path.startswith(PREFIX):
                 return DataAnswer(200, [("Allow", ",".join(self.functions.find(path).methods))])

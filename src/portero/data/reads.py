@@ -37,6 +37,7 @@ from portero.data.prefer import applied
 from portero.data.read_plan import Planner
 from portero.data.read_sql import where_of
 from portero.data.request import read_request
+from portero.data.row_version import names_a_row
 from portero.principal import ANON, Principal
 from portero.settings import Settings
 
@@ -57,12 +58,14 @@ class PreparedRead:
     Attributes:
         headers: those the request alone decides.
         estimate: what PostgreSQL's planner is asked for a count that need not be exact.
+        is_row: it may give one whole row, which then has a version.
     """
 
     filled: FilledRead
     media: Media
     headers: tuple[tuple[str, str], ...]
     estimate: FilledRead | None = None
+    is_row: bool = False
 
 
 class _NotKept(Exception):
@@ -117,7 +120,9 @@ class Reads:
         request = read_request(http, self.settings)
         compiled = self._compiled_for(request.shape, role, guarded)
         estimate = None if compiled.estimate is None else fill(compiled.estimate, request.values)
-        return PreparedRead(fill(compiled, request.values), request.shape.media, self._headers(http, request), estimate)
+        is_row = names_a_row(request.shape, self.catalogue.model(request.model))
+        filled, headers = fill(compiled, request.values), self._headers(http, request)
+        return PreparedRead(filled, request.shape.media, headers, estimate, is_row)
 
     def _headers(self, http: HttpRequest, request: DataRequest) -> tuple[tuple[str, str], ...]:
         headers = [VARY, ("Content-Location", _location(http))]

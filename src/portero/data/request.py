@@ -77,6 +77,7 @@ def read_request(http: HttpRequest, settings: Settings) -> DataRequest:
         on_conflict=query.on_conflict,
         content_type=http.content_type,
         body=http.body,
+        if_match=http.if_match,
     )
 
 

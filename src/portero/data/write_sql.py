@@ -104,8 +104,13 @@ def delete_rows(plan: DeletePlan) -> sa.Delete:
 
 def rows_to_delete(plan: DeletePlan) -> sa.Select[Any]:
     """Select, and on PostgreSQL lock, the row keys of what a deletion will take: it is read before it goes."""
-    table = plan.model.table
-    return sa.select(*plan.model.row_key).select_from(table).where(plan.rows).with_for_update(of=table)
+    return rows_to_lock(plan.model, plan.rows)
+
+
+def rows_to_lock(model: Model, rows: Clause) -> sa.Select[Any]:
+    """Select, and on PostgreSQL lock, the row keys of a model's rows."""
+    table = model.table
+    return sa.select(*model.row_key).select_from(table).where(rows).with_for_update(of=table)
 
 
 def delete_keyed(plan: DeletePlan, sql: Sql) -> sa.Delete:

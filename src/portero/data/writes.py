@@ -23,11 +23,12 @@ from portero.data.caller import ME_ID, ME_ROLE
 from portero.data.catalogue import Model
 from portero.data.database_errors import Known, refusal_of
 from portero.data.execute import ResultSet, facts_of
-from portero.data.nodes import DataAnswer, DataRequest
-from portero.data.policy import Clause
+from portero.data.nodes import DataAnswer, DataRequest, Preferences, ReadShape
+from portero.data.policy import Clause, Verb
 from portero.data.prefer import applied
 from portero.data.put import check_put
 from portero.data.reads import Reads
+from portero.data.row_version import check_version, is_whole, version_of
 from portero.data.undone import Undone, is_undone
 from portero.data.write_answer import write_answer
 from portero.data.write_plan import DeletePlan, InsertPlan, UpdatePlan, WritePlan
@@ -88,7 +89,10 @@ class Writes:
             DataError: any refusal; nothing is written then.
             DatabaseUnavailable: the database cannot be asked now.
         """
-        written = self.run(request, principal, now)
+        return self.answer_of(request, self.run(request, principal, now))
+
+    def answer_of(self, request: DataRequest, written: Written) -> DataAnswer:
+        """Answer what was written."""
         model = self.reads.catalogue.model(request.model)
         followed = applied(
             request.preferences,
@@ -96,7 +100,7 @@ class Writes:
             upserts=bool(model.primary_key) or request.on_conflict is not None,
             overrides_transaction=self.settings.transaction_end.endswith("-override"),
         )
-        return write_answer(
+        answer = write_answer(
             request,
             affected=written.affected,
             inserted=written.inserted,
@@ -104,6 +108,10 @@ class Writes:
             key=written.key,
             applied=followed,
         )
+        rows = written.rows
+        if rows is not None and rows.count == 1 and request.method != "DELETE" and is_whole(request.shape):
+            answer.headers.append(("ETag", version_of(rows.body)))
+        return answer
 
     def plan(self, request: DataRequest, role: str) -> WritePlan:
         """Resolve and type a write; the database is not asked.
@@ -131,16 +139,42 @@ class Writes:
         plan = self.plan(request, principal.role)
         try:
             with self.database.writing() as connection:
-                work = _Work(self, connection, request, principal, now)
-                written = work.write(plan)
+                self.check_session(connection, principal, now)
+                written = self.perform(connection, request, plan, principal, now)
                 if is_undone(self.settings, request.preferences):
                     raise Undone(written)
         except Undone as undone:
             made: Written = undone.made
             return made
         except sa.exc.DBAPIError as error:
-            raise refusal_of(error, _known(plan, principal.role)) or error from error
+            raise self.refusal(error, plan, principal.role) from error
         return written
+
+    def check_session(self, connection: sa.Connection, principal: Principal, now: datetime) -> None:
+        """Refuse a caller whose session does not stand.
+
+        Raises:
+            DataError: PGRST303 (401).
+        """
+        if principal.session_id is None:
+            return
+        if connection.execute(self.standing, facts_of(principal, now)).scalar() != 1:
+            raise self.ended()
+
+    def perform(
+        self, connection: sa.Connection, request: DataRequest, plan: WritePlan, principal: Principal, now: datetime
+    ) -> Written:
+        """Write on this connection, whose transaction the caller ends.
+
+        Raises:
+            DataError: any refusal; the transaction must be undone then.
+            sqlalchemy.exc.DBAPIError: the database's own; `refusal` names it.
+        """
+        return _Work(self, connection, request, principal, now).write(plan)
+
+    def refusal(self, error: sa.exc.DBAPIError, plan: WritePlan, role: str) -> Exception:
+        """Name what the database refused of a write; what no request can cause is given back as it is."""
+        return refusal_of(error, _known(plan, role)) or error
 
 
 def _known(plan: WritePlan, role: str) -> Known:
@@ -160,7 +194,8 @@ class _Work:
     now: datetime
 
     def write(self, plan: WritePlan) -> Written:
-        self._check_session()
+        if self.request.if_match and self.request.method != "POST":
+            self._check_version(plan)
         match plan:
             case InsertPlan():
                 return self._insert(plan)
@@ -173,11 +208,18 @@ class _Work:
     def _caller(self) -> dict[str, Any]:
         return {ME_ID: self.principal.user_id, ME_ROLE: self.principal.role}
 
-    def _check_session(self) -> None:
-        if self.principal.session_id is None:
-            return
-        if self.connection.execute(self.writes.standing, facts_of(self.principal, self.now)).scalar() != 1:
-            raise self.writes.ended()
+    def _check_version(self, plan: WritePlan) -> None:
+        """The row is locked before it is looked at; one that the caller cannot see is not there."""
+        rows = plan.model.policies.of(Verb.SELECT, self.principal.role) if isinstance(plan, InsertPlan) else plan.rows
+        filters = self.writes.reads.where(self.request, self.principal.role) if isinstance(plan, InsertPlan) else None
+        statement = write_sql.rows_to_lock(plan.model, rows if filters is None else sa.and_(rows, filters))
+        found = [tuple(row) for row in self.connection.execute(statement.limit(2), self._caller)]
+        version = None
+        if len(found) == 1:
+            whole = DataRequest("GET", plan.model.name, ReadShape(plan.model.name), (), Preferences())
+            reads = self.writes.reads
+            version = version_of(reads.keyed(self.connection, whole, self.principal, found, self.now).body)
+        check_version(self.request.if_match, version, len(found))
 
     def _insert(self, plan: InsertPlan) -> Written:
         merges = plan.rules.conflict is not None and plan.rules.conflict.merges

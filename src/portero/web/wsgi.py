@@ -46,6 +46,7 @@ _REASONS: Final = {
     405: "405 Method Not Allowed",
     406: "406 Not Acceptable",
     409: "409 Conflict",
+    412: "412 Precondition Failed",
     413: "413 Content Too Large",
     415: "415 Unsupported Media Type",
     416: "416 Range Not Satisfiable",
@@ -147,6 +148,7 @@ def _answer(environ: Mapping[str, Any], runtime: Runtime, path: str, watch: Stop
     if watch is not None:
         watch.mark("jwt")
     method = environ["REQUEST_METHOD"]
+    is_write = method in WRITE_METHODS
     if not path.isascii():
         path = _text_of(path)
     if method == "OPTIONS":
@@ -166,7 +168,8 @@ def _answer(environ: Mapping[str, Any], runtime: Runtime, path: str, watch: Stop
         get("HTTP_ACCEPT_PROFILE", ""),
         get("HTTP_CONTENT_PROFILE", ""),
         get("CONTENT_TYPE", ""),
-        read_body(environ, runtime.settings.max_body) if method in WRITE_METHODS else b"",
+        read_body(environ, runtime.settings.max_body) if is_write else b"",
+        get("HTTP_IF_MATCH", "") if is_write else "",
     )
     return data.answer(http, principal, _instant(int(now)), watch)
 

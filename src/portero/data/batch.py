@@ -1,0 +1,253 @@
+"""Several operations in one transaction: `POST /-/batch`, all or nothing. An extension of PostgREST.
+
+Each operation is a request of its own and goes through the stages that it would go through alone, with the same
+policies; the session is checked once. Everything that needs no database (names, bodies, values) is done before the
+transaction begins. The first refusal undoes all and is the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+import orjson
+import sqlalchemy as sa
+
+from portero import strict_json
+from portero.data.answer import JSON_TYPE, error_answer, read_answer
+from portero.data.calls import Call, Calls
+from portero.data.execute import facts_of, parameters_of, result_of
+from portero.data.function_results import shown
+from portero.data.functions import PREFIX
+from portero.data.nodes import DataAnswer, DataRequest, HttpRequest
+from portero.data.prefer import parse_prefer
+from portero.data.read_errors import refusal_of_read
+from portero.data.reads import PreparedRead, Reads, set_zone
+from portero.data.request import READ_METHODS, read_request
+from portero.data.row_version import version_of
+from portero.data.statement_errors import refusal_of_statement
+from portero.data.undone import Undone, is_undone
+from portero.data.write_plan import WritePlan
+from portero.data.writes import Writes
+from portero.errors import DataError
+from portero.principal import Principal
+from portero.settings import Settings
+
+PATH: Final = "/-/batch"
+MOST: Final = 100
+"""Operations of one batch: they hold the one writer's turn until the last of them is done."""
+_MEMBERS: Final = frozenset({"method", "path", "headers", "body"})
+_HEADERS: Final = {
+    "accept": "accept",
+    "prefer": "prefer",
+    "range": "range",
+    "range-unit": "range_unit",
+    "accept-profile": "accept_profile",
+    "content-profile": "content_profile",
+    "content-type": "content_type",
+    "if-match": "if_match",
+}
+Run = Callable[[sa.Connection], DataAnswer]
+
+
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    """One operation, ready to run; `is_read` is true if it writes nothing."""
+
+    run: Run
+    is_read: bool
+
+
+class _Failed(Exception):
+    """An operation was refused: the transaction is undone, and this is the answer."""
+
+    def __init__(self, place: int, refusal: DataError) -> None:
+        super().__init__()
+        self.place = place
+        self.refusal = refusal
+
+
+class Batch:
+    """Runs batches.
+
+    Args:
+        settings: the limits; `max_batch` bounds each insert.
+        reads, writes, calls: what runs operations.
+    """
+
+    def __init__(self, settings: Settings, reads: Reads, writes: Writes, calls: Calls) -> None:
+        self.settings = settings
+        self.reads = reads
+        self.writes = writes
+        self.calls = calls
+
+    def answer(self, http: HttpRequest, principal: Principal, now: datetime) -> DataAnswer:
+        """Run a batch, and answer each operation, or the refusal of the first that was refused.
+
+        Raises:
+            DataError: PGRST117 (405) another method; PGRST102 no list of operations; 54000 (413) too many of them;
+                PGRST303 (401) the session has ended.
+            DatabaseUnavailable: the database cannot be asked now.
+        """
+        if http.method != "POST":
+            raise DataError(405, "PGRST117", f"Unsupported HTTP method: {http.method[:20]}")
+        preferences = parse_prefer(http.prefer)
+        try:
+            operations = [self._operation(place, one, principal, now) for place, one in enumerate(_listed(http.body))]
+            answers = self._run(operations, principal, now, is_kept=not is_undone(self.settings, preferences))
+        except _Failed as failed:
+            answer = error_answer(failed.refusal, self.settings.errors)
+            members = orjson.loads(answer.body) | {"operation": failed.place}
+            return DataAnswer(answer.status, answer.headers, orjson.dumps(members))
+        return DataAnswer(200, [("Content-Type", JSON_TYPE)], orjson.dumps([_written(each) for each in answers]))
+
+    def _run(
+        self, operations: list[_Operation], principal: Principal, now: datetime, *, is_kept: bool
+    ) -> list[DataAnswer]:
+        database = self.writes.database
+        opened = database.reading if all(each.is_read for each in operations) else database.writing
+        try:
+            with opened() as connection:
+                self.writes.check_session(connection, principal, now)
+                answers = [_ran(place, each, connection) for place, each in enumerate(operations)]
+                if not is_kept:
+                    raise Undone(answers)
+        except Undone as undone:
+            made: list[DataAnswer] = undone.made
+            return made
+        except sa.exc.DBAPIError as error:
+            # What a commit refuses (a constraint that is deferred) belongs to no single operation.
+            raise refusal_of_statement(error) or error from error
+        return answers
+
+    def _operation(self, place: int, one: Any, principal: Principal, now: datetime) -> _Operation:
+        """Do everything of an operation that needs no database."""
+        try:
+            http = _request(one, self.settings.data_path)
+            if http.path.startswith(PREFIX):
+                call = self.calls.read(http, principal.role)
+                return _Operation(partial(self._call, call, principal, now), call.function.is_read_only)
+            if http.method in READ_METHODS:
+                prepared = self.reads.prepare(http, principal.role, guarded=False)
+                zone = read_request(http, self.settings).shape.zone
+                return _Operation(partial(self._read, http, prepared, zone, principal, now), is_read=True)
+            request = read_request(http, self.settings)
+            plan = self.writes.plan(request, principal.role)
+            return _Operation(partial(self._write, request, plan, principal, now), is_read=False)
+        except DataError as refusal:
+            raise _Failed(place, refusal) from refusal
+
+    def _call(self, call: Call, principal: Principal, now: datetime, connection: sa.Connection) -> DataAnswer:
+        return _in_utc(self.calls.run(connection, call, principal, now), call.request.shape.zone, connection)
+
+    def _read(
+        self,
+        http: HttpRequest,
+        prepared: PreparedRead,
+        zone: str | None,
+        principal: Principal,
+        now: datetime,
+        connection: sa.Connection,
+    ) -> DataAnswer:
+        filled = prepared.filled
+        if filled.compiled.zone is not None:
+            set_zone(connection, filled.compiled.zone)
+        try:
+            parameters = tuple(parameters_of(filled, facts_of(principal, now)))
+            result = result_of(filled, connection.exec_driver_sql(filled.compiled.sql, parameters).fetchall()[0])
+        except sa.exc.DBAPIError as error:
+            raise refusal_of_read(error.orig if isinstance(error.orig, Exception) else error) from error
+        answer = read_answer(result, prepared.media, prepared.headers)
+        if prepared.is_row and result.count == 1:
+            answer.headers.append(("ETag", version_of(result.body)))
+        if http.method == "HEAD":
+            answer = DataAnswer(answer.status, answer.headers)
+        return _in_utc(answer, zone, connection)
+
+    def _write(
+        self, request: DataRequest, plan: WritePlan, principal: Principal, now: datetime, connection: sa.Connection
+    ) -> DataAnswer:
+        try:
+            written = self.writes.perform(connection, request, plan, principal, now)
+        except sa.exc.DBAPIError as error:
+            raise self.writes.refusal(error, plan, principal.role) from error
+        return _in_utc(self.writes.answer_of(request, written), request.shape.zone, connection)
+
+
+def _ran(place: int, operation: _Operation, connection: sa.Connection) -> DataAnswer:
+    try:
+        return operation.run(connection)
+    except DataError as refusal:
+        raise _Failed(place, refusal) from refusal
+
+
+def _in_utc(answer: DataAnswer, zone: str | None, connection: sa.Connection) -> DataAnswer:
+    """Let the next operation show instants in UTC again: PostgreSQL keeps a zone as long as the transaction."""
+    if zone is not None and connection.dialect.name == "postgresql":
+        set_zone(connection, "UTC")
+    return answer
+
+
+def _listed(body: bytes) -> list[Any]:
+    """Read the list of operations."""
+    try:
+        operations = strict_json.parse(body, exact=True)
+    except ValueError as error:
+        raise DataError(400, "PGRST102", "Empty or invalid json", details=str(error)) from None
+    if not isinstance(operations, list):
+        raise DataError(400, "PGRST102", "A batch is a list of operations")
+    if len(operations) > MOST:
+        raise DataError(413, "54000", f"more than {MOST} operations in one batch", hint="Send them in several batches.")
+    return operations
+
+
+def _request(one: Any, mount: str) -> HttpRequest:
+    """Read one operation: `{"method": …, "path": …, "headers"?: {…}, "body"?: …}`."""
+    if not isinstance(one, dict) or not isinstance(one.get("path"), str) or not isinstance(one.get("method"), str):
+        raise _bad("An operation is an object with method and path")
+    unknown = sorted(one.keys() - _MEMBERS)
+    if unknown:
+        raise _bad(f"An operation has no member {unknown[0][:100]!r}")
+    path, _, query = one["path"].partition("?")
+    path = path.removeprefix(mount) if path.startswith(f"{mount}/") else path
+    if not path.startswith("/") or path == PATH:
+        raise _bad("The path of an operation is a table's, such as /notes?id=eq.1, or a function's")
+    try:
+        path = unquote_to_bytes(path).decode("utf-8")
+        query.encode("utf-8")
+    except UnicodeError:
+        raise _bad("The path of an operation is not valid UTF-8") from None
+    headers = _headers(one.get("headers", {}))
+    body = one.get("body")
+    is_text = isinstance(body, str) and "json" not in headers.get("content_type", "json")
+    text = b"" if body is None else body.encode() if is_text else orjson.dumps(shown(body))
+    if len(text) and one["method"] in READ_METHODS:
+        raise _bad("GET and HEAD have no body")
+    return HttpRequest(one["method"], path, query, body=text, **headers)
+
+
+def _headers(given: Any) -> dict[str, str]:
+    if not isinstance(given, Mapping) or not all(isinstance(value, str) for value in given.values()):
+        raise _bad("The headers of an operation are an object of texts")
+    unknown = [name for name in given if name.lower() not in _HEADERS]
+    if unknown:
+        raise _bad(f"An operation has no header {unknown[0][:100]!r}: the batch's own say who asks")
+    return {_HEADERS[name.lower()]: value for name, value in given.items()}
+
+
+def _bad(message: str) -> DataError:
+    return DataError(400, "PGRST102", message)
+
+
+def _written(answer: DataAnswer) -> dict[str, Any]:
+    """Write one answer: its body as JSON where it is JSON, else as text, null without one."""
+    headers = dict(answer.headers)
+    body: Any = None
+    if answer.body:
+        is_json = "json" in headers.get("Content-Type", "")
+        body = orjson.Fragment(answer.body) if is_json else answer.body.decode("utf-8", "replace")
+    return {"status": answer.status, "headers": headers, "body": body}

@@ -1,0 +1,168 @@
+"""Several operations in one transaction: all of them, or none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from tests.data import scene as app
+from tests.data.scene import ANNA, ANYBODY, BEN, NOW, Note, Page, Scene, Tag, answered, caller, headers, refused
+
+from portero.data import batch
+from portero.data.functions import Functions, rpc
+from portero.data.nodes import HttpRequest
+from portero.data.pipeline import DataApi
+
+SHOW = {"Prefer": "return=representation"}
+
+
+@rpc(read_only=True)
+def double(number: int) -> int:
+    """Double a number."""
+    return 2 * number
+
+
+@pytest.fixture
+def scene(database_url: str) -> Iterator[Scene]:
+    """The application, once on each database."""
+    with app.opened(database_url) as opened:
+        api = DataApi(opened.api.catalogue, opened.database, opened.api.settings, app.standing(), Functions([double]))
+        yield Scene(opened.database, api)
+
+
+def operation(method: str, path: str, body: Any = None, **headers: str) -> dict[str, Any]:
+    """One operation."""
+    return {"method": method, "path": path, "headers": {**headers}, "body": body}
+
+
+def run(scene: Scene, *operations: Any, who: UUID | str = ANNA, prefer: str = "") -> tuple[int, Any]:
+    """Send a batch."""
+    return answered(scene.ask("POST", batch.PATH, list(operations), who=who, prefer=prefer))
+
+
+def test_operations_on_several_tables_are_answered_in_order(scene: Scene) -> None:
+    status, answers = run(
+        scene,
+        operation("POST", "/notes", {"id": 7, "title": "new"}, **SHOW),
+        operation("POST", "/tags", [{"note_id": 7, "word": "green"}]),
+        operation("PATCH", "/rest/v1/notes?id=eq.1", {"stars": 2}),
+        operation("GET", "/notes?select=title,stars,tags(word)&order=id", Prefer="count=exact"),
+        operation("DELETE", "/tags?note_id=eq.1"),
+        operation("HEAD", "/notes"),
+    )
+    assert 200 == status
+    assert [201, 201, 204, 200, 204, 200] == [each["status"] for each in answers]
+    assert "new" == answers[0]["body"][0]["title"]
+    assert None is answers[1]["body"]
+    assert [
+        {"title": "hers", "stars": 2, "tags": [{"word": "red"}]},
+        {"title": "new", "stars": 0, "tags": [{"word": "green"}]},
+    ] == answers[3]["body"]
+    assert "0-1/2" == answers[3]["headers"]["Content-Range"]
+
+
+@pytest.mark.parametrize(
+    ("last", "status", "code"),
+    [
+        (operation("POST", "/notes", {"title": "hers"}), 409, "23505"),
+        (operation("POST", "/notes", {"title": "x", "owner_id": str(BEN)}), 403, "42501"),
+        (operation("POST", "/tags", {"note_id": 2, "word": "mine"}), 403, "42501"),
+        (operation("GET", "/notes?nope=eq.1"), 400, "42703"),
+        (operation("GET", "/notes?id=eq.99", Accept="application/vnd.pgrst.object+json"), 406, "PGRST116"),
+        (operation("PATCH", "/notes?id=eq.1", {"stars": 1}, **{"If-Match": '"old"'}), 412, "PORTERO412"),
+        (operation("POST", "/rpc/nope", {}), 404, "PGRST202"),
+        (operation("TRACE", "/notes"), 405, "PGRST117"),
+    ],
+)
+def test_one_refusal_undoes_everything(scene: Scene, last: Any, status: int, code: str) -> None:
+    before = scene.rows(Note), scene.rows(Tag)
+    found, members = run(scene, operation("POST", "/notes", {"title": "new"}), operation("DELETE", "/tags"), last)
+    assert (status, code, 2) == (found, members["code"], members["operation"])
+    assert before == (scene.rows(Note), scene.rows(Tag))
+
+
+def test_policies_hold_in_a_batch(scene: Scene) -> None:
+    _, answers = run(scene, operation("PATCH", "/notes", {"stars": 5}), operation("GET", "/notes?select=id"), who=BEN)
+    assert [{"id": 2}] == answers[1]["body"]
+    assert [0, 5] == [row["stars"] for row in scene.rows(Note)]
+    status, members = run(scene, operation("POST", "/notes", {"title": "n"}), who=ANYBODY)
+    assert (401, "42501", 0) == (status, members["code"], members["operation"])
+
+
+def test_a_session_that_ended_runs_nothing(scene: Scene) -> None:
+    body = json.dumps([operation("PATCH", "/pages", {"text": "x"})]).encode()
+    gone = replace(caller(ANNA), session_id=UUID(int=9))
+    answer = scene.api.answer(HttpRequest("POST", batch.PATH, body=body), gone, NOW)
+    assert (401, "PGRST303") == refused(answer)[:2]
+    assert ["hi", "no"] == [row["text"] for row in scene.rows(Page)]
+
+
+def test_functions_and_other_bodies_are_operations_too(scene: Scene) -> None:
+    _, answers = run(
+        scene,
+        operation("POST", "/rpc/double", {"number": 4}),
+        operation("GET", "/rpc/double?number=5"),
+        operation("POST", "/pages", "slug,text\ncsv,x", **{"Content-Type": "text/csv"}),
+        operation("GET", "/pages?slug=eq.csv&select=text", Accept="text/csv"),
+        operation("GET", "/pages?slug=eq.csv"),
+    )
+    assert [8, 10, None, "text\nx"] == [each["body"] for each in answers[:4]]
+    assert answers[4]["headers"]["ETag"] == headers(scene.ask("GET", "/pages?slug=eq.csv"))["ETag"]
+
+
+def test_a_time_zone_is_of_its_operation_only(scene: Scene) -> None:
+    scene.ask("PATCH", "/notes?id=eq.1", {"at": "2026-05-01T12:00:00Z"})
+    query = "/notes?id=eq.1&select=at"
+    _, answers = run(scene, operation("GET", query, Prefer="timezone=Asia/Tokyo"), operation("GET", query))
+    assert ["2026-05-01T21:00:00+09:00", "2026-05-01T12:00:00+00:00"] == [each["body"][0]["at"] for each in answers]
+
+
+def test_exact_numbers_stay_exact(scene: Scene) -> None:
+    run(scene, {"method": "POST", "path": "/notes", "body": {"title": "n", "price": 1234567.89}})
+    assert b'"price":1234567.89' in scene.ask("GET", "/notes?title=eq.n").body.replace(b" : ", b":")
+
+
+def test_reads_alone_see_one_state_and_an_empty_batch_is_one(scene: Scene) -> None:
+    assert (200, []) == run(scene)
+    assert [200, 200] == [each["status"] for each in run(scene, *[operation("GET", "/notes")] * 2)[1]]
+
+
+def test_tx_rollback_undoes_a_batch(scene: Scene) -> None:
+    dry = scene.with_settings(transaction_end="commit-allow-override")
+    status, answers = run(dry, operation("DELETE", "/tags"), prefer="tx=rollback")
+    assert (200, 204) == (status, answers[0]["status"])
+    assert 2 == len(scene.rows(Tag))
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        7,
+        {"method": "GET"},
+        {"path": "/notes", "method": 7},
+        {"method": "GET", "path": "notes"},
+        {"method": "GET", "path": "/notes", "more": 1},
+        {"method": "GET", "path": "/notes", "headers": []},
+        {"method": "GET", "path": "/notes", "headers": {"Authorization": "Bearer x"}},
+        {"method": "GET", "path": "/notes", "headers": {"Accept": 7}},
+        {"method": "GET", "path": "/notes", "body": {}},
+        {"method": "GET", "path": "/%ff"},
+        {"method": "POST", "path": batch.PATH, "body": []},
+    ],
+)
+def test_what_is_no_operation_is_refused(scene: Scene, one: Any) -> None:
+    status, members = run(scene, one)
+    assert (400, "PGRST102", 0) == (status, members["code"], members["operation"])
+
+
+def test_what_is_no_batch_is_refused(scene: Scene) -> None:
+    for body in (b"", b"{}", b"[", b'"x"'):
+        assert (400, "PGRST102") == refused(scene.ask("POST", batch.PATH, body))[:2]
+    many = [operation("GET", "/notes")] * (batch.MOST + 1)
+    assert (413, "54000") == refused(scene.ask("POST", batch.PATH, many))[:2]
+    assert (405, "PGRST117") == refused(scene.ask("GET", batch.PATH))[:2]
+    assert [("Allow", "OPTIONS,POST")] == scene.api.describe(batch.PATH, "anon").headers
