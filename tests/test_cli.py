@@ -95,6 +95,12 @@ COMMANDS = [
     "users ban",
     "users delete",
     "users set-password",
+    "users set-role",
+    "users sign-out",
+    "users show",
+    "users invite",
+    "users link",
+    "users remove-factor",
     "db upgrade",
     "db revision",
     "db check",
@@ -149,11 +155,20 @@ def test_a_user_is_made_listed_banned_and_deleted(project: Path) -> None:
     assert "is banned until" in told("users", "ban", "anna", "--for", "12h")
     assert "may sign in again" in told("users", "ban", user_id, "--lift")
     assert "new password" in told("users", "set-password", "anna@example.com", stdin="another long walk\n")
-    assert "is deleted" in told("users", "delete", "anna", "--yes")
+    assert "editor" in told("users", "set-role", "anna", "editor")
+    shown = told("users", "show", "anna")
+    assert user_id in shown
+    assert "editor" in shown
+    assert "0 sessions ended" in told("users", "sign-out", "anna")
+    for refusal in (("sign-out", "anna", "--session", user_id), ("remove-factor", "anna", user_id)):
+        assert "not found" in refused("users", *refusal)
+    assert "/auth/v1/verify?token=" in told("users", "link", "anna@example.com", "--type", "recovery")
+    assert "is deleted" in told("users", "delete", "anna", "--softly", "--yes")
     assert "There is no user 'anna'" in refused("users", "ban", "anna")
 
 
 def test_a_user_may_have_an_address_only_or_no_password(project: Path) -> None:
+    assert "no mail server" in refused("users", "invite", "eve@example.com")
     told("users", "create", "ben@example.com", "--no-password")
     assert "ben@example.com" in told("users", "list")
     assert "already been registered" in refused("users", "create", "ben@example.com", "--no-password")

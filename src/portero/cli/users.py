@@ -1,4 +1,4 @@
-"""`portero users`: make, list, ban and delete users, and set passwords. A password is asked for or read from stdin."""
+"""`portero users`: what administrators do to users. A password is asked for or read from the standard input."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import click
 
@@ -17,12 +18,14 @@ from portero.cli.tables import moment, print_table
 from portero.errors import AuthError, ConfigurationError
 from portero.store.users import UserRecord
 
+#: Links that need nothing more than an address.
+_LINKS = ("magiclink", "recovery", "invite")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 @click.group()
 def users() -> None:
-    """Users: create, list, ban, delete, set-password."""
+    """Users: create, invite, list, show, ban, delete, set-password, set-role; links, sessions, factors."""
 
 
 @contextmanager
@@ -95,13 +98,97 @@ def ban(context: click.Context, login: str, duration: str | None, lift: bool) ->
 
 @users.command()
 @_login
+@click.option("--softly", is_flag=True, help="Keep the emptied row, because rows of the application refer to it.")
 @click.confirmation_option(prompt="Delete the user with all sessions?")
 @click.pass_context
-def delete(context: click.Context, login: str) -> None:
+def delete(context: click.Context, login: str, softly: bool) -> None:
     """Delete USER (e-mail address, user name or id)."""
     with _answering(context):
-        api.delete(_found(login).id)
+        api.delete(_found(login).id, softly=softly)
         click.echo(f"{login} is deleted.")
+
+
+@users.command()
+@click.argument("email")
+@click.pass_context
+def invite(context: click.Context, email: str) -> None:
+    """Mail an invitation to EMAIL."""
+    with _answering(context):
+        click.echo(str(api.invite(email).id))
+
+
+@users.command()
+@click.argument("email")
+@click.option("--type", "kind", default="magiclink", show_default=True, type=click.Choice(_LINKS), help="What it does.")
+@click.pass_context
+def link(context: click.Context, email: str, kind: str) -> None:
+    """Print a link that signs EMAIL in. Whoever has it is that user: hand it over with care."""
+    with _answering(context):
+        click.echo(api.generate_link(kind, email).issued.url)
+
+
+@users.command()
+@_login
+@click.pass_context
+def show(context: click.Context, login: str) -> None:
+    """Show USER (e-mail address, user name or id), with sessions and second factors."""
+    with _answering(context):
+        user = _found(login)
+        facts = [
+            ("id", str(user.id)),
+            ("e-mail", user.email or "-"),
+            ("e-mail confirmed", moment(user.email_confirmed_at)),
+            ("user name", user.username or "-"),
+            ("role", user.role),
+            ("made", moment(user.created_at)),
+            ("last signed in", moment(user.last_sign_in_at)),
+            ("banned until", moment(user.banned_until)),
+        ]
+        print_table(["", ""], facts)
+        rows = [
+            (str(session.id), moment(session.refreshed_at or session.created_at), session.aal, session.address or "-")
+            for session in api.sessions(user.id)
+        ]
+        print_table(["session", "last used", "level", "from"], rows)
+        held = [(str(factor.id), factor.factor_type, factor.status) for factor in api.factors(user.id)]
+        print_table(["factor", "type", "status"], held)
+
+
+@users.command("set-role")
+@_login
+@click.argument("role")
+@click.pass_context
+def set_role(context: click.Context, login: str, role: str) -> None:
+    """Set the role of USER's tokens and end the user's sessions."""
+    with _answering(context):
+        api.set_role(_found(login).id, role)
+        click.echo(f"{login} has the role {role} and is signed out everywhere.")
+
+
+@users.command("sign-out")
+@_login
+@click.option("--session", "session_id", type=click.UUID, help="Only this one.")
+@click.pass_context
+def sign_out(context: click.Context, login: str, session_id: UUID | None) -> None:
+    """End the sessions of USER (e-mail address, user name or id)."""
+    with _answering(context):
+        user = _found(login)
+        if session_id is None:
+            click.echo(f"{api.end_sessions(user.id)} sessions ended.")
+        else:
+            api.end_session(user.id, session_id)
+            click.echo("The session ended.")
+
+
+@users.command("remove-factor")
+@_login
+@click.argument("factor_id", type=click.UUID)
+@click.pass_context
+def remove_factor(context: click.Context, login: str, factor_id: UUID) -> None:
+    """Remove a second factor of USER, who lost it; `portero users show` lists them."""
+    with _answering(context):
+        api.remove_factor(_found(login).id, factor_id)
+        click.echo("The factor is removed.")
 
 
 @users.command("set-password")
