@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+from openapi_spec_validator import validate
 from sqlalchemy.orm import Session
 from tests.data import scene as app
 from tests.data.scene import (
@@ -412,3 +413,31 @@ def test_functions_are_named_by_themselves_or_by_their_module() -> None:
     for wrong in (len, 7, app):
         with pytest.raises(ConfigurationError):
             marked_in(wrong)
+
+
+# --- described -------------------------------------------------------------------------------------------------------
+
+
+def test_the_document_lists_what_a_role_may_call(scene: Scene) -> None:
+    paths = answered(scene.ask("GET", "/"))[1]["paths"]
+    assert {"get", "head", "post", "options"} == set(paths["/rpc/add"])
+    assert {"post", "options"} == set(paths["/rpc/rename_page"])
+    assert "Add two numbers." == paths["/rpc/add"]["post"]["summary"]
+    body = paths["/rpc/echo"]["post"]["requestBody"]
+    assert not body["required"]
+    properties = body["content"]["application/json"]["schema"]["properties"]
+    assert {"type": ["string", "null"], "format": "uuid"} == properties["ident"]
+    arguments = {each["name"]: each for each in paths["/rpc/add"]["get"]["parameters"]}
+    assert arguments["a"]["required"]
+    assert not arguments["b"]["required"]
+    assert "/rpc/for_servers" not in paths
+    assert {"/rpc/add", "/rpc/titled"} == {path for path in document_of_anybody(scene) if path.startswith("/rpc/")}
+
+
+def document_of_anybody(scene: Scene) -> list[str]:
+    """The paths that callers without a session are told."""
+    return list(answered(scene.ask("GET", "/", who=ANYBODY))[1]["paths"])
+
+
+def test_the_document_is_openapi(scene: Scene) -> None:
+    validate(answered(scene.ask("GET", "/"))[1])

@@ -18,6 +18,8 @@ from portero.data import openapi_answers as answers
 from portero.data import openapi_parameters as parameters
 from portero.data import openapi_schemas as schemas
 from portero.data.catalogue import Catalogue, Model
+from portero.data.functions import Function
+from portero.data.openapi_functions import function_paths
 from portero.data.policy import Verb
 from portero.data.relations import Relation
 from portero.principal import SERVICE_ROLE
@@ -30,13 +32,14 @@ _INFO: Final = {
 }
 
 
-def document(catalogue: Catalogue, role: str, server: str) -> dict[str, Any]:
+def document(catalogue: Catalogue, role: str, server: str, functions: Iterable[Function] = ()) -> dict[str, Any]:
     """Describe the API as callers of a role may use it.
 
     Args:
         catalogue: the exposed models.
         role: the caller's.
         server: where the data API is served, such as `/rest/v1`.
+        functions: those that are served.
     """
     writer = _Writer(catalogue, role)
     paths = {"/": _root_path()}
@@ -44,6 +47,7 @@ def document(catalogue: Catalogue, role: str, server: str) -> dict[str, Any]:
         verbs = verbs_of(model, role)
         if verbs:
             paths[f"/{quote(model.name, safe='')}"] = writer.path(model, verbs)
+    paths |= function_paths(functions, role)
     return {
         "openapi": "3.1.0",
         "info": _INFO,

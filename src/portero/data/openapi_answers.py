@@ -28,6 +28,7 @@ _REFUSALS: Final[Mapping[int, tuple[str, str, tuple[str, ...]]]] = {
     405: ("MethodNotAllowed", "The method is not served here (PGRST105, PGRST117).", ()),
     406: ("NotAcceptable", "No such media type or schema, or not exactly one row (PGRST106, PGRST107, PGRST116).", ()),
     409: ("Conflict", "A unique or foreign key is violated (23505, 23503).", ()),
+    412: ("PreconditionFailed", "If-Match names another version of the row (PORTERO412).", ()),
     413: ("ContentTooLarge", "The body or the batch is too large (PGRST102, 54000).", ()),
     415: ("UnsupportedMediaType", "A compressed body (PGRST102).", ()),
     416: ("RangeNotSatisfiable", "The page is not there (PGRST103).", ()),
@@ -44,7 +45,7 @@ _HEADERS: Final[Mapping[str, str]] = {
     "Allow": "The methods the table allows.",
 }
 READ_REFUSALS: Final = (300, 400, 401, 403, 404, 406, 416, 503)
-WRITE_REFUSALS: Final = (300, 400, 401, 403, 404, 405, 406, 409, 413, 415, 416, 503)
+WRITE_REFUSALS: Final = (300, 400, 401, 403, 404, 405, 406, 409, 412, 413, 415, 416, 503)
 _OBJECT: Final = "application/vnd.pgrst.object+json"
 
 

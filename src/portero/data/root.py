@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -9,6 +10,7 @@ import orjson
 
 from portero.data.answer import VARY
 from portero.data.catalogue import Catalogue
+from portero.data.functions import Function
 from portero.data.nodes import DataAnswer
 from portero.data.openapi import document
 from portero.data.request import READ_METHODS, check_profile
@@ -27,11 +29,12 @@ class Root:
         catalogue: the exposed models.
         path: where the data API is served.
         is_served: the document is served at all.
+        functions: those that are served.
     """
 
-    def __init__(self, catalogue: Catalogue, path: str, *, is_served: bool) -> None:
+    def __init__(self, catalogue: Catalogue, path: str, *, is_served: bool, functions: Iterable[Function] = ()) -> None:
         self.is_served = is_served
-        self._document = lru_cache(32)(lambda role: orjson.dumps(document(catalogue, role, path)))
+        self._document = lru_cache(32)(lambda role: orjson.dumps(document(catalogue, role, path, functions)))
 
     def answer(self, method: str, accept: str, profile: str, role: str) -> DataAnswer:
         """Give the document for a role.
