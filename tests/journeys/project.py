@@ -38,7 +38,9 @@ class Project:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("PORTERO_", "JWT_"))}
+        # Coverage keeps its data with Python's own sqlite3: a second SQLite library in the very process under test.
+        foreign = ("PORTERO_", "JWT_", "COVERAGE_")
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
         own = {"JWT_SECRET_KEY": SECRET, "PORTERO_URL": self.url, "PYTHONPATH": str(ROOT)}
         self.environ: Mapping[str, str] = {**inherited, **own, **UNTHROTTLED, **settings}
 
