@@ -4,7 +4,7 @@
 
     PorteroError
     ├── ConfigurationError      the process refuses to start; the sentence says what to do
-    ├── InvalidToken            a token was refused (`reason` is one of `TokenFault`); nothing of it may be believed
+    ├── InvalidToken            a token was refused (`fault` is one of `TokenFault`); nothing of it may be believed
     ├── AuthError               a refusal in the words of Supabase Auth (contract auth.md §3)
     ├── Refused                 a developer's hook refuses the operation; its sentence is for the caller
     ├── DataError               a refusal in the words of PostgREST (contract data.md §4.10)

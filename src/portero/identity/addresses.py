@@ -66,6 +66,11 @@ def canonical_phone(text: str) -> str:
     return digits
 
 
+def taken() -> AuthError:
+    """Make the refusal of an address that another user has."""
+    return AuthError(422, "email_exists", "A user with this email address has already been registered")
+
+
 @lru_cache(maxsize=1024)
 def network_of(address: str) -> str:
     """Return what one caller can be told by: an IPv4 address, or the /64 an IPv6 address is in (threats CR-07).

@@ -371,7 +371,7 @@ def check_role(role: str) -> None:
 def _taken(context: IdentityContext, user: UserRecord) -> AuthError:
     with context.database.reading() as connection:
         if user.email is not None and users.by_email(connection, user.email) is not None:
-            return AuthError(422, "email_exists", "A user with this email address has already been registered")
+            return addresses.taken()
         if user.phone is not None and users.by_phone(connection, user.phone) is not None:
             return AuthError(422, "phone_exists", "Phone number already registered by another user")
     return AuthError(422, "user_already_exists", "A user with this user name or id exists already")

@@ -186,5 +186,5 @@ def _taken(context: IdentityContext, user_id: UUID, email: str | None) -> AuthEr
     with context.database.reading() as connection:
         holder = None if email is None else users.by_email(connection, email)
     if holder is not None and holder.id != user_id:
-        return AuthError(422, "email_exists", "A user with this email address has already been registered")
+        return addresses.taken()
     return AuthError(422, "phone_exists", "Phone number already registered by another user")

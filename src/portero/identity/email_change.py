@@ -9,9 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import mail, new_users, one_time_links, throttle
+from portero.identity import addresses, mail, new_users, one_time_links, throttle
 from portero.identity.context import Caller, Change, IdentityContext
 from portero.identity.flow_states import Challenge
 from portero.identity.one_time_links import EMAIL_CHANGE, Purpose, Wanted
@@ -36,7 +35,7 @@ def wish(
     """
     known = users.by_email(change.connection, address)
     if known is not None:
-        raise taken()
+        raise addresses.taken()
     if user.is_anonymous and mail.confirms_itself(context.settings):
         return _promoted(change, user, address, now)
     if mail.can_send(context.settings):
@@ -91,11 +90,6 @@ def finish(change: Change, user: UserRecord, caller: Caller, now: datetime) -> U
     new_users.note_proven(change, stored, now)
     change.record(Event(Happening.EMAIL_CHANGED, now, user.id, None, caller.address))
     return stored
-
-
-def taken() -> AuthError:
-    """Return what is said of an address that another user has."""
-    return AuthError(422, "email_exists", "A user with this email address has already been registered")
 
 
 def _promoted(change: Change, user: UserRecord, address: str, now: datetime) -> dict[str, Any]:

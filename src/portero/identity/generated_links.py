@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import addresses, admin, email_change, hook_calls, new_users, one_time_links, sessions
+from portero.identity import addresses, admin, hook_calls, new_users, one_time_links, sessions
 from portero.identity.context import Account, Caller, Change, IdentityContext
 from portero.identity.flow_states import Challenge
 from portero.identity.one_time_links import (
@@ -116,7 +116,7 @@ def generate(context: IdentityContext, wish: LinkWish, caller: Caller, now: date
             shown = "signup" if kind is FIRST_CODE else wish.type
             return GeneratedLink(sessions.account_of(change, user), issued, shown)
     except sa.exc.IntegrityError as cause:
-        raise email_change.taken() from cause
+        raise addresses.taken() from cause
 
 
 def _asked(context: IdentityContext, wish: LinkWish, caller: Caller, now: datetime) -> _Asked:
@@ -144,7 +144,7 @@ def _invite(change: Change, asked: _Asked) -> _Found:
 
 
 def _magic_link(change: Change, asked: _Asked) -> _Found:
-    user = _known(change, asked.email)
+    user = users.by_email(change.connection, asked.email, lock=True)
     if user is None:
         made = _made(change, asked)
         stored = users.update(change.connection, made.id, asked.now, confirmation_sent_at=asked.now) or made
@@ -162,7 +162,7 @@ def _recovery(change: Change, asked: _Asked) -> _Found:
 def _email_change(change: Change, asked: _Asked) -> _Found:
     user = _there(change, asked.email)
     if users.by_email(change.connection, asked.new_email) is not None:
-        raise email_change.taken()
+        raise addresses.taken()
     if user.email_change != asked.new_email:
         one_time_links.void(change, user.id, tuple(_HALVES.values()))
     wish = {"email_change": asked.new_email, "email_change_sent_at": asked.now}
@@ -180,22 +180,17 @@ def _made(change: Change, asked: _Asked) -> UserRecord:
 
 
 def _unconfirmed(change: Change, asked: _Asked) -> UserRecord | None:
-    user = _known(change, asked.email)
+    user = users.by_email(change.connection, asked.email, lock=True)
     if user is not None and user.email_confirmed_at is not None:
-        raise email_change.taken()
+        raise addresses.taken()
     return user
 
 
 def _there(change: Change, email: str) -> UserRecord:
-    user = _known(change, email)
+    user = users.by_email(change.connection, email, lock=True)
     if user is None:
         raise AuthError(404, "user_not_found", "User with this email not found")
     return user
-
-
-def _known(change: Change, email: str) -> UserRecord | None:
-    found = users.by_email(change.connection, email)
-    return None if found is None else users.by_id(change.connection, found.id, lock=True)
 
 
 _TYPES: Final[Mapping[str, Callable[[Change, _Asked], _Found]]] = {

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import addresses, confirmation, email_change, hook_calls, mail, new_users, sessions
+from portero.identity import addresses, confirmation, hook_calls, mail, new_users, sessions
 from portero.identity.context import Account, Caller, IdentityContext
 from portero.identity.one_time_links import INVITE
 from portero.store import users
@@ -40,7 +40,7 @@ def invite(
         with context.changing() as change:
             known = users.by_email(change.connection, address)
             if known is not None and known.email_confirmed_at is not None:
-                raise email_change.taken()
+                raise addresses.taken()
             if known is None:
                 user = new_users.insert_user(change, address, None, data or {}, now, invited_at=now)
                 details = {"by": "administrator"}

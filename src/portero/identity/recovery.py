@@ -56,7 +56,7 @@ def recover(context: IdentityContext, asked: Asked, caller: Caller, now: datetim
     with context.changing() as change:
         if throttle.check_mail(context, change.connection, "recover", email, now) is not None:
             return
-        user = _known(change, email)
+        user = users.by_email(change.connection, email, lock=True)
         if user is None:
             _send_in_vain(context, change, RECOVERY, asked, caller, now)
             return
@@ -106,7 +106,7 @@ def resend(context: IdentityContext, kind: str, asked: Asked, caller: Caller, no
     with context.changing() as change:
         if throttle.check_mail(context, change.connection, f"resend-{kind}", email, now) is not None:
             return
-        user = _known(change, email)
+        user = users.by_email(change.connection, email, lock=True)
         if kind == "signup" and user is not None and user.email_confirmed_at is None:
             confirmation.send_link(context, change, user, SIGN_UP, asked.challenge, asked.redirect_to, caller, now)
         elif kind == "email_change" and user is not None and user.email_change is not None:
@@ -133,7 +133,7 @@ def count(context: IdentityContext, name: str, caller: Caller, now: datetime) ->
 
 def _magic_link(context: IdentityContext, email: str, asked: Asked, caller: Caller, now: datetime) -> AuthError | None:
     with context.changing() as change:
-        user = _known(change, email)
+        user = users.by_email(change.connection, email, lock=True)
         if user is None and not asked.create_user and not context.settings.otp_silent:
             return _unknown()
         if user is None and asked.create_user and context.settings.disable_signup:
@@ -152,11 +152,6 @@ def _magic_link(context: IdentityContext, email: str, asked: Asked, caller: Call
         else:
             _send(context, change, user, MAGIC_LINK, asked, caller, now)
     return None
-
-
-def _known(change: Change, email: str) -> UserRecord | None:
-    found = users.by_email(change.connection, email)
-    return None if found is None else users.by_id(change.connection, found.id, lock=True)
 
 
 def _send(

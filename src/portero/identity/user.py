@@ -96,7 +96,7 @@ def update(
     try:
         return _update(context, user, session_id, wishes, email, password_hash, caller, now)
     except sa.exc.IntegrityError as cause:
-        raise email_change.taken() from cause
+        raise addresses.taken() from cause
 
 
 def _update(

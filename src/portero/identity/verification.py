@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import confirmation, email_change, flow_states, one_time_links, sessions, throttle
+from portero.identity import addresses, confirmation, email_change, flow_states, one_time_links, sessions, throttle
 from portero.identity.context import Account, Caller, Change, IdentityContext, SignedIn
 from portero.identity.one_time_links import Purpose
 from portero.store import one_time_tokens, users
@@ -132,7 +132,7 @@ def _within_limits(
                 found = throttle.check(context, change.connection, _CODES, address, now)
             outcome = spend(change) if found is None else found.refusal
     except sa.exc.IntegrityError as cause:
-        raise email_change.taken() from cause
+        raise addresses.taken() from cause
     # Raised only here: counts and tries must outlive the refusal.
     if isinstance(outcome, AuthError):
         raise outcome

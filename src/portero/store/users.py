@@ -65,9 +65,9 @@ def by_id(connection: sa.Connection, user_id: UUID, *, lock: bool = False) -> Us
     return (_LOCKED if lock else _BY_ID).first(connection, user_id=user_id)
 
 
-def by_email(connection: sa.Connection, email: str) -> UserRecord | None:
-    """Find a user by address, in whatever case it is written."""
-    return _BY_EMAIL.first(connection, email=email.lower())
+def by_email(connection: sa.Connection, email: str, *, lock: bool = False) -> UserRecord | None:
+    """Find a user by address, in whatever case it is written; `lock` as in `by_id`."""
+    return (_LOCKED_BY_EMAIL if lock else _BY_EMAIL).first(connection, email=email.lower())
 
 
 def by_username(connection: sa.Connection, username: str) -> UserRecord | None:
@@ -150,6 +150,7 @@ _INSERT = returning(_TABLE, UserRecord)
 _BY_ID = Prepared(_ALL.where(_IS_MEANT), _MADE)
 _LOCKED = Prepared(_ALL.where(_IS_MEANT).with_for_update(), _MADE)
 _BY_EMAIL = Prepared(_ALL.where(_TABLE.c.email == sa.bindparam("email")), _MADE)
+_LOCKED_BY_EMAIL = Prepared(_ALL.where(_TABLE.c.email == sa.bindparam("email")).with_for_update(), _MADE)
 _BY_USERNAME = Prepared(_ALL.where(_TABLE.c.username == sa.bindparam("username")), _MADE)
 _BY_PHONE = Prepared(_ALL.where(_TABLE.c.phone == sa.bindparam("phone")), _MADE)
 _SIGNED_IN = changing(
