@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.dialects.postgresql import INT4RANGE, TSVECTOR
 
-from portero import JWTManager, allow_all, expose_table
+from portero import JWTManager, allow_all, expose_table, rpc
 from portero.web.runtime import runtime
 
 DIRECTORS = [{"id": 1, "name": "Mann"}, {"id": 2, "name": "Hill"}]
@@ -58,6 +58,12 @@ FILMS: list[dict[str, Any]] = [
 ]
 
 
+@rpc(read_only=True, allow=("anon", "authenticated"))
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
 def create_app() -> Flask:
     """Build the application."""
     metadata = sa.MetaData()
@@ -86,7 +92,7 @@ def create_app() -> Flask:
     app.config["PORTERO_DATABASE_URL"] = os.environ["METHODS_URL"]
     app.config["PORTERO_DEV"] = True
     app.config["PORTERO_TRANSACTION_END"] = "commit-allow-override"
-    JWTManager(app, models=metadata)
+    JWTManager(app, models=metadata, functions=add)
 
     @app.post("/refill")
     def refill() -> tuple[str, int]:
