@@ -118,7 +118,7 @@ import json, sys
 from datetime import UTC, datetime
 from app import app
 from portero.identity import admin, sessions
-from portero.identity.context import Caller
+from portero.identity.context import Caller, Opened
 extension = app.extensions["portero"]
 context = extension.freeze(app).identity
 now = datetime.now(UTC)
@@ -126,7 +126,7 @@ account = admin.create(context, admin.NewUser(email=sys.argv[1], password="corre
 for _ in range(int(sys.argv[2])):
     with context.changing() as change:
         session = sessions.open_session(change, account.user, "password", Caller(), now)
-    signed_in = sessions.tokens_for(context, account, session, now)
+    signed_in = sessions.tokens_for(context, Opened(account, session), now)
     print(json.dumps([signed_in.access_token, signed_in.refresh_token]))
 extension.close(app)
 """

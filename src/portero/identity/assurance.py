@@ -15,7 +15,7 @@ from uuid import UUID
 
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity.context import Account, Caller, Change
+from portero.identity.context import Caller, Change, Opened
 from portero.identity.sessions import account_of
 from portero.store import factors, sessions, users
 from portero.store.factors import FactorRecord, FactorType
@@ -65,14 +65,6 @@ class Holder:
         return [factor for factor in self.factors if factor.is_verified and factor.factor_type != "recovery_code"]
 
 
-@dataclass(frozen=True, slots=True)
-class Raised:
-    """A session at aal2, and its user."""
-
-    account: Account
-    session: SessionRecord
-
-
 def enter(change: Change, asking: Asking) -> Holder:
     """Lock the user and the session of a request, and look at the factors.
 
@@ -105,7 +97,7 @@ def require(change: Change, user_id: UUID, session_id: UUID | None) -> None:
         raise AuthError(401, "insufficient_aal", message)
 
 
-def raise_session(change: Change, holder: Holder, factor: FactorRecord, asking: Asking) -> Raised:
+def raise_session(change: Change, holder: Holder, factor: FactorRecord, asking: Asking) -> Opened:
     """Raise the session to aal2 by a factor of which a code was right; the user's other sessions at aal1 end.
 
     Refresh tokens from before the second factor are worth nothing afterwards.
@@ -121,7 +113,7 @@ def raise_session(change: Change, holder: Holder, factor: FactorRecord, asking: 
     if ended:
         details: dict[str, str | int | bool] = {"scope": "aal1", "count": ended}
         change.record(Event(Happening.SESSION_ENDED, now, holder.user.id, session.id, address, details))
-    return Raised(account_of(change, holder.user), session)
+    return Opened(account_of(change, holder.user), session)
 
 
 def lower_sessions(change: Change, factor: FactorRecord) -> None:

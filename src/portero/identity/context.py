@@ -165,6 +165,14 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """A session that was opened, advanced or raised, and its user: what tokens are made for after the commit."""
+
+    account: Account
+    session: SessionRecord
+
+
+@dataclass(frozen=True, slots=True)
 class SignedIn:
     """What a sign-in, sign-up or refresh gives back.
 

@@ -16,11 +16,10 @@ from portero.crypto import one_time_codes
 from portero.errors import AuthError
 from portero.events import Event, Happening
 from portero.identity import sessions, throttle
-from portero.identity.context import Account, Caller, Change, IdentityContext, SignedIn
+from portero.identity.context import Caller, Change, IdentityContext, Opened, SignedIn
 from portero.identity.sessions import Method
 from portero.store import flow_states, users
 from portero.store.flow_states import FlowStateRecord
-from portero.store.sessions import SessionRecord
 
 CODE_LIFETIME: Final = timedelta(minutes=5)
 _CHALLENGE: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")
@@ -93,12 +92,10 @@ def exchange(context: IdentityContext, code: str, verifier: str, caller: Caller,
     # Raised only here: the count must outlive the refusal.
     if isinstance(outcome, AuthError):
         raise outcome
-    return sessions.tokens_for(context, *outcome, now)
+    return sessions.tokens_for(context, outcome, now)
 
 
-def _exchange(
-    change: Change, code: str, verifier: str, caller: Caller, now: datetime
-) -> tuple[Account, SessionRecord] | AuthError:
+def _exchange(change: Change, code: str, verifier: str, caller: Caller, now: datetime) -> Opened | AuthError:
     flow = flow_states.by_code(change.connection, one_time_codes.digest(code))
     if flow is None or flow.code_issued_at is None or flow.spent_at is not None:
         return AuthError(404, "flow_state_not_found", _NOT_FOUND)
@@ -117,4 +114,4 @@ def _exchange(
         return AuthError(404, "flow_state_not_found", _NOT_FOUND)
     signed = users.update(change.connection, user.id, now, last_sign_in_at=now) or user
     session = sessions.open_session(change, signed, cast("Method", flow.authentication_method), caller, now)
-    return sessions.account_of(change, signed), session
+    return Opened(sessions.account_of(change, signed), session)

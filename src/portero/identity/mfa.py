@@ -19,8 +19,8 @@ from portero.errors import AuthError
 from portero.events import Event, Happening
 from portero.identity import assurance, factor_limits, factor_secrets, hook_calls, sessions
 from portero.identity.addresses import network_of
-from portero.identity.assurance import Asking, Holder, Raised
-from portero.identity.context import Caller, Change, IdentityContext, SignedIn
+from portero.identity.assurance import Asking, Holder
+from portero.identity.context import Caller, Change, IdentityContext, Opened, SignedIn
 from portero.identity.hooks import Point
 from portero.store import challenges, factors, users
 from portero.store.challenges import ChallengeRecord
@@ -136,7 +136,7 @@ def verify(context: IdentityContext, asking: Asking, factor_id: UUID, challenge_
         factor = _totp_factor(holder, factor_id)
         if not factor.is_verified and holder.verified and not holder.is_at_aal2:
             raise AuthError(403, "insufficient_aal", "AAL2 required to verify a new factor")
-        outcome: Raised | AuthError | None = _take_try(context, change, asking, factor, challenge_id)
+        outcome: Opened | AuthError | None = _take_try(context, change, asking, factor, challenge_id)
         if outcome is None and not context.hooks.has(Point.MFA_VERIFICATION_ATTEMPT):
             outcome = _judge(context, change, asking, holder, factor, challenge_id, code)
     if outcome is None:
@@ -144,7 +144,7 @@ def verify(context: IdentityContext, asking: Asking, factor_id: UUID, challenge_
     # Raised only here: counts, and the spent step, must outlive the refusal.
     if isinstance(outcome, AuthError):
         raise outcome
-    return sessions.tokens_for(context, outcome.account, outcome.session, asking.now)
+    return sessions.tokens_for(context, outcome, asking.now)
 
 
 def unenrol(context: IdentityContext, asking: Asking, factor_id: UUID) -> None:
@@ -291,7 +291,7 @@ def _judge(
     factor: FactorRecord,
     challenge_id: UUID,
     code: str,
-) -> Raised | AuthError:
+) -> Opened | AuthError:
     connection = change.connection
     step = _step_of(context, factor, code, asking.now)
     if step is None or not factors.take_step(connection, factor.id, step):
@@ -307,7 +307,7 @@ def _judge(
 
 def _judge_with_hook(
     context: IdentityContext, asking: Asking, factor: FactorRecord, challenge_id: UUID, code: str
-) -> Raised | AuthError:
+) -> Opened | AuthError:
     """Ask the hook between two transactions: it must not hold up every writer, and may write itself."""
     step = _step_of(context, factor, code, asking.now)
     hook_calls.factor_tried(context, asking, factor, step is not None and step > (factor.last_step or -1))

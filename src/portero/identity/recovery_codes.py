@@ -18,8 +18,8 @@ from portero.crypto import recovery_codes as codes
 from portero.errors import AuthError
 from portero.events import Event, Happening
 from portero.identity import assurance, factor_limits, factor_secrets, hook_calls, mfa, sessions
-from portero.identity.assurance import Asking, Holder, Raised
-from portero.identity.context import Change, IdentityContext, SignedIn
+from portero.identity.assurance import Asking, Holder
+from portero.identity.context import Change, IdentityContext, Opened, SignedIn
 from portero.identity.hooks import Point
 from portero.store import factors
 from portero.store import recovery_codes as rows
@@ -121,7 +121,7 @@ def verify(context: IdentityContext, asking: Asking, typed: str) -> SignedIn:
         holder = assurance.enter(change, asking)
         factor = _set_of(holder.factors)
         refusal = factor_limits.count_request(context, change, asking)
-        outcome: Raised | AuthError | None = refusal
+        outcome: Opened | AuthError | None = refusal
         outcome = outcome or factor_limits.take_try(context, change, asking, "recovery-code")
         if outcome is None and not context.hooks.has(Point.MFA_VERIFICATION_ATTEMPT):
             outcome = _judge(context, change, asking, holder, factor, typed)
@@ -130,7 +130,7 @@ def verify(context: IdentityContext, asking: Asking, typed: str) -> SignedIn:
     # Raised only here: the counts must outlive the refusal.
     if isinstance(outcome, AuthError):
         raise outcome
-    return sessions.tokens_for(context, outcome.account, outcome.session, asking.now)
+    return sessions.tokens_for(context, outcome, asking.now)
 
 
 def remove(context: IdentityContext, asking: Asking) -> UUID:
@@ -192,7 +192,7 @@ def _sealed(context: IdentityContext, factor_id: UUID, code: str) -> RecoveryCod
 
 def _judge(
     context: IdentityContext, change: Change, asking: Asking, holder: Holder, factor: FactorRecord, typed: str
-) -> Raised | AuthError:
+) -> Opened | AuthError:
     code = codes.canonical(typed)
     found = None if code is None else _find(context, change.connection, factor.id, code)
     if found is None or not rows.spend(change.connection, found, asking.now):
@@ -202,7 +202,7 @@ def _judge(
     return assurance.raise_session(change, holder, factor, asking)
 
 
-def _judge_with_hook(context: IdentityContext, asking: Asking, factor: FactorRecord, typed: str) -> Raised | AuthError:
+def _judge_with_hook(context: IdentityContext, asking: Asking, factor: FactorRecord, typed: str) -> Opened | AuthError:
     """Ask the hook between two transactions: it must not hold up every writer, and may write itself."""
     code = codes.canonical(typed)
     with context.database.reading() as connection:

@@ -8,7 +8,7 @@ here ends nothing. There is no time window to tune.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID, uuid4
@@ -19,7 +19,7 @@ from portero.crypto import refresh_tokens
 from portero.errors import AuthError, InvalidToken, Refused
 from portero.events import Event, Happening
 from portero.identity import throttle
-from portero.identity.context import Account, Caller, Change, IdentityContext, SignedIn
+from portero.identity.context import Account, Caller, Change, IdentityContext, Opened, SignedIn
 from portero.store import accounts, factors, identities, sessions
 from portero.store.sessions import SessionRecord
 from portero.store.users import UserRecord
@@ -33,12 +33,6 @@ _EXPIRED: Final = "Invalid Refresh Token: Session Expired"
 _IDLE: Final = "Invalid Refresh Token: Session Expired (Inactivity)"
 _NEWER: Final = "Invalid Refresh Token: Session Expired (Revoked by Newer Login)"
 _AHEAD: Final = "Invalid Refresh Token: Not Issued By This Server"
-
-
-@dataclass(frozen=True, slots=True)
-class _Advanced:
-    account: Account
-    session: SessionRecord
 
 
 def open_session(change: Change, user: UserRecord, method: Method, caller: Caller, now: datetime) -> SessionRecord:
@@ -60,13 +54,13 @@ def open_session(change: Change, user: UserRecord, method: Method, caller: Calle
     return session
 
 
-def tokens_for(context: IdentityContext, account: Account, session: SessionRecord, now: datetime) -> SignedIn:
+def tokens_for(context: IdentityContext, opened: Opened, now: datetime) -> SignedIn:
     """Mint the pair of tokens a session stands at; called after the commit, so no token lacks its session.
 
     Raises:
         AuthError: 403 with code `unknown`: a hook refuses the token. A session that was just opened ends with it.
     """
-    minted = None
+    account, session, minted = opened.account, opened.session, None
     try:
         minted = context.access_tokens.mint(account.user, session, now, context.hooks)
     except Refused as refused:
@@ -93,7 +87,7 @@ def refresh(context: IdentityContext, token: str, caller: Caller, now: datetime)
     # Raised only here: the count, and the end of a session, must outlive the refusal.
     if isinstance(outcome, AuthError):
         raise outcome
-    return tokens_for(context, outcome.account, outcome.session, now)
+    return tokens_for(context, outcome, now)
 
 
 def end(context: IdentityContext, user_id: UUID, session_id: UUID | None, scope: Scope, now: datetime) -> int:
@@ -178,7 +172,7 @@ def _refuse_too_many(context: IdentityContext, change: Change, session_id: UUID,
 
 def _advance(
     context: IdentityContext, change: Change, session_id: UUID, counter: int, caller: Caller, now: datetime
-) -> _Advanced | AuthError:
+) -> Opened | AuthError:
     found = accounts.of_session(change.connection, session_id)
     if found is None or found.session is None or found.user.deleted_at is not None:
         return AuthError(400, "refresh_token_not_found", _NOT_FOUND)
@@ -195,10 +189,10 @@ def _advance(
         change.record(Event(Happening.SESSION_REFRESHED, now, user.id, session_id, caller.address))
         session = replace(session, refresh_counter=counter + 1, refreshed_at=now)
     account = Account(user, found.identities, found.factors)
-    return _judge(change, _Advanced(account, session), counter, caller, now)
+    return _judge(change, Opened(account, session), counter, caller, now)
 
 
-def _judge(change: Change, advanced: _Advanced, counter: int, caller: Caller, now: datetime) -> _Advanced | AuthError:
+def _judge(change: Change, advanced: Opened, counter: int, caller: Caller, now: datetime) -> Opened | AuthError:
     """Compare with the counter as it stands after the attempt to advance: the row is locked, so nobody moves it."""
     session = advanced.session
     behind = session.refresh_counter - counter

@@ -7,7 +7,7 @@ no password), one way of counting. Whether somebody is banned is told only to wh
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -17,20 +17,13 @@ import sqlalchemy as sa
 from portero.errors import AuthError
 from portero.events import Event, Happening
 from portero.identity import addresses, hook_calls, password_rules, sessions, throttle
-from portero.identity.context import Account, Caller, Change, IdentityContext, SignedIn
+from portero.identity.context import Account, Caller, Change, IdentityContext, Opened, SignedIn
 from portero.identity.sessions import is_banned
 from portero.store import accounts, users
-from portero.store.sessions import SessionRecord
 from portero.store.users import UserRecord
 
 #: How often a password is looked at again because another sign-in upgraded its hash in between.
 _TRIES: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    account: Account
-    session: SessionRecord
 
 
 def with_password(context: IdentityContext, login: str, password: str, caller: Caller, now: datetime) -> SignedIn:
@@ -55,8 +48,8 @@ def with_password(context: IdentityContext, login: str, password: str, caller: C
             _note_refusal(context, user, caller, now)
             raise _invalid()
         opened = _finish(context, user, password, caller, now)
-        if isinstance(opened, _Opened):
-            signed_in = sessions.tokens_for(context, opened.account, opened.session, now)
+        if isinstance(opened, Opened):
+            signed_in = sessions.tokens_for(context, opened, now)
             return replace(signed_in, weak_password=_weak(context, user, password))
         user = opened
     raise _invalid()
@@ -97,7 +90,7 @@ def _is_right(context: IdentityContext, user: UserRecord | None, password: str) 
 
 def _finish(
     context: IdentityContext, user: UserRecord, password: str, caller: Caller, now: datetime
-) -> _Opened | UserRecord:
+) -> Opened | UserRecord:
     """Open the session if the user still is who the password was checked against; else return the changed user.
 
     Raises:
@@ -118,7 +111,7 @@ def _finish(
         throttle.attempt_was_right(context, change.connection, user.id, caller, now)
         signed = _noted(change, current, upgraded, now)
         session = sessions.open_session(change, signed, "password", caller, now)
-        return _Opened(Account(signed, found.identities, found.factors), session)
+        return Opened(Account(signed, found.identities, found.factors), session)
 
 
 def _noted(change: Change, user: UserRecord, upgraded: str | None, now: datetime) -> UserRecord:

@@ -28,7 +28,7 @@ from portero.identity import (
     sessions,
     throttle,
 )
-from portero.identity.context import Account, Caller, IdentityContext, SignedIn
+from portero.identity.context import Account, Caller, IdentityContext, Opened, SignedIn
 from portero.identity.flow_states import Challenge
 from portero.identity.hooks import BeforeUserCreated, Way
 from portero.store import users
@@ -93,8 +93,8 @@ def anonymous(context: IdentityContext, data: Mapping[str, Any] | None, caller: 
         details = {"anonymous": True}
         change.record(Event(Happening.USER_CREATED, now, stored.id, address=caller.address, details=details))
         session = sessions.open_session(change, stored, "anonymous", caller, now)
-        account = sessions.account_of(change, stored)
-    return sessions.tokens_for(context, account, session, now)
+        opened = Opened(sessions.account_of(change, stored), session)
+    return sessions.tokens_for(context, opened, now)
 
 
 def _at_once(
@@ -108,10 +108,10 @@ def _at_once(
             change.record(Event(Happening.USER_CREATED, now, user.id, address=caller.address, details=_CONFIRMED))
             throttle.attempt_was_right(context, change.connection, user.id, caller, now)
             session = sessions.open_session(change, user, "password", caller, now)
-            account = sessions.account_of(change, user)
+            opened = Opened(sessions.account_of(change, user), session)
     except sa.exc.IntegrityError as cause:
         raise _taken() from cause
-    return sessions.tokens_for(context, account, session, now)
+    return sessions.tokens_for(context, opened, now)
 
 
 def _checked(context: IdentityContext, form: Form) -> tuple[str, str, Challenge | None]:

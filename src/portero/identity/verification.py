@@ -17,11 +17,10 @@ import sqlalchemy as sa
 from portero.errors import AuthError
 from portero.events import Event, Happening
 from portero.identity import addresses, confirmation, email_change, flow_states, one_time_links, sessions, throttle
-from portero.identity.context import Account, Caller, Change, IdentityContext, SignedIn
+from portero.identity.context import Caller, Change, IdentityContext, Opened, SignedIn
 from portero.identity.one_time_links import Purpose
 from portero.store import one_time_tokens, users
 from portero.store.one_time_tokens import OneTimeTokenRecord
-from portero.store.sessions import SessionRecord
 from portero.store.users import UserRecord
 
 _CONFIRMATION: Final = (Purpose.CONFIRMATION,)
@@ -56,13 +55,7 @@ class CodeIssued:
     code: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    account: Account
-    session: SessionRecord
-
-
-_Outcome = HalfDone | CodeIssued | _Opened | AuthError
+_Outcome = HalfDone | CodeIssued | Opened | AuthError
 
 
 def by_link(
@@ -136,8 +129,8 @@ def _within_limits(
     # Raised only here: counts and tries must outlive the refusal.
     if isinstance(outcome, AuthError):
         raise outcome
-    if isinstance(outcome, _Opened):
-        return sessions.tokens_for(context, outcome.account, outcome.session, now)
+    if isinstance(outcome, Opened):
+        return sessions.tokens_for(context, outcome, now)
     return outcome
 
 
@@ -174,7 +167,7 @@ def _prove(
     throttle.attempt_was_right(context, change.connection, user.id, caller, now)
     signed = users.update(change.connection, user.id, now, last_sign_in_at=now) or user
     session = sessions.open_session(change, signed, "otp", caller, now)
-    return _Opened(sessions.account_of(change, signed), session)
+    return Opened(sessions.account_of(change, signed), session)
 
 
 def _is_for(record: OneTimeTokenRecord, user: UserRecord) -> bool:
