@@ -276,14 +276,6 @@ def _metadatas_of(source: Any) -> list[sa.MetaData]:
 def _exposures_of(source: Any) -> list[Exposure]:
     if isinstance(source, Exposure):
         return [source]
-    found = [policy.exposure_of(mapper.class_) for mapper in _mappers_of(source)]
+    found = () if isinstance(source, sa.MetaData) else catalogue.exposures_of([source.registry])
     tables = [policy.exposure_of_table(table) for metadata in _metadatas_of(source) for table in metadata.sorted_tables]
-    return [exposure for exposure in [*found, *tables] if exposure is not None]
-
-
-def _mappers_of(source: Any) -> list[Any]:
-    if isinstance(source, sa.MetaData):
-        return []
-    models: registry = source.registry
-    models.configure()
-    return sorted(models.mappers, key=lambda mapper: mapper.class_.__name__)
+    return [*found, *(exposure for exposure in tables if exposure is not None)]

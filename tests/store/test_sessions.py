@@ -24,13 +24,11 @@ def session(database: Database, ana: UserRecord, now: datetime) -> SessionRecord
         )
 
 
-def test_a_session_comes_back_alone_with_its_user_and_among_the_users_own(
+def test_a_session_comes_back_alone_and_among_the_users_own(
     database: Database, ana: UserRecord, session: SessionRecord
 ) -> None:
     with database.reading() as connection:
         assert sessions.by_id(connection, session.id) == session
-        assert sessions.with_user(connection, session.id) == (session, ana)
-        assert sessions.with_user(connection, uuid4()) is None
         assert sessions.of_user(connection, ana.id) == [session]
     assert session.amr == [{"method": "password", "timestamp": 1}]
 

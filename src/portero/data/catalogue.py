@@ -113,8 +113,11 @@ class Catalogue:
 
 def exposures_of(registries: Iterable[sa.orm.registry]) -> tuple[Exposure, ...]:
     """Collect what `expose` marked among the mapped classes of these registries, in order of name."""
-    marked = (policy.exposure_of(mapper.class_) for registry in registries for mapper in registry.mappers)
-    return tuple(sorted((each for each in marked if each), key=lambda each: str(each.target.__qualname__)))
+    marked: list[Exposure | None] = []
+    for registry in registries:
+        registry.configure()
+        marked += [policy.exposure_of(mapper.class_) for mapper in registry.mappers]
+    return tuple(sorted((each for each in marked if each), key=lambda each: str(each.target.__name__)))
 
 
 def build(exposures: Iterable[Exposure], dialect: str) -> Catalogue:

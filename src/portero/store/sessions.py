@@ -13,11 +13,9 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
-from portero.store import users
 from portero.store.prepared import Prepared, changing, made_by, returning
 from portero.store.tables import Session, User
 from portero.store.types import UtcDateTime
-from portero.store.users import UserRecord
 
 if TYPE_CHECKING:
     from portero.store.engine import Database
@@ -64,11 +62,6 @@ def insert(connection: sa.Connection, session: SessionRecord) -> SessionRecord:
 def by_id(connection: sa.Connection, session_id: UUID, *, lock: bool = False) -> SessionRecord | None:
     """Find a session; `lock` keeps the row from others until the transaction ends."""
     return (_LOCKED if lock else _BY_ID).first(connection, session_id=session_id)
-
-
-def with_user(connection: sa.Connection, session_id: UUID) -> tuple[SessionRecord, UserRecord] | None:
-    """Find a session and its user in one statement."""
-    return _WITH_USER.first(connection, session_id=session_id)
 
 
 def of_user(connection: sa.Connection, user_id: UUID) -> Sequence[SessionRecord]:
@@ -180,23 +173,15 @@ def _one(connection: sa.Connection, statement: sa.Executable) -> SessionRecord |
     return None if row is None else SessionRecord(**row)
 
 
-def _with_user(values: list[Any]) -> tuple[SessionRecord, UserRecord]:
-    return _MADE(values[: len(COLUMNS)]), _MADE_USER(values[len(COLUMNS) :])
-
-
 def _only(values: list[Any]) -> Any:
     return values[0]
 
 
 _IS_MEANT = _TABLE.c.id == sa.bindparam("session_id")
 _MADE = made_by(SessionRecord, COLUMNS)
-_MADE_USER = made_by(UserRecord, users.COLUMNS)
 _INSERT = returning(_TABLE, SessionRecord)
 _BY_ID = Prepared(sa.select(*_TABLE.c).where(_IS_MEANT), _MADE)
 _LOCKED = Prepared(sa.select(*_TABLE.c).where(_IS_MEANT).with_for_update(), _MADE)
-_WITH_USER = Prepared(
-    sa.select(*_TABLE.c, *_USERS.c).join(_USERS, _USERS.c.id == _TABLE.c.user_id).where(_IS_MEANT), _with_user
-)
 _ADVANCE = changing(
     sa.update(_TABLE)
     .where(_IS_MEANT, _TABLE.c.refresh_counter == sa.bindparam("counter"))
