@@ -69,6 +69,12 @@ def titled(start: str = "") -> Any:
 
 
 @rpc(read_only=True)
+def first_note() -> Any:
+    """Select the first note there is: of those that the caller may see."""
+    return sa.select(Note).order_by(Note.id).limit(1)
+
+
+@rpc(read_only=True)
 def tagged(word: str) -> Any:
     """Select notes by their tags."""
     return sa.select(Note).join(Tag, Tag.note_id == Note.id).where(Tag.word == word)
@@ -127,7 +133,21 @@ def for_servers() -> str:
     return "ok"
 
 
-FUNCTIONS = [add, echo, titled, tagged, take_note, rename_page, sneaky, many, counted, refuse, leak, for_servers]
+FUNCTIONS = [
+    add,
+    echo,
+    titled,
+    first_note,
+    tagged,
+    take_note,
+    rename_page,
+    sneaky,
+    many,
+    counted,
+    refuse,
+    leak,
+    for_servers,
+]
 
 
 @pytest.fixture
@@ -279,6 +299,20 @@ def test_the_read_grammar_applies_to_a_select(scene: Scene) -> None:
     tags = scene.ask("GET", "/rpc/tagged?word=red&select=title,tags(word)")
     assert (200, [{"title": "hers", "tags": [{"word": "red"}]}]) == answered(tags)
     assert (200, []) == answered(scene.ask("GET", "/rpc/tagged?word=blue"))
+
+
+@pytest.mark.parametrize("count", ["exact", "planned", "estimated"])
+def test_a_count_is_exact_whatever_was_asked(scene: Scene, count: str) -> None:
+    answer = scene.ask("GET", "/rpc/titled?limit=1", who=SERVICE, prefer=f"count={count}")
+    assert "0-0/2" == headers(answer)["Content-Range"]
+
+
+def test_a_selects_own_order_and_limit_stand_unless_the_request_says_more(scene: Scene) -> None:
+    assert [2, 1] == [row["id"] for row in answered(scene.ask("GET", "/rpc/titled", who=SERVICE))[1]]
+    ordered = scene.ask("GET", "/rpc/titled?order=id", who=SERVICE)
+    assert [1, 2] == [row["id"] for row in answered(ordered)[1]]
+    assert ["hers"] == [row["title"] for row in answered(scene.ask("GET", "/rpc/first_note"))[1]]
+    assert ["his"] == [row["title"] for row in answered(scene.ask("GET", "/rpc/first_note", who=BEN))[1]]
 
 
 def test_a_single_object_must_be_one(scene: Scene) -> None:

@@ -169,7 +169,8 @@ class Calls:
     ) -> ResultSet:
         """Run a function's select with its model's policies and what the request asks of it."""
         model = model_of(statement, self.reads.catalogue, call.function.name)
-        shape = replace(call.request.shape, model=model.name)
+        # Planned and estimated counts of a function's rows are exact: there is no table to estimate.
+        shape = replace(call.request.shape, model=model.name, count=call.request.shape.count and "exact")
         plan = self.reads.planner(principal.role).plan(shape)
         plan.root.origin = picked(statement, model, plan.root.policy)
         compiled = compile_read(plan, self.reads.sql, self.reads.limits, None)
@@ -181,7 +182,6 @@ class Calls:
             result = result_of(filled, cursor.fetchall()[0])
         except sa.exc.DBAPIError as error:
             raise refusal_of_read(error.orig if isinstance(error.orig, Exception) else error) from error
-        # Planned and estimated counts of a function's rows are exact: there is no table to estimate.
         return result
 
     def _answered(self, call: Call, value: Any) -> DataAnswer:
