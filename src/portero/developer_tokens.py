@@ -2,12 +2,15 @@
 
 Three sorts pass: access tokens of sessions (whether the session stands is asked of the database at each request),
 tokens of `create_access_token`, and tokens that others made with the application's key. API keys do not. What is
-raised is what Flask-JWT-Extended's loaders wait for. Obeys security overrides "Tokens" and design house.md §4a.
+raised is what Flask-JWT-Extended's loaders wait for. Tokens in cookies: a session's CSRF value is an HMAC of the
+session's id, so that nobody can make one up. Obeys security overrides "Tokens", threats.md BR-02…BR-04 and design
+house.md §4a.
 """
 
 from __future__ import annotations
 
 import functools
+import hmac
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -17,13 +20,14 @@ from typing import Any, Final
 import jwt
 from flask import Response, current_app, jsonify
 from flask_jwt_extended.config import config
-from flask_jwt_extended.exceptions import JWTDecodeError
+from flask_jwt_extended.exceptions import CSRFError, JWTDecodeError
 from flask_jwt_extended.tokens import _decode_jwt
 
 from portero.crypto import claims as rules
 from portero.crypto import jwk, jws
 from portero.crypto.algorithms import ALGORITHMS
 from portero.crypto.claims import Kind
+from portero.crypto.derived_keys import CSRF
 from portero.crypto.jws import LONGEST_TOKEN, UnverifiedJws
 from portero.crypto.keyring import KeySet, VerificationKey, shared_verification_key
 from portero.crypto.secret_rules import check_fallbacks
@@ -38,6 +42,9 @@ NO_REFRESH_TOKENS: Final = (
     "create_refresh_token is not served: a JWT cannot be spent once. Sign in with portero.sign_in(login, password), "
     "which opens a session with a refresh token, and refresh at POST /auth/v1/token?grant_type=refresh_token."
 )
+
+#: What Flask-JWT-Extended says of its own tokens.
+WRONG_CSRF: Final = "CSRF double submit tokens do not match"
 
 DecodeKey = Callable[[dict[str, Any], dict[str, Any]], Any]
 
@@ -78,21 +85,24 @@ class Reader:
         """Verify a token and give its claims as Flask-JWT-Extended wants them: with `type`, `fresh` and `jti`.
 
         Raises:
-            jwt.InvalidTokenError, flask_jwt_extended.exceptions.JWTExtendedException: it is refused.
+            jwt.InvalidTokenError, flask_jwt_extended.exceptions.JWTExtendedException: it is refused; CSRFError where
+                only the CSRF value is wrong.
         """
+        if csrf_value is not None and not csrf_value.isascii():
+            raise CSRFError(WRONG_CSRF)
         known = self._runtime.identity.access_tokens.remembered(token, time.time())
         if known is not None and known.kind is Kind.SESSION:
-            return _filled(known.claims)
+            return self._of_session(known.claims, csrf_value)
         try:
             parsed = jws.parse(token, foreign_headers=True)
             claims = rules.read(parsed.payload)
             if _is_session(claims):
-                return self._read_session(token, allow_expired)
+                return self._read_session(token, csrf_value, allow_expired)
             return self._read_app(token, parsed, claims, csrf_value, allow_expired)
         except InvalidToken as error:
             raise _refusal(error) from error
 
-    def _read_session(self, token: str, allow_expired: bool) -> dict[str, Any]:
+    def _read_session(self, token: str, csrf_value: str | None, allow_expired: bool) -> dict[str, Any]:
         access_tokens = self._runtime.identity.access_tokens
         try:
             verified = access_tokens.verify(token, time.time())
@@ -102,8 +112,18 @@ class Reader:
             # Only the time is wrong: everything else is checked as of the moment before it expired.
             verified = access_tokens.verify_expired(token, time.time())
             if not allow_expired:
-                raise _expired(verified.header, _filled(verified.claims)) from error
-        return _filled(verified.claims)
+                raise _expired(verified.header, self._of_session(verified.claims, csrf_value)) from error
+        return self._of_session(verified.claims, csrf_value)
+
+    def _of_session(self, claims: Mapping[str, Any], csrf_value: str | None) -> SessionClaims:
+        """Add the claims that Flask-JWT-Extended reads, and compare the CSRF value where one is asked for."""
+        session_id = str(rules.uuid_of(claims, "session_id")).encode()
+        # A session outlives a change of the secret, and so does the value that its page already has.
+        keys = self._runtime.identity.keyring.derived(CSRF)
+        values = [hmac.new(key, session_id, "sha256").hexdigest() for key in keys]
+        if csrf_value is not None and not any(hmac.compare_digest(value, csrf_value) for value in values):
+            raise CSRFError(WRONG_CSRF)
+        return SessionClaims(_filled(claims) | {"csrf": values[0]})
 
     def _read_app(
         self, token: str, parsed: UnverifiedJws, claims: dict[str, Any], csrf_value: str | None, allow_expired: bool
@@ -165,10 +185,10 @@ def _is_api_key(parsed: UnverifiedJws, claims: Mapping[str, Any]) -> bool:
     return "type" not in claims and parsed.kid is None and claims.get("role") in (ANON, SERVICE_ROLE)
 
 
-def _filled(claims: Mapping[str, Any]) -> SessionClaims:
-    """Add what Flask-JWT-Extended reads: until when the newest sign-in counts as fresh."""
+def _filled(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the type, and until when the newest sign-in counts as fresh."""
     signed_in_at = max((entry.get("timestamp", 0) for entry in claims.get("amr", ())), default=0)
-    return SessionClaims({**claims, "type": "access", "fresh": float(signed_in_at + FRESH_FOR)})
+    return {**claims, "type": "access", "fresh": float(signed_in_at + FRESH_FOR)}
 
 
 def _first_that_fits(parsed: UnverifiedJws, given: Any, algorithms: Iterable[str]) -> Any:

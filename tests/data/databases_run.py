@@ -242,7 +242,7 @@ TAIL = """
 ## What a single request does not show
 
 * Writes: SQLite lets one writer at a time into a file; PostgreSQL lets many, and waits where they meet.
-* `count=planned` and `count=estimated` are the planner's estimate on PostgreSQL, and exact on SQLite.
+* `count=planned` and `count=estimated` are exact on SQLite, and on PostgreSQL where a policy hides rows.
 * A numeric is kept as a double on SQLite, with 15 significant digits: what it could not give back is refused.
 * A hidden row can be told from a missing one by a unique key or a reference that is refused, on both.
 """

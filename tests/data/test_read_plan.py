@@ -12,10 +12,10 @@ from portero.errors import DataError
 from portero.settings import Settings
 
 
-def plan(target: str, role: str = "anon", *, aggregates: bool = False) -> ReadPlan:
+def plan(target: str, role: str = "anon", *, aggregates: bool = False, prefer: str = "") -> ReadPlan:
     """Plan a request for a role."""
     path, _, query = target.partition("?")
-    shape = read_request(HttpRequest("GET", path, query), Settings()).shape
+    shape = read_request(HttpRequest("GET", path, query, prefer=prefer), Settings()).shape
     return Planner(catalogue("sqlite"), role, 1000, aggregates).plan(shape)
 
 
@@ -26,6 +26,21 @@ def test_every_node_and_every_junction_carries_its_policy() -> None:
     actors, directors = root.embeds
     assert "roles.name" in str(actors.junction_policy)
     assert directors.node.policy is not None
+
+
+@pytest.mark.parametrize(
+    ("target", "role", "count"),
+    [
+        ("/actors?select=id,name", "anon", "planned"),
+        ("/actors?select=id,roles(name)", "anon", "exact"),
+        ("/actors?select=id,films(title)", "anon", "exact"),
+        ("/films?select=id", "authenticated", "exact"),
+        ("/films?select=id,actors(roles(name))", "service_role", "planned"),
+    ],
+)
+def test_counts_are_planned_only_where_nothing_is_hidden(target: str, role: str, count: str) -> None:
+    """A policy of an embed or of a junction hides as well."""
+    assert count == plan(target, role, prefer="count=planned").shape.count
 
 
 def test_a_model_without_a_policy_is_for_service_role_only() -> None:

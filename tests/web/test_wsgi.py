@@ -146,6 +146,8 @@ def test_the_root_describes_the_api_with_or_without_its_slash(mount: Mount) -> N
     [
         ({"CONTENT_LENGTH": "2000000"}, "413"),
         ({"CONTENT_LENGTH": "9" * 30}, "413"),
+        ({"CONTENT_LENGTH": "0" * 18 + "2000000"}, "413"),
+        ({"CONTENT_LENGTH": "0" * 5000 + "9"}, "401"),
         ({"CONTENT_LENGTH": "-1"}, "400"),
         ({"CONTENT_LENGTH": "x"}, "400"),
         ({"HTTP_CONTENT_ENCODING": "gzip"}, "415"),

@@ -17,6 +17,7 @@ SEAL_FACTORS: Final = "seal-factors"
 ONE_TIME_CODES: Final = "one-time-codes"
 SEAL_OUTBOX: Final = "seal-outbox"
 THROTTLE: Final = "throttle"
+CSRF: Final = "csrf"
 
 _PREFIX = "portero/1/"
 

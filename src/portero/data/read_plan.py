@@ -7,7 +7,7 @@ Nothing here makes SQL or sees a value. Obeys contract data.md §4.2–4.5 and d
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -137,7 +137,10 @@ class PlannedNode:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadPlan:
-    """A read, resolved: the tree of nodes, and what else the statement gives."""
+    """A read, resolved: the tree of nodes, and what else the statement gives.
+
+    `shape.count` is `planned` or `estimated` only where every policy of the tree is TRUE (threats.md DA-06).
+    """
 
     root: PlannedNode
     shape: ReadShape
@@ -176,6 +179,9 @@ class Planner:
         for page in shape.pages:
             node = self.descend(root, page.path)
             node.limit, node.offset = page.limit, page.offset
+        if shape.count is not None and not _is_all_open(root):
+            # The planner's figures are of the whole table: they would tell how common a value is in hidden rows.
+            shape = replace(shape, count="exact")
         return ReadPlan(root, shape)
 
     def conditions(self, model: Model, expressions: Iterable[Expression]) -> list[PlannedExpression]:
@@ -353,6 +359,12 @@ def is_grouped(node: PlannedNode) -> bool:
         or (isinstance(item, PlannedEmbed) and item.is_spread and item.relation.to_one and is_grouped(item.node))
         for item in node.items
     )
+
+
+def _is_all_open(node: PlannedNode) -> bool:
+    """Say whether no policy hides a row of this node or of what is embedded in it."""
+    policies = [node.policy, *(each.junction_policy for each in node.embeds if each.junction_policy is not None)]
+    return all(isinstance(one, sa.True_) for one in policies) and all(_is_all_open(each.node) for each in node.embeds)
 
 
 def keys_of(node: PlannedNode) -> tuple[str, ...]:

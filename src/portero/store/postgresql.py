@@ -130,6 +130,7 @@ class PostgresqlServer:
             pool_timeout=_POOL_WAIT,
             pool_use_lifo=True,
             connect_args={"connect_timeout": _CONNECT_WAIT},
+            hide_parameters=True,
             **options,
         )
 

@@ -333,7 +333,7 @@ class SqliteFile:
             record.info["clock"] = clock = _Clock(self._limit)
             return connect(clock)
 
-        return sa.create_engine(f"sqlite:///{self.path}", creator=creator, **options)
+        return sa.create_engine(f"sqlite:///{self.path}", creator=creator, hide_parameters=True, **options)
 
 
 #: Connections that came across a fork, kept so that nothing closes them.

@@ -192,6 +192,8 @@ def read_body(environ: Mapping[str, Any], most: int) -> bytes:
     length = environ.get("CONTENT_LENGTH") or ""
     if length and not (length.isascii() and length.isdigit()):
         raise DataError(400, "PGRST102", "Content-Length is not a number")
+    # More digits than these are too many for a size, and Python refuses to read thousands of them.
+    length = length.lstrip("0") or length[-1:]
     if length and int(length[:18]) > most:
         raise _too_large(most)
     chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower() or environ.get("wsgi.input_terminated")
