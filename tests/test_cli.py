@@ -7,10 +7,12 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -227,6 +229,10 @@ def test_a_token_is_taken_apart_and_every_check_is_named(project: Path) -> None:
     assert "Refused: the signature does not fit." in forged
     assert "your own routes only" in told("token", "inspect", stdin=token[1])
     assert "cannot be read" in refused("token", "inspect", stdin="nonsense")
+    os.environ["PORTERO_URL"] = "https://other.example"
+    elsewhere = refused("token", "inspect", stdin=token[0])
+    assert "Refused: iss is not this server." in elsewhere
+    assert "This server is https://other.example/auth/v1: PORTERO_URL says so" in elsewhere
 
 
 MINT = f"""
@@ -255,6 +261,19 @@ def test_the_database_is_upgraded_compared_and_revised(project: Path) -> None:
     assert "portero_" not in written.replace("portero_users.id", "")
     told("db", "upgrade")
     assert "The database fits." in told("db", "check")
+
+
+def test_a_migration_that_the_database_refuses_is_one_message(project: Path) -> None:
+    told("db", "upgrade")
+    models = project / "app" / "models.py"
+    models.write_text(models.read_text().replace("    is_done:", "    stars: Mapped[int]\n    is_done:"))
+    told("db", "revision", "-m", "stars")
+    with closing(sqlite3.connect(project / "instance" / "portero.db", isolation_level=None)) as database:
+        database.execute("INSERT INTO notes VALUES ('a', 'b', 'A note', '', 0, '2026-01-01')")
+    found = refused("db", "upgrade")
+    assert "Cannot add a NOT NULL column" in found
+    assert "ALTER TABLE notes ADD COLUMN stars" in found
+    assert "Give the new column a server_default" in found
 
 
 NEW_MODEL = """
@@ -334,13 +353,13 @@ def test_python_minus_m_is_the_same_command() -> None:
 class Served:
     """`portero serve` as a process, with what it printed."""
 
-    def __init__(self, directory: Path, *options: str) -> None:
+    def __init__(self, directory: Path, *options: str, own_group: bool = False) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = directory / "serve.log"
         command = [sys.executable, "-m", "portero", "serve", "--port", str(self.port), *options]
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, cwd=directory, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, cwd=directory, stdout=log, stderr=log, start_new_session=own_group)
 
     def __enter__(self) -> Served:
         self.wait_for("/auth/v1/health")
@@ -378,7 +397,7 @@ def test_the_printed_commands_work_as_printed(project: Path) -> None:
         assert "My first note" == json.loads(added)[0]["title"]
         assert ["My first note"] == [note["title"] for note in json.loads(listed)]
         again = subprocess.run(["sh", "-c", commands[0]], capture_output=True, text=True, check=False)
-        assert "already" in again.stderr
+        assert "User already registered\n" == again.stderr
     assert 0 == served.process.returncode
 
 
@@ -428,9 +447,16 @@ def test_a_port_in_use_is_told(project: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        command = [sys.executable, "-m", "portero", "serve", "--port", port]
+        command = [sys.executable, "-m", "portero", "serve", "--dev", "--port", port]
         answer = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False, timeout=60)
     assert (1, True) == (answer.returncode, f"Cannot listen on 127.0.0.1:{port}" in answer.stderr), answer.stderr
+
+
+def test_ctrl_c_in_a_terminal_reaches_every_process_and_stops_them_at_once(project: Path) -> None:
+    with Served(project, own_group=True) as served:
+        os.killpg(served.process.pid, signal.SIGINT)
+        assert 0 == served.process.wait(20)
+    assert "Killing" not in served.log.read_text()
 
 
 def test_the_reloader_sees_python_files_and_the_secret_only(tmp_path: Path) -> None:

@@ -133,8 +133,18 @@ def upgrade_project(app: Flask) -> None:
     """Bring the project's own tables to the newest revision of its history."""
     try:
         alembic.command.upgrade(project_config(), "head")
+    except sa.exc.DBAPIError as error:
+        raise click.ClickException(_failed(error)) from error
     finally:
         extension_of(app).close(app)
+
+
+def _failed(error: sa.exc.DBAPIError) -> str:
+    """Say which statement of a migration the database refused, and what usually mends it."""
+    told = f"A migration in {Path('migrations', 'versions')} failed: {error.orig}\n  {error.statement}"
+    if "null" in str(error.orig).lower():
+        told += "\nGive the new column a server_default in that file: it is the value of the rows that are there."
+    return told
 
 
 def differences(store: Store) -> list[str]:

@@ -13,7 +13,7 @@ from portero.web.runtime import Runtime
 _PASSWORD: Final = "correct horse battery staple"  # noqa: S105 - an example, printed for the development server only
 _READER: Final = (
     "import json, sys; answer = json.load(sys.stdin); "
-    'print(answer.get("access_token") or sys.exit(answer.get("message") or str(answer)))'
+    'print(answer.get("access_token") or sys.exit(answer.get("msg") or str(answer)))'
 )
 
 

@@ -57,9 +57,9 @@ def serve(
     os.environ.setdefault("PORTERO_URL", url)
     if dev:
         os.environ["PORTERO_DEV"] = "yes"
+    refuse_taken(host, port)
     if dev if reload is None else reload:
         sys.exit(run_and_reload(command_line(context), Path.cwd()))
-    refuse_taken(host, port)
     greeting = prepare(load_app(context), url, examples)
     server = Granian(
         app_path(context),
@@ -131,9 +131,11 @@ def differences_of(app: Flask) -> list[str]:
 
 def load_for_worker(path: str) -> Any:
     """Load and freeze the application in a worker, before its first request."""
+    # A terminal sends Ctrl-C to every process. The parent alone answers it, with one SIGTERM to each worker: a worker
+    # that got both would now and then hang in granian's handler until it is killed.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     # A forked worker inherits handlers that do nothing here; until granian sets its own, a stop must be a stop.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     app = ScriptInfo(app_import_path=path, load_dotenv_defaults=False).load_app()
     runtime = extension_of(app).freeze(app)
     if runtime.mail_worker is not None and not app.testing:

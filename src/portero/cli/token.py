@@ -13,6 +13,7 @@ import click
 
 from portero.cli.project import opened
 from portero.crypto.inspection import NOT_SEEN_HERE, Inspection, Outcome, inspect
+from portero.errors import TokenFault
 
 _MARKS: Final = {Outcome.OK: "ok    ", Outcome.FAILED: "FAILED", Outcome.NOT_REACHED: "  -   "}
 _INSTANTS: Final = frozenset({"exp", "iat", "nbf"})
@@ -47,7 +48,10 @@ def inspect_token(context: click.Context) -> None:
             now,
             accept_shared_secret_tokens=runtime.settings.accept_shared_secret_tokens,
         )
+        issuer = runtime.identity.access_tokens.issuing.issuer
     describe(found)
+    if found.fault == TokenFault.ISSUER.value:
+        click.echo(f"This server is {issuer}: PORTERO_URL says so, and `portero serve --port` where that is not set.")
     if not found.is_valid:
         context.exit(1)
 
