@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import threading
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from tests.web.callers import Api, code_of, now
 
 from portero.identity import admin
 from portero.identity.admin import NewUser
+from portero.settings import Settings
 from portero.web.routes import ROUTES, Gate
 
 Make = Callable[..., Api]
@@ -369,3 +371,15 @@ def test_every_url_stands_in_the_table_once() -> None:
     unguarded = {route.path for route in ROUTES if route.gate in (Gate.OPEN, Gate.FREE)}
     mailed = {"/mail-box", "/otp", "/magiclink", "/recover", "/resend", "/verify"}
     assert {"/signup", "/token", "/settings", "/health", "/.well-known/jwks.json"} | mailed == unguarded
+
+
+def test_what_administers_is_for_administrators_and_nothing_else_is() -> None:
+    administers = {route.path for route in ROUTES if route.gate is Gate.ADMIN}
+    assert {route.path for route in ROUTES if route.path.startswith("/admin")} | {"/invite"} == administers
+
+
+def test_the_limits_in_the_table_are_settings() -> None:
+    named = {name for route in ROUTES for name in route.limit.split(", ") if name}
+    settings = {row.name for row in dataclasses.fields(Settings)}
+    assert named <= settings
+    assert {name for name in settings if name.startswith("throttle_")} == named

@@ -66,12 +66,12 @@ def create(call: Call) -> Response:
 
 def get(call: Call) -> Response:
     """Answer with a user."""
-    return answer(user_json(admin.get(call.identity, _user_id(call))))
+    return answer(user_json(admin.get(call.identity, call.path_id("user_id"))))
 
 
 def put(call: Call) -> Response:
     """Change a user."""
-    user_id, given = _user_id(call), body.read(call.request)
+    user_id, given = call.path_id("user_id"), body.read(call.request)
     wanted = Changes(
         email=given.text("email"),
         email_confirm=given.flag("email_confirm", default=False),
@@ -89,7 +89,7 @@ def put(call: Call) -> Response:
 
 def delete(call: Call) -> Response:
     """Delete a user, or with `should_soft_delete` everything about them but the row."""
-    user_id, given = _user_id(call), body.read_optional(call.request)
+    user_id, given = call.path_id("user_id"), body.read_optional(call.request)
     if given.flag("should_soft_delete", default=False):
         soft_deletion.delete_softly(call.identity, user_id, call.caller, call.now)
     else:
@@ -99,43 +99,32 @@ def delete(call: Call) -> Response:
 
 def factors(call: Call) -> Response:
     """Answer with a user's factors; an empty list where there are none."""
-    account = admin.get(call.identity, _user_id(call))
+    account = admin.get(call.identity, call.path_id("user_id"))
     return answer([factor_json(factor) for factor in account.factors])
 
 
 def delete_factor(call: Call) -> Response:
     """Remove a user's factor and answer with what it was; sessions it raised fall back to aal1."""
-    user_id, factor_id = _user_id(call), _id_of(call, "factor_id")
+    user_id, factor_id = call.path_id("user_id"), call.path_id("factor_id")
     return answer(factor_json(mfa.remove(call.identity, user_id, factor_id, call.now)))
 
 
 def list_sessions(call: Call) -> Response:
     """Answer with a user's sessions, newest first."""
-    found = sessions.of_user(call.identity, admin.get(call.identity, _user_id(call)).user.id, call.now)
+    found = sessions.of_user(call.identity, admin.get(call.identity, call.path_id("user_id")).user.id, call.now)
     return answer([listed_session_json(session) for session in found])
 
 
 def end_session(call: Call) -> Response:
     """End one session of a user."""
-    sessions.end_one(call.identity, _user_id(call), _id_of(call, "session_id"), call.caller, call.now)
+    sessions.end_one(call.identity, call.path_id("user_id"), call.path_id("session_id"), call.caller, call.now)
     return answer({})
 
 
 def end_sessions(call: Call) -> Response:
     """End all sessions of a user."""
-    admin.end_sessions(call.identity, _user_id(call), call.now)
+    admin.end_sessions(call.identity, call.path_id("user_id"), call.now)
     return answer({})
-
-
-def _user_id(call: Call) -> UUID:
-    return _id_of(call, "user_id")
-
-
-def _id_of(call: Call, name: str) -> UUID:
-    try:
-        return UUID(call.path(name))
-    except ValueError:
-        raise AuthError(404, "validation_failed", f"{name} must be an UUID") from None
 
 
 def _new_id(given: Body) -> UUID | None:

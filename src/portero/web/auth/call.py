@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 from flask import Request, Response
@@ -50,6 +51,17 @@ class Call:
         """Return a part of the path that the route names."""
         return str((self.request.view_args or {})[name])
 
+    def path_id(self, name: str) -> UUID:
+        """Return a part of the path that is an id.
+
+        Raises:
+            AuthError: 404 validation_failed.
+        """
+        try:
+            return UUID(self.path(name))
+        except ValueError:
+            raise AuthError(404, "validation_failed", f"{name} must be an UUID") from None
+
     @property
     def redirect_to(self) -> str:
         """Where a link that this request asks for leads; only what the settings allow.
@@ -78,4 +90,11 @@ def answer(
     """Return a JSON answer."""
     response = Response(orjson.dumps(body), status, content_type="application/json; charset=utf-8")
     response.headers.update(headers or {})
+    return response
+
+
+def without_body(status: int = 204, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an answer that has no body, and so no media type."""
+    response = Response(status=status, headers=headers)
+    del response.headers["Content-Type"]
     return response

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from flask import Response
 
-from portero.errors import AuthError
 from portero.identity import mfa
 from portero.identity.assurance import Asking
 from portero.web.auth import body
+from portero.web.auth.body import Body
 from portero.web.auth.call import Call, answer
 from portero.web.auth.shapes import session_json
 from portero.web.auth.token import diagnostics
@@ -36,23 +36,20 @@ def enrol(call: Call) -> Response:
 
 def challenge(call: Call) -> Response:
     """Ask for a code; nothing of the body matters, it is for telephones."""
-    made = mfa.challenge(call.identity, asking(call), _factor_id(call))
+    made = mfa.challenge(call.identity, asking(call), call.path_id("factor_id"))
     return answer({"id": str(made.id), "type": "totp", "expires_at": int(made.expires_at.timestamp())})
 
 
 def verify(call: Call) -> Response:
     """Raise the caller's session to aal2; answer with its new tokens."""
-    factor_id, given = _factor_id(call), body.read(call.request)
-    challenge_id = _uuid(given.text("challenge_id") or str(UUID(int=0)))
-    if challenge_id is None:
-        raise body.bad_json("challenge_id must be a UUID")
-    signed_in = mfa.verify(call.identity, asking(call), factor_id, challenge_id, given.text("code") or "")
+    factor_id, given = call.path_id("factor_id"), body.read(call.request)
+    signed_in = mfa.verify(call.identity, asking(call), factor_id, _challenge_id(given), given.text("code") or "")
     return answer(session_json(signed_in), headers=diagnostics(signed_in))
 
 
 def unenrol(call: Call) -> Response:
     """Remove a factor."""
-    factor_id = _factor_id(call)
+    factor_id = call.path_id("factor_id")
     mfa.unenrol(call.identity, asking(call), factor_id)
     return answer({"id": str(factor_id)})
 
@@ -62,15 +59,9 @@ def asking(call: Call) -> Asking:
     return Asking(call.user.account.user.id, call.user.session_id, call.caller, call.now)
 
 
-def _factor_id(call: Call) -> UUID:
-    found = _uuid(call.path("factor_id"))
-    if found is None:
-        raise AuthError(404, "validation_failed", "factor_id must be an UUID")
-    return found
-
-
-def _uuid(text: str) -> UUID | None:
+def _challenge_id(given: Body) -> UUID:
+    """Read the challenge's id; without one, that of no challenge."""
     try:
-        return UUID(text)
+        return UUID(given.text("challenge_id") or str(UUID(int=0)))
     except ValueError:
-        return None
+        raise body.bad_json("challenge_id must be a UUID") from None

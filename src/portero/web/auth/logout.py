@@ -9,7 +9,7 @@ from flask import Response
 from portero.errors import AuthError
 from portero.identity import sessions
 from portero.identity.sessions import Scope
-from portero.web.auth.call import Call
+from portero.web.auth.call import Call, without_body
 
 _SCOPES: Final[dict[str, Scope]] = {"": "global", "global": "global", "local": "local", "others": "others"}
 
@@ -22,6 +22,4 @@ def post(call: Call) -> Response:
         raise AuthError(400, "validation_failed", f'Unsupported logout scope "{asked[:64]}"')
     signed_in = call.user
     sessions.end(call.identity, signed_in.account.user.id, signed_in.session_id, scope, call.now)
-    response = Response(status=204)
-    del response.headers["Content-Type"]
-    return response
+    return without_body()

@@ -21,7 +21,7 @@ from portero.identity.verification import CodeIssued, HalfDone
 from portero.web import problems
 from portero.web.auth import body, verify_page
 from portero.web.auth.body import Body
-from portero.web.auth.call import Call, answer
+from portero.web.auth.call import Call, answer, without_body
 from portero.web.auth.shapes import session_json
 from portero.web.auth.token import diagnostics
 
@@ -136,6 +136,4 @@ def _redirect_to(call: Call, given: MultiDict[str, str]) -> str:
 
 
 def _sent_on(target: str) -> Response:
-    response = Response(status=303, headers={"Location": target})
-    del response.headers["Content-Type"]
-    return response
+    return without_body(303, {"Location": target})
