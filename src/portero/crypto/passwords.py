@@ -145,10 +145,18 @@ def is_known_hash(stored_hash: str) -> bool:
     )
 
 
+def normal_form(text: str) -> str:
+    """Give one form to the forms in which keyboards send one text: NFKC (NIST SP 800-63B §3.1.1.2).
+
+    >>> normal_form("e\u0301") == normal_form("\u00e9")
+    True
+    """
+    return unicodedata.normalize("NFKC", text)
+
+
 def _normalised(password: str) -> bytes:
-    """Give one byte form to the forms in which keyboards send one text (NIST SP 800-63B §3.1.1.2: NFKC, once)."""
     try:
-        return unicodedata.normalize("NFKC", password).encode()
+        return normal_form(password).encode()
     except UnicodeEncodeError:
         raise ValueError("a password is text that UTF-8 can carry") from None
 

@@ -116,6 +116,12 @@ def raise_session(change: Change, holder: Holder, factor: FactorRecord, asking: 
     return Opened(account_of(change, holder.user), session)
 
 
+def record(change: Change, happening: Happening, asking: Asking, factor: FactorRecord) -> None:
+    """Write down what happened to a factor, with who asked."""
+    details = {"factor_id": str(factor.id), "type": factor.factor_type}
+    change.record(Event(happening, asking.now, asking.user_id, asking.session_id, asking.caller.address, details))
+
+
 def lower_sessions(change: Change, factor: FactorRecord) -> None:
     """Take the sessions back to aal1 that this factor raised; their clients see it at the next refresh."""
     method = _METHODS[factor.factor_type]

@@ -34,7 +34,7 @@ _PAUSES: Final = tuple(timedelta(seconds=each) for each in (5, 15, 60, 300, 900,
 _PORTS: Final = {"smtps": 465, "smtp+starttls": 587, "smtp": 25}
 
 
-class Refused(Exception):
+class Undeliverable(Exception):
     """The mail server will not take this mail, however often it is asked; the text says why, without the address."""
 
 
@@ -47,7 +47,7 @@ class Transport(Protocol):
         """Send one mail.
 
         Raises:
-            Refused: it is of no use to try again.
+            Undeliverable: it is of no use to try again.
             OSError, smtplib.SMTPException: it may be of use.
         """
 
@@ -73,7 +73,7 @@ class Smtp:
         """Send one mail over a connection of its own.
 
         Raises:
-            Refused: the server says no for good.
+            Undeliverable: the server says no for good.
             OSError, smtplib.SMTPException: it may be of use to try again.
         """
         made = email_of(message, self.settings.mail_from, message_id, now)
@@ -83,7 +83,7 @@ class Smtp:
         except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as error:
             status = _status_of(error)
             if status >= 500:
-                raise Refused(f"the mail server says {status}") from error
+                raise Undeliverable(f"the mail server says {status}") from error
             raise
 
     def _connect(self) -> smtplib.SMTP:
@@ -147,7 +147,7 @@ def _send(context: IdentityContext, transport: Transport, record: OutgoingMailRe
         return False
     try:
         transport.send(message, str(record.id), now)
-    except Refused as error:
+    except Undeliverable as error:
         _note_refusal(context, record, str(error), now)
         return False
     except (OSError, smtplib.SMTPException) as error:

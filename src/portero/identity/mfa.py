@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 
 from portero.crypto import totp
 from portero.errors import AuthError
-from portero.events import Event, Happening
+from portero.events import Happening
 from portero.identity import assurance, factor_limits, factor_secrets, hook_calls, sessions
 from portero.identity.addresses import network_of
 from portero.identity.assurance import Asking, Holder
@@ -94,7 +94,7 @@ def enrol(context: IdentityContext, asking: Asking, wish: Wish) -> Enrolled:
             updated_at=asking.now,
         )
         factors.insert(change.connection, factor)
-        _record(change, Happening.FACTOR_ENROLLED, asking, factor)
+        assurance.record(change, Happening.FACTOR_ENROLLED, asking, factor)
     account = holder.user.email or holder.user.username or str(holder.user.id)
     uri = totp.key_uri(secret, account, wish.issuer or urlsplit(context.settings.url).hostname or "Portero")
     return Enrolled(factor, secret, uri, totp.qr_code(uri))
@@ -183,7 +183,7 @@ def remove_within(change: Change, asking: Asking, factor: FactorRecord) -> None:
     """Remove a factor inside the caller's transaction, and recovery codes that would be left alone."""
     assurance.lower_sessions(change, factor)
     factors.delete(change.connection, factor.id)
-    _record(change, Happening.FACTOR_REMOVED, asking, factor)
+    assurance.record(change, Happening.FACTOR_REMOVED, asking, factor)
     left = [each for each in factors.of_user(change.connection, factor.user_id) if each.is_verified]
     if [each.factor_type for each in left] == ["recovery_code"]:
         remove_within(change, asking, left[0])
@@ -257,7 +257,7 @@ def _insert_challenge(change: Change, asking: Asking, factor: FactorRecord) -> C
     )
     challenges.insert(change.connection, made)
     factors.note_challenge(change.connection, factor.id, asking.now)
-    _record(change, Happening.FACTOR_CHALLENGED, asking, factor)
+    assurance.record(change, Happening.FACTOR_CHALLENGED, asking, factor)
     return made
 
 
@@ -295,7 +295,7 @@ def _judge(
     connection = change.connection
     step = _step_of(context, factor, code, asking.now)
     if step is None or not factors.take_step(connection, factor.id, step):
-        _record(change, Happening.FACTOR_REFUSED, asking, factor)
+        assurance.record(change, Happening.FACTOR_REFUSED, asking, factor)
         return AuthError(422, "mfa_verification_failed", _CODE_WRONG)
     if not challenges.spend(connection, challenge_id, asking.now):
         return AuthError(422, "mfa_ip_address_mismatch", _MISMATCH)
@@ -323,8 +323,3 @@ def _step_of(context: IdentityContext, factor: FactorRecord, code: str, now: dat
         LOG.error("factor %s was sealed with a JWT_SECRET_KEY that is no longer configured", factor.id)
         return None
     return totp.matching_step(secret.decode(), code, now.timestamp())
-
-
-def _record(change: Change, happening: Happening, asking: Asking, factor: FactorRecord) -> None:
-    details = {"factor_id": str(factor.id), "type": factor.factor_type}
-    change.record(Event(happening, asking.now, asking.user_id, asking.session_id, asking.caller.address, details))

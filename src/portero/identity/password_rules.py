@@ -7,28 +7,20 @@ hash. The list is Django's, 19,640 entries; its licence stands beside it.
 from __future__ import annotations
 
 import gzip
-import unicodedata
 from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from typing import Final
 
+from portero.crypto.passwords import LONGEST_PASSWORD, normal_form
 from portero.errors import AuthError
 
-LONGEST: Final = 1024
+#: Of code points, and of bytes.
+LONGEST: Final = LONGEST_PASSWORD
 _PRODUCT: Final = "portero"
 _SHORTEST_WORD: Final = 4
 _COMMON: Final = "Password is known to be weak and easy to guess, please choose a different one."
 _CONTEXT: Final = "Password should not contain your name, your address or the name of this service."
-
-
-def normal_form(password: str) -> str:
-    """Return the one form in which a password is measured and compared with the list: NFKC.
-
-    >>> normal_form("e\u0301") == normal_form("\u00e9")
-    True
-    """
-    return unicodedata.normalize("NFKC", password)
 
 
 def is_too_long(password: str) -> bool:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from portero.crypto import recovery_codes as codes
 from portero.errors import AuthError
-from portero.events import Event, Happening
+from portero.events import Happening
 from portero.identity import assurance, factor_limits, factor_secrets, hook_calls, mfa, sessions
 from portero.identity.assurance import Asking, Holder
 from portero.identity.context import Change, IdentityContext, Opened, SignedIn
@@ -180,7 +180,7 @@ def _fill(context: IdentityContext, change: Change, asking: Asking, factor: Fact
     made = codes.generate()
     rows.replace(change.connection, factor.id, [_sealed(context, factor.id, code) for code in made])
     factor_limits.forget_tries(context, change, asking, "recovery-code")
-    _record(change, Happening.RECOVERY_CODES_CREATED, asking, factor)
+    assurance.record(change, Happening.RECOVERY_CODES_CREATED, asking, factor)
     return Made(factor, made)
 
 
@@ -196,7 +196,7 @@ def _judge(
     code = codes.canonical(typed)
     found = None if code is None else _find(context, change.connection, factor.id, code)
     if found is None or not rows.spend(change.connection, found, asking.now):
-        _record(change, Happening.FACTOR_REFUSED, asking, factor)
+        assurance.record(change, Happening.FACTOR_REFUSED, asking, factor)
         return AuthError(422, "mfa_verification_failed", "Invalid recovery code entered")
     factor_limits.try_was_right(context, change, asking)
     return assurance.raise_session(change, holder, factor, asking)
@@ -221,8 +221,3 @@ def _find(context: IdentityContext, connection: sa.Connection, factor_id: UUID, 
         if kept is not None and hmac.compare_digest(kept, wanted):
             found = row.id
     return found
-
-
-def _record(change: Change, happening: Happening, asking: Asking, factor: FactorRecord) -> None:
-    details = {"factor_id": str(factor.id), "type": factor.factor_type}
-    change.record(Event(happening, asking.now, asking.user_id, asking.session_id, asking.caller.address, details))

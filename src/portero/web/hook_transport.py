@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Final
 
 from portero.errors import Refused
-from portero.identity import mail_delivery
 from portero.identity.hooks import Hooks, Point, SendEmail
 from portero.identity.mail import Message
+from portero.identity.mail_delivery import Undeliverable
 
 LOG: Final = logging.getLogger("portero.mail")
 
@@ -26,7 +26,7 @@ class HookTransport:
         """Hand one mail over.
 
         Raises:
-            mail_delivery.Refused: the hook says that it is of no use to try again.
+            Undeliverable: the hook says that it is of no use to try again.
             OSError: anything else that it raised, which is logged: the mail is tried again.
         """
         rendered = message.rendered
@@ -43,7 +43,7 @@ class HookTransport:
         try:
             self.hooks.run(Point.SEND_EMAIL, payload)
         except Refused as refused:
-            raise mail_delivery.Refused(f"the hook says: {refused.message}") from refused
+            raise Undeliverable(f"the hook says: {refused.message}") from refused
         except Exception as error:
             # The edge of the developer's code: the thread that sends mails goes on with the next one.
             LOG.exception("a send_email hook failed")
