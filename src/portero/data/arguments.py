@@ -19,7 +19,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from portero.data import literals
-from portero.data.wire_types import as_text, wire_type
+from portero.data.wire_types import as_text, read_document, wire_type
 from portero.errors import ConfigurationError, DataError
 
 _SCALARS: Final[Mapping[Any, sa.types.TypeEngine[Any]]] = {
@@ -104,27 +104,14 @@ def _of_kind(kind: type, value: Any) -> Any:
     if not isinstance(value, kind):
         word = "object" if kind is dict else "array"
         raise DataError(400, "22P02", f"expected JSON {word}")
-    return _plain(value)
-
-
-def _plain(value: Any) -> Any:
-    """Inside a document exactly read numbers are plain ones again; a NUL is no text."""
-    literals.refuse_nul(value)
-    match value:
-        case Decimal():
-            return float(value)
-        case dict():
-            return {name: _plain(member) for name, member in value.items()}
-        case list():
-            return [_plain(member) for member in value]
-    return value
+    return read_document(value)
 
 
 def _anything(text: str) -> Any:
     return literals.read_json(text, type_name="jsonb")
 
 
-_ANY: Final = ArgumentType("jsonb", _anything, _plain, {})
+_ANY: Final = ArgumentType("jsonb", _anything, read_document, {})
 _SCHEMAS: Final[Mapping[Any, Mapping[str, Any]]] = {
     int: {"type": "integer", "format": "int64"},
     str: {"type": "string"},

@@ -16,9 +16,10 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from portero.errors import ConfigurationError
+from portero.store.sessions import USER_ID
 from portero.store.tables import User
 
-ME_ID: Final = "portero_me_id"
+ME_ID: Final = USER_ID
 ME_ROLE: Final = "portero_me_role"
 
 _USERS = User.metadata.tables["portero_users"]

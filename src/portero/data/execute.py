@@ -23,9 +23,8 @@ from portero.data.read_plan import ReadPlan, keys_of
 from portero.data.read_sql import ReadSql
 from portero.data.request import read_offset
 from portero.principal import Principal
+from portero.store.sessions import NOW, SESSION_ID
 
-SESSION_ID = "portero_session_id"
-NOW = "portero_now"
 _EXPLAIN = "EXPLAIN (FORMAT JSON) "
 FACTS = (ME_ID, ME_ROLE, SESSION_ID, NOW, KEYS)
 Process = Callable[[Any], Any]
@@ -114,8 +113,10 @@ def _compiled(writer: ReadSql, statement: sa.Select[Any], plan: ReadPlan, is_gua
     # Callers' facts have no value yet; without one SQLAlchemy refuses to expand constant lists in policies.
     statement = statement.params(dict.fromkeys(FACTS))
     compiled = statement.compile(dialect=sql.compiler, compile_kwargs={"render_postcompile": True})
-    constants = compiled.params
-    processors: Mapping[str, Any] = compiled._bind_processors
+    # A list of constants is written out, each with a name and a processor that only this state knows.
+    expanded = compiled._post_compile_expanded_state
+    constants = compiled.params if expanded is None else expanded.parameters
+    processors: Mapping[str, Any] = {**compiled._bind_processors, **(expanded.processors if expanded else {})}
     template: list[Any] = []
     codecs, holes = [], []
     for position, name in enumerate(compiled.positiontup or ()):

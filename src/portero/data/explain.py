@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from portero.data.caller import ME_ID, ME_ROLE
 from portero.data.execute import FACTS, facts_of, parameters_of
 from portero.data.nodes import HttpRequest
 from portero.data.pipeline import DataApi
@@ -21,7 +22,7 @@ from portero.data.request import READ_METHODS, read_request
 from portero.errors import DataError
 from portero.principal import Principal
 
-_NAMES = {"portero_me_id": "me.id", "portero_me_role": "me.role"}
+_NAMES = {ME_ID: "me.id", ME_ROLE: "me.role"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,12 @@ import orjson
 
 from portero import strict_json
 from portero.data.filter_grammar import split_list
+from portero.data.literals import FALSE_WORDS, TRUE_WORDS
 from portero.data.scanner import Scanner
 from portero.errors import DataError
 
 _INTEGER = re.compile(r" *[+-]?[0-9]{1,18} *")
 _NUMBER = re.compile(r" *[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})? *")
-_TRUE = frozenset({"t", "tr", "tru", "true", "y", "ye", "yes", "on", "1"})
-_FALSE = frozenset({"f", "fa", "fal", "fals", "false", "n", "no", "of", "off", "0"})
 _MOST_COMPARISONS = 100_000
 _LARGEST = 2**63 - 1
 
@@ -79,9 +78,9 @@ def boolean(value: Any) -> str | None:
     if value is None:
         return None
     word = str(value).strip().lower()
-    if word not in _TRUE and word not in _FALSE:
+    if word not in TRUE_WORDS and word not in FALSE_WORDS:
         raise ValueError("22P02 boolean")
-    return "true" if word in _TRUE else "false"
+    return "true" if word in TRUE_WORDS else "false"
 
 
 def contains(outer: Any, inner: Any) -> int | None:

@@ -27,8 +27,8 @@ _UUID = re.compile(r"\{?[0-9a-fA-F]{4}(?:-?[0-9a-fA-F]{4}){7}\}?\Z")
 _OCTAL = re.compile(r"\\(?:\\|([0-3][0-7]{2}))")
 _BLANK = " \t\n\r\v\f"
 
-_TRUE = ("t", "tr", "tru", "true", "y", "ye", "yes", "on", "1")
-_FALSE = ("f", "fa", "fal", "fals", "false", "n", "no", "of", "off", "0")
+TRUE_WORDS = ("t", "tr", "tru", "true", "y", "ye", "yes", "on", "1")
+FALSE_WORDS = ("f", "fa", "fal", "fals", "false", "n", "no", "of", "off", "0")
 
 _BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 _MOST_DIGITS = 1000  # a longer number is an attack on the arithmetic, not a number
@@ -159,9 +159,9 @@ def read_boolean(text: str) -> bool:
         DataError: 22P02 (400).
     """
     word = read_text(text).strip(_BLANK).lower()
-    if word in _TRUE:
+    if word in TRUE_WORDS:
         return True
-    if word in _FALSE:
+    if word in FALSE_WORDS:
         return False
     raise invalid("boolean", text)
 

@@ -5,18 +5,16 @@ Obeys contract data.md §4.1 (reserved keys, quoted names), §4.3–4.6.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from portero.data.catalogue import Column, Model
+from portero.data.printing import print_name
 from portero.data.relations import Relation
 from portero.data.wire_types import Kind
 
-_PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_RESERVED: Final = frozenset({"select", "columns", "on_conflict", "order", "limit", "offset", "and", "or", "not"})
 _ORDERED: Final = ("eq", "neq", "gt", "gte", "lt", "lte", "isdistinct")
 _LIKE: Final = ("like", "ilike", "match", "imatch")
 _SEARCHES: Final = ("fts", "plfts", "phfts", "wfts")
@@ -79,21 +77,21 @@ def select_parameter(model: Model, embeddable: Sequence[Relation]) -> dict[str, 
     if embeddable:
         ways = dict.fromkeys(f"{each.target} ({'one' if each.to_one else 'many'})" for each in embeddable)
         sentence += f" Relations: {', '.join(ways)}."
-    names = [wire_name(name) for name in list(model.columns)[:3]]
-    examples = ["*", ",".join(names), *(f"{names[0]},{wire_name(each.target)}(*)" for each in embeddable[:1])]
+    names = [print_name(name) for name in list(model.columns)[:3]]
+    examples = ["*", ",".join(names), *(f"{names[0]},{print_name(each.target)}(*)" for each in embeddable[:1])]
     return _query("select", sentence, {"type": "string", "examples": examples})
 
 
 def order_parameter(model: Model) -> dict[str, Any]:
     """Describe `order` of a model."""
-    first = wire_name(next(iter(model.columns)))
+    first = print_name(next(iter(model.columns)))
     sentence = "Columns to order by, each with .asc or .desc and .nullsfirst or .nullslast."
     return _query("order", sentence, {"type": "string", "examples": [first, f"{first}.desc.nullslast"]})
 
 
 def tree_parameter(model: Model, joiner: str) -> dict[str, Any]:
     """Describe `and` or `or` of a model."""
-    first = wire_name(next(iter(model.columns)))
+    first = print_name(next(iter(model.columns)))
     sentence = "Conditions that must all hold." if joiner == "and" else "Conditions of which one must hold."
     return _query(joiner, f"{sentence} Trees may stand in trees.", _text(f"({first}.is.null,not.and({first}.is.null))"))
 
@@ -111,24 +109,13 @@ def filter_parameter(column: Column, dialect: str) -> dict[str, Any]:
     }
     sentence = f"Condition on `{column.name}` ({column.wire.name}): {', '.join(operators)}; `not.` before it negates."
     array = {"type": "array", "items": items}
-    return {**_query(wire_name(column.name), sentence, array), "style": "form", "explode": True}
+    return {**_query(print_name(column.name), sentence, array), "style": "form", "explode": True}
 
 
 def key_parameter(column: Column) -> dict[str, Any]:
     """Describe a column of the key in the query of a PUT."""
     sentence = f"The row's `{column.name}`, as in the body."
-    return {**_query(wire_name(column.name), sentence, {"type": "string", "pattern": "^eq\\."}), "required": True}
-
-
-def wire_name(name: str) -> str:
-    r"""Write a column's name as it stands in a query.
-
-    >>> wire_name("title"), wire_name("Full Title"), wire_name("limit"), wire_name('a"b')
-    ('title', '"Full Title"', '"limit"', '"a\\"b"')
-    """
-    if _PLAIN.fullmatch(name) and name not in _RESERVED:
-        return name
-    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return {**_query(print_name(column.name), sentence, {"type": "string", "pattern": "^eq\\."}), "required": True}
 
 
 def _operators(column: Column, dialect: str) -> tuple[str, ...]:

@@ -79,8 +79,8 @@ def _item(item: Item) -> str:
 def _column(item: ColumnItem) -> str:
     cast = "" if item.cast is None else "::" + item.cast
     after = "" if item.aggregate_cast is None else "::" + item.aggregate_cast
-    if item.field.name == "*":
-        return f"{_alias(item.alias)}{item.aggregate}(){after}"
+    if item.field == Field("*") and item.cast is None and item.aggregate == "count":
+        return f"{_alias(item.alias)}count(){after}"
     aggregate = "" if item.aggregate is None else f".{item.aggregate}()"
     return f"{_alias(item.alias)}{print_field(item.field)}{cast}{aggregate}{after}"
 
@@ -106,8 +106,8 @@ def print_field(field: Field) -> str:
 def print_name(name: str) -> str:
     r"""Write a name, quoted unless it is plain.
 
-    >>> print_name("films"), print_name('a "b"'), print_name("order")
-    ('films', '"a \\"b\\""', '"order"')
+    >>> print_name("films"), print_name("Full Title"), print_name('a "b"'), print_name("order")
+    ('films', '"Full Title"', '"a \\"b\\""', '"order"')
     """
     return name if _PLAIN.fullmatch(name) and name not in _RESERVED else _quoted(name)
 

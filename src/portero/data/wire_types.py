@@ -261,10 +261,15 @@ def _json(name: str, type_: sa.JSON) -> WireType:
     read = partial(literals.read_json, type_name=name)
     bind_type = type_.copy()
     bind_type.none_as_null = True  # a JSON null on the wire is SQL NULL, as PostgREST has it
-    return WireType(name, Kind.JSON, read, _read_document, bind_type, wire_sql.document)
+    return WireType(name, Kind.JSON, read, read_document, bind_type, wire_sql.document)
 
 
-def _read_document(value: Any) -> Any:
+def read_document(value: Any) -> Any:
+    """Take a JSON document of a body: numbers that were read exactly are plain ones again.
+
+    Raises:
+        DataError: 22P05 (400) a NUL.
+    """
     literals.refuse_nul(value)
     return _with_floats(value)
 
