@@ -26,6 +26,13 @@ def test_what_is_over_goes_and_what_counts_stays(database: Database, ana: UserRe
     assert sweep(database, now, time_box=30 * DAY, idle=14 * DAY) == Swept(0, 0)
 
 
+def test_a_limit_of_nothing_ends_no_session(database: Database, ana: UserRecord, now: datetime) -> None:
+    with database.writing() as connection:
+        sessions.insert(connection, SessionRecord(user_id=ana.id, created_at=now - 900 * DAY))
+    assert Swept(0, 0) == sweep(database, now, time_box=0 * DAY, idle=0 * DAY)
+    assert Swept(1, 0) == sweep(database, now, time_box=0 * DAY, idle=14 * DAY)
+
+
 def test_void_links_old_flows_and_mails_that_are_done_go(database: Database, ana: UserRecord, now: datetime) -> None:
     with database.writing() as connection:
         for purpose, ends in (("recovery", now), ("confirmation", now + DAY)):

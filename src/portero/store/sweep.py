@@ -6,7 +6,7 @@ Nothing that still counts is touched.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from portero.store import challenges, counters, factors, flow_states, one_time_tokens, outbox, sessions
@@ -30,6 +30,7 @@ class Swept:
 _UNVERIFIED_FOR: Final = timedelta(days=1)
 #: The longest link's life, and a little for its code.
 _FLOW_FOR: Final = timedelta(days=2)
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: How long it can be seen what became of a mail.
 _MAIL_FOR: Final = timedelta(days=7)
 
@@ -37,11 +38,16 @@ _MAIL_FOR: Final = timedelta(days=7)
 def sweep(database: Database, now: datetime, *, time_box: timedelta, idle: timedelta) -> Swept:
     """Remove sessions older than `time_box` or not refreshed for `idle`, and whatever else is over.
 
+    Args:
+        time_box, idle: as the settings say; 0 is no limit.
+
     Raises:
         DatabaseUnavailable: the database cannot be written now.
     """
     with database.writing() as connection:
-        ended = sessions.delete_overdue(connection, created_before=now - time_box, touched_before=now - idle)
+        ended = sessions.delete_overdue(
+            connection, created_before=_before(now, time_box), touched_before=_before(now, idle)
+        )
         asked = challenges.sweep(connection, now)
         stale = factors.delete_stale(connection, now - _UNVERIFIED_FOR)
         return Swept(
@@ -53,3 +59,8 @@ def sweep(database: Database, now: datetime, *, time_box: timedelta, idle: timed
             flow_states.sweep(connection, now - _FLOW_FOR),
             outbox.sweep(connection, now - _MAIL_FOR),
         )
+
+
+def _before(now: datetime, limit: timedelta) -> datetime:
+    """Give the instant before which a limit is passed; without one, an instant that no row is older than."""
+    return now - limit if limit > timedelta(0) else _NEVER
