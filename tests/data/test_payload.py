@@ -23,11 +23,11 @@ from portero.errors import DataError
     ],
 )
 def test_json_becomes_rows(body: bytes, columns: tuple[str, ...] | None, expected: Payload) -> None:
-    assert expected == read_payload(body, "application/json; charset=utf-8", columns)
+    assert expected == read_payload(body, "application/json; charset=utf-8", columns, 500)
 
 
 def test_numbers_keep_their_digits() -> None:
-    assert Decimal("0.10000000000000000555") == read_payload(b'{"a": 0.10000000000000000555}', "", None).rows[0]["a"]
+    assert Decimal("0.10000000000000000555") == read_payload(b'{"a": 0.10000000000000000555}', "", None, 500).rows[0]["a"]
 
 
 @pytest.mark.parametrize(
@@ -35,13 +35,13 @@ def test_numbers_keep_their_digits() -> None:
 )
 def test_what_is_not_strict_json_is_refused(body: bytes) -> None:
     with pytest.raises(DataError, match="PGRST102: Empty or invalid json"):
-        read_payload(body, "", None)
+        read_payload(body, "", None, 500)
 
 
 @pytest.mark.parametrize("body", [b'[{"a":1},{"b":1}]', b'[{"a":1},{}]', b'[{"a":1},1]', b"[[]]"])
 def test_rows_have_the_same_keys(body: bytes) -> None:
     with pytest.raises(DataError, match="PGRST102: All object keys must match"):
-        read_payload(body, "", None)
+        read_payload(body, "", None, 500)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_rows_have_the_same_keys(body: bytes) -> None:
     ],
 )
 def test_csv_becomes_rows(body: bytes, rows: list[dict[str, str | None]]) -> None:
-    assert rows == list(read_payload(body, "text/csv", None).rows)
+    assert rows == list(read_payload(body, "text/csv", None, 500).rows)
 
 
 @pytest.mark.parametrize(
@@ -68,14 +68,20 @@ def test_csv_becomes_rows(body: bytes, rows: list[dict[str, str | None]]) -> Non
 )
 def test_csv_that_does_not_fit_is_refused(body: bytes, message: str) -> None:
     with pytest.raises(DataError, match=f"PGRST102: {message}"):
-        read_payload(body, "text/csv", None)
+        read_payload(body, "text/csv", None, 500)
+
+
+def test_csv_is_read_no_further_than_one_row_too_many() -> None:
+    """A body of a megabyte can be half a million lines; the one row more is what the refusal is made of."""
+    body = b"a\n" + b"1\n" * 4 + b"not,one,field\n"
+    assert 4 == len(read_payload(body, "text/csv", None, 3).rows)
 
 
 def test_a_form_is_one_row() -> None:
     media = "application/x-www-form-urlencoded"
-    assert ({"a": "1 2", "b": ""},) == read_payload(b"a=1+2&b=", media, None).rows
+    assert ({"a": "1 2", "b": ""},) == read_payload(b"a=1+2&b=", media, None, 500).rows
 
 
 def test_another_content_type_is_refused() -> None:
     with pytest.raises(DataError, match="PGRST102: Content-Type not acceptable: text/html"):
-        read_payload(b"{}", "text/html", None)
+        read_payload(b"{}", "text/html", None, 500)

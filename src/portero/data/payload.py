@@ -11,6 +11,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -31,14 +32,15 @@ class Payload:
     rows: tuple[Mapping[str, Any], ...]
 
 
-def read_payload(body: bytes, content_type: str, columns: Sequence[str] | None) -> Payload:
+def read_payload(body: bytes, content_type: str, columns: Sequence[str] | None, most: int) -> Payload:
     """Read the body of POST, PATCH or PUT.
 
     Args:
         content_type: the header; without one the body is JSON.
+        most: most rows that will be taken; of CSV one more is read and then no further.
         columns: the names of `columns=`; None without it. An empty list (supabase-py with no rows) takes all.
 
-    >>> read_payload(b'{"title": "Heat", "year": 1995}', "", None).columns
+    >>> read_payload(b'{"title": "Heat", "year": 1995}', "", None, 500).columns
     ('title', 'year')
 
     Raises:
@@ -49,7 +51,7 @@ def read_payload(body: bytes, content_type: str, columns: Sequence[str] | None) 
         case "" | "application/json":
             value = _json(body)
         case "text/csv":
-            value = _csv(_text(body))
+            value = _csv(_text(body), most)
         case "application/x-www-form-urlencoded":
             value = dict(parse_qsl(_text(body), keep_blank_values=True))
         case _:
@@ -79,13 +81,13 @@ def _text(body: bytes) -> str:
         raise _bad("The body is not valid UTF-8") from None
 
 
-def _csv(text: str) -> list[dict[str, str | None]]:
-    """A header line and rows; the word NULL is null."""
+def _csv(text: str, most: int) -> list[dict[str, str | None]]:
+    """A header line and rows; the word NULL is null. A small body can have very many lines: not all become rows."""
     try:
-        lines = list(csv.reader(io.StringIO(text), strict=True))
+        lines = list(islice(filter(None, csv.reader(io.StringIO(text), strict=True)), most + 2))
     except csv.Error as error:
         raise _bad("Invalid CSV", str(error)) from None
-    header, *rows = [line for line in lines if line] or [[]]
+    header, *rows = lines or [[]]
     if any(len(row) != len(header) for row in rows):
         raise _bad("All lines must have same number of fields")
     if len(set(header)) != len(header):

@@ -22,7 +22,7 @@ def check_put(request: DataRequest, model: Model) -> DataRequest:
     if any(not page.path for page in request.shape.pages):
         raise DataError(400, "PGRST114", "limit/offset querystring parameters are not allowed for PUT")
     key = _key(request, model)
-    payload = read_payload(request.body, request.content_type, request.columns)
+    payload = read_payload(request.body, request.content_type, request.columns, 1)
     row: Mapping[str, Any] = payload.rows[0] if len(payload.rows) == 1 else {}
     if any(row.get(name) is None or model.column(name).wire.parse_json(row[name]) != key[name] for name in key):
         raise DataError(400, "PGRST115", "Payload values do not match URL in primary key column(s)")
