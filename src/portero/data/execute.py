@@ -113,10 +113,8 @@ def _compiled(writer: ReadSql, statement: sa.Select[Any], plan: ReadPlan, is_gua
     # Callers' facts have no value yet; without one SQLAlchemy refuses to expand constant lists in policies.
     statement = statement.params(dict.fromkeys(FACTS))
     compiled = statement.compile(dialect=sql.compiler, compile_kwargs={"render_postcompile": True})
-    # A list of constants is written out, each with a name and a processor that only this state knows.
-    expanded = compiled._post_compile_expanded_state
-    constants = compiled.params if expanded is None else expanded.parameters
-    processors: Mapping[str, Any] = {**compiled._bind_processors, **(expanded.processors if expanded else {})}
+    constants = compiled.params
+    processors: Mapping[str, Any] = compiled._bind_processors
     template: list[Any] = []
     codecs, holes = [], []
     for position, name in enumerate(compiled.positiontup or ()):

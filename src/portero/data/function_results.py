@@ -10,10 +10,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 import sqlalchemy as sa
+from sqlalchemy.sql import visitors
 
 from portero.data.catalogue import Catalogue, Model
 from portero.data.execute import ResultSet
@@ -27,11 +28,34 @@ _LARGEST: Final = 2**63
 
 def picked(statement: sa.Select[Any], model: Model, policy: sa.ColumnElement[bool]) -> sa.Select[Any]:
     """Let a statement give every column of the model, of rows that the policy lets through, and their order."""
+    statement = cast("sa.Select[Any]", visitors.replacement_traverse(statement, {}, _spelled_out))
     columns: list[Any] = [column.label(column.name) for column in model.table.columns]
     order = statement._order_by_clauses
     if order and not statement._distinct:
         columns.append(sa.func.row_number().over(order_by=order).label(POSITION))
-    return statement.where(policy).with_only_columns(*columns, maintain_column_froms=True)
+    readable = _readable(model, policy)
+    return statement.where(readable).with_only_columns(*columns, maintain_column_froms=True)
+
+
+def _spelled_out(element: Any, **_: Any) -> Any:
+    """A list of constants becomes a constant each: the statement is made once, with its parameters in their places."""
+    if not isinstance(element, sa.BindParameter) or not element.expanding or not element.value:
+        return None
+    each = [sa.literal(value, element.type) for value in element.value]
+    return sa.sql.elements.ClauseList(*each).self_group(against=sa.sql.operators.in_op)
+
+
+def _readable(model: Model, policy: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Write the policy for a statement that may read other tables as well.
+
+    A subquery in the policy would tie itself to a table that the statement joins, and ask something else: such a
+    policy stands in a subquery of its own, beside the model's table alone.
+    """
+    if not any(isinstance(element, sa.sql.selectable.SelectBase) for element in visitors.iterate(policy)):
+        return policy
+    key = model.row_key
+    rows = sa.select(*key).select_from(model.table).where(policy).correlate(None)
+    return (key[0] if len(key) == 1 else sa.tuple_(*key)).in_(rows)
 
 
 def model_of(statement: sa.Select[Any], catalogue: Catalogue, function: str) -> Model:
