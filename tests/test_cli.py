@@ -389,6 +389,7 @@ def test_the_printed_commands_work_as_printed(project: Path) -> None:
         printed = served.log.read_text()
         assert f"Portero serves app at {served.url}" in printed
         assert "Publishable key: sb_publishable_" in printed
+        assert f"Try the API in a browser: {served.url}/rest/v1/" in printed
         commands = [line for line in printed.splitlines() if line.startswith(("TOKEN=", "curl "))]
         assert 3 == len(commands)
         script = "\n".join(commands[:2]) + "\necho\n" + commands[2]

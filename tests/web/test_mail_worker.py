@@ -106,6 +106,7 @@ def test_the_mail_box_shows_the_mails_and_their_links_and_runs_nothing(api: Api)
     link = api.mails[0].link.replace("&", "&amp;")
     assert f'<a href="{link}">{link}</a>' in page
     assert "Su enlace para entrar" in page
+    assert '."' not in page.partition("<section>")[2]
 
 
 @pytest.mark.parametrize(

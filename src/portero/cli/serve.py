@@ -114,6 +114,8 @@ def prepare(app: Flask, url: str, examples: bool) -> str:
             lines += examples_for(runtime, url, commands=examples)
             if not runtime.settings.smtp_url:
                 lines += [f"  Mails: {url}{runtime.settings.auth_path}/mail-box", ""]
+            if runtime.data is not None and runtime.settings.openapi:
+                lines += [f"  Try the API in a browser: {url}{runtime.settings.data_path}/", ""]
         return "\n".join(lines)
     finally:
         extension.close(app)

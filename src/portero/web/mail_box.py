@@ -21,7 +21,7 @@ from portero.store.outbox import OutgoingMailRecord
 from portero.web.auth.call import Call
 
 _MOST: Final = 50
-_LINK: Final = re.compile(r"https?://[^\s&]+(?:&amp;[^\s&]+)*")
+_LINK: Final = re.compile(r"https?://[^\s&]+(?:&amp;[^\s&]+)*(?<![.,;:!?])")
 _PAGE: Final = """<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>Local mail box</title></head>
