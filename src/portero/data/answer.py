@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 
 from portero.data.execute import ResultSet
-from portero.data.nodes import DataAnswer, Media
+from portero.data.nodes import DataAnswer, Media, Preferences
 from portero.data.request import bad_range
 from portero.errors import DataError
 
@@ -69,6 +69,18 @@ def not_single(count: int) -> DataError:
     """Make the PGRST116 refusal."""
     message = "Cannot coerce the result to a single JSON object"
     return DataError(406, "PGRST116", message, details=f"The result contains {count} rows")
+
+
+def check_affected(count: int, preferences: Preferences) -> None:
+    """Refuse more rows than `max-affected` allows; without strict handling it allows any number.
+
+    Raises:
+        DataError: PGRST124 (400).
+    """
+    most = preferences.max_affected if preferences.handling == "strict" else None
+    if most is not None and count > most:
+        message = "Query result exceeds max-affected preference constraint"
+        raise DataError(400, "PGRST124", message, details=f"The query affects {count} rows")
 
 
 def write_csv(body: bytes, keys: Sequence[str]) -> bytes:

@@ -29,6 +29,7 @@ from portero.data.read_errors import refusal_of_read
 from portero.data.reads import PreparedRead, Reads, set_zone
 from portero.data.request import READ_METHODS, read_request
 from portero.data.row_version import version_of
+from portero.data.standing import check_session
 from portero.data.statement_errors import refusal_of_statement
 from portero.data.undone import Undone, is_undone
 from portero.data.write_plan import WritePlan
@@ -112,7 +113,7 @@ class Batch:
         opened = database.reading if all(each.is_read for each in operations) else database.writing
         try:
             with opened() as connection:
-                self.writes.check_session(connection, principal, now)
+                check_session(connection, self.writes.standing, principal, now)
                 answers = [_ran(place, each, connection) for place, each in enumerate(operations)]
                 if not is_kept:
                     raise Undone(answers)

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from portero import strict_json
-from portero.data.answer import VARY, not_single, read_answer
+from portero.data.answer import VARY, check_affected, not_single, read_answer
 from portero.data.execute import ResultSet, compile_read, facts_of, fill, parameters_of, result_of
 from portero.data.filter_grammar import has_operator
 from portero.data.function_results import is_set, model_of, one_of, picked, rows_of
@@ -31,6 +31,7 @@ from portero.data.prefer import applied
 from portero.data.read_errors import refusal_of_read
 from portero.data.reads import Reads, set_zone
 from portero.data.request import RESERVED, check_profile, decode, read_request
+from portero.data.standing import check_session
 from portero.data.statement_errors import refusal_of_statement
 from portero.data.undone import Undone, is_undone
 from portero.errors import DataError
@@ -67,7 +68,6 @@ class Calls:
         settings: the limits.
         reads: plans the statements that functions return.
         standing: selects 1 while the caller's session stands.
-        ended: makes the refusal of a caller whose session does not stand.
         around: what a function runs in: it gives the session, and at the edge an application context.
     """
 
@@ -78,7 +78,6 @@ class Calls:
         settings: Settings,
         reads: Reads,
         standing: sa.Select[Any],
-        ended: Callable[[], DataError],
         around: Around = session_on,
     ) -> None:
         self.functions = functions
@@ -86,7 +85,6 @@ class Calls:
         self.settings = settings
         self.reads = reads
         self.standing = standing
-        self.ended = ended
         self.around = around
 
     def answer(self, http: HttpRequest, principal: Principal, now: datetime) -> DataAnswer:
@@ -100,19 +98,13 @@ class Calls:
         opened = self.database.reading if call.function.is_read_only else self.database.writing
         try:
             with opened() as connection:
-                self._check_session(connection, principal, now)
+                check_session(connection, self.standing, principal, now)
                 answer = self.run(connection, call, principal, now)
                 if is_undone(self.settings, call.request.preferences):
                     raise Undone(answer)
         except Undone as undone:
             answer = undone.made
         return answer
-
-    def _check_session(self, connection: sa.Connection, principal: Principal, now: datetime) -> None:
-        if principal.session_id is None:
-            return
-        if connection.execute(self.standing, facts_of(principal, now)).scalar() != 1:
-            raise self.ended()
 
     def read(self, http: HttpRequest, role: str) -> Call:
         """Find the function and type the arguments; the database is not asked.
@@ -195,7 +187,7 @@ class Calls:
         if is_set(value):
             value = rows_of(value, request, self.settings.max_rows)
         if isinstance(value, ResultSet):
-            self._judge(request, value)
+            check_affected(value.count, request.preferences)
             answer = read_answer(value, media, headers)
         else:
             answer = self._single(request, value, headers)
@@ -220,12 +212,6 @@ class Calls:
         if isinstance(value, dict) and shape.media.nulls_stripped:
             value = {name: member for name, member in value.items() if member is not None}
         return DataAnswer(200, [("Content-Type", shape.media.name), *headers], orjson.dumps(value))
-
-    def _judge(self, request: DataRequest, rows: ResultSet) -> None:
-        most = request.preferences.max_affected if request.preferences.handling == "strict" else None
-        if most is not None and rows.count > most:
-            message = "Query result exceeds max-affected preference constraint"
-            raise DataError(400, "PGRST124", message, details=f"The query affects {rows.count} rows")
 
 
 def _body(http: HttpRequest) -> tuple[Mapping[str, Any], bool]:

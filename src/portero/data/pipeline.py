@@ -25,6 +25,7 @@ from portero.data.reads import PreparedRead, Reads, set_zone
 from portero.data.request import READ_METHODS, model_name, read_request
 from portero.data.root import PATHS, Root
 from portero.data.row_version import version_of
+from portero.data.standing import check_session, session_ended
 from portero.data.timing import Stopwatch
 from portero.data.writes import Writes
 from portero.errors import DataError
@@ -58,12 +59,12 @@ class DataApi:
         self.database = database
         self.settings = settings
         self.reads = Reads(catalogue, settings, standing)
-        self.writes = Writes(database, settings, self.reads, standing, session_ended)
+        self.writes = Writes(database, settings, self.reads, standing)
         self.functions = functions or Functions()
         served = tuple(self.functions.by_name.values())
         self.root = Root(catalogue, settings.data_path, is_served=settings.openapi, functions=served)
         self._standing = sa.select(standing)
-        self.calls = Calls(self.functions, database, settings, self.reads, self._standing, session_ended, around)
+        self.calls = Calls(self.functions, database, settings, self.reads, self._standing, around)
         self.batch = batch.Batch(settings, self.reads, self.writes, self.calls)
         self._driver_error: type[Exception] = database.engine.dialect.loaded_dbapi.Error
 
@@ -163,9 +164,7 @@ class DataApi:
         """
         if principal.session_id is not None:
             with self.database.reading() as connection:
-                stands = connection.execute(self._standing, facts_of(principal, now)).scalar()
-            if stands != 1:
-                raise session_ended()
+                check_session(connection, self._standing, principal, now)
         return self.root.answer(http.method, http.accept, http.accept_profile, principal.role)
 
     def write(
@@ -205,9 +204,3 @@ class DataApi:
         if answer.status == 405:
             answer.headers.extend(each for each in self.describe(http.path, role).headers if each[0] == "Allow")
         return answer
-
-
-def session_ended() -> DataError:
-    """Make the refusal of an access token whose session has ended, or whose user is banned."""
-    challenge = 'Bearer error="invalid_token", error_description="JWT session ended"'
-    return DataError(401, "PGRST303", "JWT session ended", headers=[("WWW-Authenticate", challenge)])

@@ -9,7 +9,7 @@ Obeys contract data.md §4.7, §4.10, §4.12 and design house.md §4.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,22 +17,22 @@ from typing import Any
 import sqlalchemy as sa
 
 from portero.data import keys, write_plan, write_sql
-from portero.data.answer import not_single
+from portero.data.answer import check_affected, not_single
 from portero.data.binds import KEYS
 from portero.data.caller import ME_ID, ME_ROLE
 from portero.data.catalogue import Model
 from portero.data.database_errors import Known, refusal_of
-from portero.data.execute import ResultSet, facts_of
+from portero.data.execute import ResultSet
 from portero.data.nodes import DataAnswer, DataRequest, Preferences, ReadShape
 from portero.data.policy import Clause, Verb
 from portero.data.prefer import applied
 from portero.data.put import check_put
 from portero.data.reads import Reads
 from portero.data.row_version import check_version, is_whole, version_of
+from portero.data.standing import check_session
 from portero.data.undone import Undone, is_undone
 from portero.data.write_answer import write_answer
 from portero.data.write_plan import DeletePlan, InsertPlan, UpdatePlan, WritePlan
-from portero.errors import DataError
 from portero.principal import Principal
 from portero.settings import Settings
 from portero.store.engine import Database
@@ -65,7 +65,6 @@ class Writes:
         settings: batch limits, required filters, how transactions end.
         reads: what reads rows back, and writes a write's filters.
         standing: the column that says whether the caller's session stands.
-        ended: makes the refusal of a caller whose session does not stand.
     """
 
     def __init__(
@@ -74,13 +73,11 @@ class Writes:
         settings: Settings,
         reads: Reads,
         standing: sa.ColumnElement[Any],
-        ended: Callable[[], DataError],
     ) -> None:
         self.database = database
         self.settings = settings
         self.reads = reads
         self.standing = sa.select(standing)
-        self.ended = ended
 
     def answer(self, request: DataRequest, principal: Principal, now: datetime) -> DataAnswer:
         """Write, and answer.
@@ -139,7 +136,7 @@ class Writes:
         plan = self.plan(request, principal.role)
         try:
             with self.database.writing() as connection:
-                self.check_session(connection, principal, now)
+                check_session(connection, self.standing, principal, now)
                 written = self.perform(connection, request, plan, principal, now)
                 if is_undone(self.settings, request.preferences):
                     raise Undone(written)
@@ -149,17 +146,6 @@ class Writes:
         except sa.exc.DBAPIError as error:
             raise self.refusal(error, plan, principal.role) from error
         return written
-
-    def check_session(self, connection: sa.Connection, principal: Principal, now: datetime) -> None:
-        """Refuse a caller whose session does not stand.
-
-        Raises:
-            DataError: PGRST303 (401).
-        """
-        if principal.session_id is None:
-            return
-        if connection.execute(self.standing, facts_of(principal, now)).scalar() != 1:
-            raise self.ended()
 
     def perform(
         self, connection: sa.Connection, request: DataRequest, plan: WritePlan, principal: Principal, now: datetime
@@ -319,15 +305,8 @@ class _Work:
 
     def _judged(self, written: Written) -> Written:
         """What the caller demanded of the number of rows; a refusal undoes the write."""
-        preferences = self.request.preferences
-        most = preferences.max_affected if preferences.handling == "strict" else None
-        if most is not None and self.request.method in ("PATCH", "DELETE") and written.affected > most:
-            raise DataError(
-                400,
-                "PGRST124",
-                "Query result exceeds max-affected preference constraint",
-                details=f"The query affects {written.affected} rows",
-            )
+        if self.request.method in ("PATCH", "DELETE"):
+            check_affected(written.affected, self.request.preferences)
         count = written.affected if written.rows is None else written.rows.count
         if self.request.shape.media.kind == "object" and count != 1:
             raise not_single(count)

@@ -1,0 +1,40 @@
+"""Whether the caller's session stands, where no read asks it in its own statement: writes, calls, the root.
+
+It is asked on the connection that does the work, so that it sees the same state; nothing is remembered. Obeys design
+house.md §4 (liveness is never cached) and contract data.md §4.10 (PGRST303).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from portero.data.execute import facts_of
+from portero.errors import DataError
+from portero.principal import Principal
+
+
+def check_session(connection: sa.Connection, standing: sa.Select[Any], principal: Principal, now: datetime) -> None:
+    """Refuse a caller whose session has ended, or whose user is banned; one without a session passes.
+
+    Args:
+        connection: in the transaction that does the work.
+        standing: selects `store.sessions.standing()`; made once, for it is asked at each write.
+        principal: the caller.
+        now: aware UTC.
+
+    Raises:
+        DataError: PGRST303 (401).
+    """
+    if principal.session_id is None:
+        return
+    if connection.execute(standing, facts_of(principal, now)).scalar() != 1:
+        raise session_ended()
+
+
+def session_ended() -> DataError:
+    """Make the refusal of an access token whose session has ended, or whose user is banned."""
+    challenge = 'Bearer error="invalid_token", error_description="JWT session ended"'
+    return DataError(401, "PGRST303", "JWT session ended", headers=[("WWW-Authenticate", challenge)])
