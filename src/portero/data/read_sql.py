@@ -35,6 +35,7 @@ from portero.data.read_plan import (
     keys_of,
 )
 from portero.data.request import read_limit, read_offset
+from portero.data.semi_joins import caller_first
 from portero.data.sources import POSITION, Source
 from portero.data.wire_types import Kind, WireType
 from portero.errors import DataError
@@ -122,7 +123,10 @@ class ReadSql:
     def top(self, node: PlannedNode) -> Source:
         """Give the rows at the top: those of the model, or of them those that a function's statement picks."""
         if node.origin is None:
-            return self.source(node.model, node.policy)
+            # A row known by its key is looked at, not looked for.
+            is_sought = self.sql.name == "sqlite" and not _names_rows(node)
+            policy = caller_first(node.policy, node.model.table) if is_sought else node.policy
+            return self.source(node.model, policy)
         rows = node.origin.subquery(self._name("t"))
         return Source(rows, {column.name: column for column in rows.columns})
 
@@ -333,6 +337,17 @@ def where_of(
     source = Source(model.table, {column.name: column for column in model.table.columns})
     clauses = [writer.expression(one, source) for one in expressions]
     return sa.and_(*clauses) if clauses else None
+
+
+def _names_rows(node: PlannedNode) -> bool:
+    """Say whether a node's filters hold values of a unique column."""
+    return any(
+        isinstance(one, PlannedCondition)
+        and one.condition.operator in ("eq", "in")
+        and not (one.condition.is_negated or one.condition.modifier or one.condition.field.steps)
+        and frozenset({one.column.name}) in node.model.unique_keys
+        for one in node.filters
+    )
 
 
 def _limit_up_to(most: int) -> Any:

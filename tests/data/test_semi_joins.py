@@ -1,0 +1,161 @@
+"""EXISTS as IN: where it is the same, where it is left alone, and that SQLite then begins at the caller's rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+
+from portero.data.caller import me
+from portero.data.catalogue import build
+from portero.data.dialects import SQLITE_FUNCTIONS
+from portero.data.execute import facts_of, parameters_of
+from portero.data.nodes import HttpRequest
+from portero.data.pipeline import DataApi
+from portero.data.policy import Exposure, Verb, allow_all
+from portero.data.semi_joins import caller_first
+from portero.principal import Principal
+from portero.settings import Settings
+from portero.store import sessions
+from portero.store.engine import Database
+
+METADATA = sa.MetaData()
+DOCUMENTS = sa.Table(
+    "documents",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("team_id", sa.Integer, index=True),
+    sa.Column("code", sa.Text),
+)
+MEMBERS = sa.Table(
+    "members",
+    METADATA,
+    sa.Column("user_id", sa.Uuid, primary_key=True),
+    sa.Column("team_id", sa.Integer, primary_key=True),
+)
+TEAMS = sa.Table("teams", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column("code", sa.Text))
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+ANNA, BEN = UUID(int=1), UUID(int=2)
+
+TIED = MEMBERS.c.team_id == DOCUMENTS.c.team_id
+MINE = MEMBERS.c.user_id == me.id
+BELONGS = sa.exists().where(TIED, MINE)
+
+
+def text_of(policy: sa.ColumnElement[bool]) -> str:
+    return " ".join(str(caller_first(policy, DOCUMENTS)).split())
+
+
+IN = "documents.team_id IN (SELECT members.team_id FROM members WHERE members.user_id = :portero_me_id)"
+
+
+@pytest.mark.parametrize(
+    ("expected", "policy"),
+    [
+        (IN, BELONGS),
+        (IN, sa.exists().where(DOCUMENTS.c.team_id == MEMBERS.c.team_id).where(MINE)),
+        (IN, sa.select(MEMBERS.c.team_id).where(sa.and_(MINE, TIED)).exists()),
+        (f"({IN}) OR documents.id = :id_1", sa.or_(BELONGS, DOCUMENTS.c.id == 5)),
+        (f"({IN}) AND documents.id = :id_1", sa.and_(BELONGS, DOCUMENTS.c.id == 5)),
+    ],
+)
+def test_one_equality_with_the_policys_own_table_becomes_in(expected: str, policy: sa.ColumnElement[bool]) -> None:
+    assert expected == text_of(policy)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        pytest.param(~BELONGS, id="a negation: NULL is not FALSE there"),
+        pytest.param(sa.case((BELONGS, sa.true()), else_=sa.false()), id="inside another expression"),
+        pytest.param(sa.exists().where(MINE), id="no tie"),
+        pytest.param(sa.exists().where(TIED, MINE, MEMBERS.c.team_id > DOCUMENTS.c.id), id="two ties"),
+        pytest.param(sa.exists().where(MEMBERS.c.team_id > DOCUMENTS.c.team_id, MINE), id="a tie that is no equality"),
+        pytest.param(sa.exists().where(sa.or_(TIED, MINE)), id="a tie below OR"),
+        pytest.param(sa.exists().where(TEAMS.c.id == DOCUMENTS.c.code), id="unlike types"),
+        pytest.param(sa.exists().where(sa.func.abs(TEAMS.c.id) == DOCUMENTS.c.id), id="an expression"),
+        pytest.param(sa.select(MEMBERS.c.team_id).where(TIED, MINE).limit(1).exists(), id="a part of the rows"),
+        pytest.param(
+            sa.select(MEMBERS.c.team_id).where(TIED).group_by(MEMBERS.c.team_id).having(sa.func.count() > 1).exists(),
+            id="groups",
+        ),
+        pytest.param(
+            sa.exists().select_from(MEMBERS.join(TEAMS, TEAMS.c.id == DOCUMENTS.c.team_id)).where(TIED),
+            id="a tied join",
+        ),
+        pytest.param(sa.select(sa.literal(1)).exists(), id="no table"),
+        pytest.param(DOCUMENTS.c.id == 5, id="no EXISTS"),
+    ],
+)
+def test_anything_else_stays_as_it_is(policy: sa.ColumnElement[bool]) -> None:
+    assert " ".join(str(policy).split()) == text_of(policy)
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[DataApi]:
+    """Two thousand documents of two hundred teams; Anna belongs to three of them."""
+    database = Database.open(f"sqlite:///{tmp_path / 'semi.db'}", sqlite_functions=SQLITE_FUNCTIONS)
+    with database.writing() as connection:
+        METADATA.create_all(connection)
+        documents = [{"id": at, "team_id": at % 200 if at % 7 else None} for at in range(1, 2001)]
+        connection.execute(sa.insert(DOCUMENTS), documents)
+        connection.execute(sa.insert(MEMBERS), [{"user_id": ANNA, "team_id": team} for team in (3, 4, 5)])
+        connection.execute(sa.insert(MEMBERS), [{"user_id": BEN, "team_id": team} for team in range(200)])
+        connection.exec_driver_sql("ANALYZE")
+    exposed = [
+        Exposure(
+            DOCUMENTS,
+            {Verb.SELECT: lambda row: sa.exists().where(MEMBERS.c.team_id == row.team_id, MINE)},
+            {},
+            (),
+            None,
+            None,
+            None,
+            None,
+            None,
+        ),
+        Exposure(TEAMS, {Verb.SELECT: allow_all}, {}, (), None, None, None, None, None),
+    ]
+    yield DataApi(build(exposed, "sqlite"), database, Settings(), sessions.standing())
+    database.close()
+
+
+def plan_of(api: DataApi, query: str) -> str:
+    who = Principal("authenticated", ANNA, None)
+    filled = api.reads.prepare(
+        HttpRequest("GET", "/documents", query, prefer="count=exact"), who.role, guarded=False
+    ).filled
+    rows = api.database.fetch_all(
+        "EXPLAIN QUERY PLAN " + filled.compiled.sql, parameters_of(filled, facts_of(who, NOW))
+    )
+    return "\n".join(str(row[-1]) for row in rows)
+
+
+def test_page_and_count_begin_at_the_callers_rows(api: DataApi) -> None:
+    """The table is never walked, neither for the page nor for the count."""
+    plan = plan_of(api, "order=code&limit=20")
+    assert "SCAN documents" not in plan
+    assert 2 == plan.count("INDEX ix_documents_team_id (team_id=?)")
+
+
+def test_a_row_known_by_its_key_is_looked_at(api: DataApi) -> None:
+    """The caller's rows are not collected for it."""
+    plan = plan_of(api, "id=eq.5")
+    assert "SEARCH documents USING INTEGER PRIMARY KEY (rowid=?)" in plan
+    assert "LIST SUBQUERY" not in plan
+
+
+def test_the_same_rows_are_seen(api: DataApi) -> None:
+    """With and without a key, and none whose column is NULL."""
+    expected = [at for at in range(1, 2001) if at % 7 and at % 200 in (3, 4, 5)]
+    answer = api.answer(
+        HttpRequest("GET", "/documents", "select=id&order=id"), Principal("authenticated", ANNA, None), NOW
+    )
+    assert [{"id": at} for at in expected] == json.loads(answer.body)
+    hidden = api.answer(HttpRequest("GET", "/documents", "id=eq.6"), Principal("authenticated", ANNA, None), NOW)
+    assert b"[]" == hidden.body
