@@ -27,7 +27,8 @@ def test_json_becomes_rows(body: bytes, columns: tuple[str, ...] | None, expecte
 
 
 def test_numbers_keep_their_digits() -> None:
-    assert Decimal("0.10000000000000000555") == read_payload(b'{"a": 0.10000000000000000555}', "", None, 500).rows[0]["a"]
+    rows = read_payload(b'{"a": 0.10000000000000000555}', "", None, 500).rows
+    assert Decimal("0.10000000000000000555") == rows[0]["a"]
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,24 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 from tests.data import scene as app
-from tests.data.scene import ANNA, ANYBODY, BEN, SERVICE, Complaint, Note, Page, Scene, Step, answered, headers, refused
+from tests.data.scene import (
+    ANNA,
+    ANYBODY,
+    BEN,
+    SERVICE,
+    Complaint,
+    Note,
+    Page,
+    Scene,
+    Step,
+    Tag,
+    answered,
+    headers,
+    refused,
+)
 
 SHOW = "return=representation"
+OWNED = {"owner_id": str(BEN)}
 UNKNOWN = "Could not find the '{}' column of 'notes' in the schema cache"
 RLS = 'new row violates row-level security policy for table "notes"'
 
@@ -227,6 +242,43 @@ def test_constraints_answer_in_postgresqls_words(scene: Scene) -> None:
         scene.ask("DELETE", "/notes?id=eq.1")
     )
     assert ["hers", "his"] == titles(scene)
+
+
+@pytest.mark.parametrize("prefer", ["", "resolution=ignore-duplicates"])
+def test_who_may_not_write_a_row_does_not_learn_that_its_key_is_taken(scene: Scene, prefer: str) -> None:
+    """threats.md DA-32: the answer is that of a free key, as PostgreSQL's row-level security gives it."""
+    for who, status in ((ANYBODY, 401), (ANNA, 403)):
+        for number in (2, 77):
+            for title in ("his", "free"):
+                body = {"id": number, "title": title, "owner_id": str(BEN)}
+                assert (status, "42501", RLS) == refused(scene.ask("POST", "/notes", body, who=who, prefer=prefer))
+    of_tags = RLS.replace("notes", "tags")
+    for tag in ({"note_id": 2, "word": "blue"}, {"note_id": 2, "word": "free"}, {"note_id": 99, "word": "free"}):
+        assert (403, "42501", of_tags) == refused(scene.ask("POST", "/tags", tag, prefer=prefer))
+    assert ["hers", "his"] == titles(scene)
+
+
+def test_who_may_write_a_row_is_told_that_its_key_is_taken(scene: Scene) -> None:
+    """The owner's own title, another's number, and a policy about the table itself."""
+    sent = ({"title": "hers"}, {"id": 2, "title": "new", "info": {"a": 1}, "at": "2026-01-01T00:00:00Z", "price": 1.5})
+    for body in (*sent, {"title": "hers", "owner_id": str(ANNA)}):
+        assert (409, "23505") == refused(scene.ask("POST", "/notes", body))[:2]
+        assert (409, "23505") == refused(scene.ask("POST", "/notes", [body, body]))[:2]
+    assert (409, "23505") == refused(scene.ask("POST", "/tags", {"note_id": 1, "word": "red"}))[:2]
+    assert (409, "23505") == refused(scene.ask("POST", "/steps", {"number": 5}))[:2]
+    assert (403, "42501") == refused(scene.ask("POST", "/steps", [{"number": 5}, {"number": 4}]))[:2]
+    assert (409, "23505") == refused(scene.ask("POST", "/notes", {"id": 2, "title": "x"} | OWNED, who=SERVICE))[:2]
+
+
+def test_one_row_left_out_that_may_not_be_written_undoes_the_others(scene: Scene) -> None:
+    """With the rows before it; rows that may be written are left out in peace."""
+    own, foreign = {"note_id": 1, "word": "red"}, {"note_id": 2, "word": "blue"}
+    new = {"note_id": 1, "word": "new"}
+    ignore = "resolution=ignore-duplicates"
+    assert 403 == scene.ask("POST", "/tags", [new, foreign], prefer=ignore).status
+    assert 2 == len(scene.rows(Tag))
+    assert 201 == scene.ask("POST", "/tags", [own, new, own], prefer=ignore).status
+    assert 3 == len(scene.rows(Tag))
 
 
 # --- PATCH -----------------------------------------------------------------------------------------------------------

@@ -175,7 +175,7 @@ class Batch:
         try:
             written = self.writes.perform(connection, request, plan, principal, now)
         except sa.exc.DBAPIError as error:
-            raise self.writes.refusal(error, plan, principal.role) from error
+            raise self.writes.refusal(error, plan, principal) from error
         return _in_utc(self.writes.answer_of(request, written), request.shape.zone, connection)
 
 

@@ -83,15 +83,21 @@ def update_rows(plan: UpdatePlan, sql: Sql) -> sa.Update:
 
 
 def _default_of(column: Column, sql: Sql) -> Any:
-    """The column's default as an expression; SQLite has no DEFAULT keyword."""
-    own, server = column.column.default, column.column.server_default
+    """The column's default where a statement sets it; SQLite has no DEFAULT keyword."""
+    own = column.column
+    if sql.name == "postgresql" and own.server_default is not None and not isinstance(own.default, sa.ColumnDefault):
+        return sa.literal_column("DEFAULT")
+    return default_of(own)
+
+
+def default_of(column: sa.Column[Any]) -> Any:
+    """Give a column's default as a value or an expression; NULL for what only the database makes."""
+    own, server = column.default, column.server_default
     if isinstance(own, sa.ColumnDefault):
         return own.arg(None) if own.is_callable else own.arg
-    if server is None:
-        return sa.null()
-    if sql.name == "postgresql":
-        return sa.literal_column("DEFAULT")
     text: Any = getattr(server, "arg", None)
+    if text is None:
+        return sa.null()
     if isinstance(text, sa.TextClause):
         return sa.literal_column(f"({text.text})")
     return text if isinstance(text, sa.ColumnElement) else sa.literal(text, sa.Text())

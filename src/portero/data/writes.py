@@ -16,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from portero.data import keys, write_plan, write_sql
+from portero.data import keys, would_be, write_plan, write_sql
 from portero.data.answer import check_affected, not_single
 from portero.data.binds import KEYS
 from portero.data.caller import ME_ID, ME_ROLE
@@ -144,7 +144,7 @@ class Writes:
             made: Written = undone.made
             return made
         except sa.exc.DBAPIError as error:
-            raise self.refusal(error, plan, principal.role) from error
+            raise self.refusal(error, plan, principal) from error
         return written
 
     def perform(
@@ -158,15 +158,38 @@ class Writes:
         """
         return _Work(self, connection, request, principal, now).write(plan)
 
-    def refusal(self, error: sa.exc.DBAPIError, plan: WritePlan, role: str) -> Exception:
-        """Name what the database refused of a write; what no request can cause is given back as it is."""
-        return refusal_of(error, _known(plan, role)) or error
+    def refusal(self, error: sa.exc.DBAPIError, plan: WritePlan, principal: Principal) -> Exception:
+        """Name what the database refused of a write; what no request can cause is given back as it is.
+
+        Raises:
+            DatabaseUnavailable: whether a new row's policy allows it cannot be asked now.
+        """
+        found = refusal_of(error, _known(plan, principal.role))
+        if found is not None and found.code in would_be.TELLING and isinstance(plan, InsertPlan):
+            caller, sql = _caller_of(principal), self.reads.sql
+            with self.database.reading() as connection:
+                allowed = [
+                    would_be.are_let_in(connection, plan.rules, group.columns, _bound(group, caller), sql)
+                    for group in plan.groups
+                ]
+            if not all(allowed):
+                return write_plan.refuse_rows(plan.model, principal.role)
+        return found or error
 
 
 def _known(plan: WritePlan, role: str) -> Known:
     if isinstance(plan, DeletePlan):
         return Known(plan.model, role, deletes=True)
     return Known(plan.model, role, plan.sent)
+
+
+def _caller_of(principal: Principal) -> dict[str, Any]:
+    return {ME_ID: principal.user_id, ME_ROLE: principal.role}
+
+
+def _bound(group: write_plan.RowGroup, caller: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows as a statement's parameters, the caller's facts beside the values."""
+    return [{f"v{place}": value for place, value in enumerate(row)} | caller for row in group.rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +215,7 @@ class _Work:
 
     @property
     def _caller(self) -> dict[str, Any]:
-        return {ME_ID: self.principal.user_id, ME_ROLE: self.principal.role}
+        return _caller_of(self.principal)
 
     def _check_version(self, plan: WritePlan) -> None:
         """The row is locked before it is looked at; one that the caller cannot see is not there."""
@@ -258,12 +281,18 @@ class _Work:
         return self.connection.execute(sa.select(value), self._caller).scalar()
 
     def _inserted(self, plan: InsertPlan, group: write_plan.RowGroup) -> list[tuple[tuple[Any, ...], bool]]:
-        statement = write_sql.insert_rows(plan.rules, group.columns, self.writes.reads.sql)
-        caller = self._caller if plan.rules.fill or plan.rules.conflict else {}
-        rows = [{f"v{place}": value for place, value in enumerate(row)} | caller for row in group.rows]
-        batches: Sequence[Any] = [rows] if group.columns else rows  # DEFAULT VALUES makes one row at a time
+        rules, sql = plan.rules, self.writes.reads.sql
+        statement = write_sql.insert_rows(rules, group.columns, sql)
+        rows: list[Any] = _bound(group, self._caller if rules.fill or rules.conflict else {})
+        ignores = rules.conflict is not None and not rules.conflict.merges and not isinstance(rules.check, sa.True_)
+        # DEFAULT VALUES makes one row at a time; a row that is left out has to be told from its neighbours.
+        batches: Sequence[Any] = [rows] if group.columns and not ignores else rows
+        made = [self.connection.execute(statement, batch).all() for batch in batches]
+        left_out = [row for row, given in zip(rows, made, strict=True) if not given] if ignores else []
+        if not would_be.are_let_in(self.connection, rules, group.columns, left_out, sql):
+            raise write_plan.refuse_rows(plan.model, self.principal.role)
         width = len(plan.model.row_key)
-        found = [row for batch in batches for row in self.connection.execute(statement, batch)]
+        found = [row for batch in made for row in batch]
         return [(tuple(row[:width]), len(row) == width or bool(row[width])) for row in found]
 
     def _update(self, plan: UpdatePlan) -> Written:
