@@ -13,12 +13,14 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from portero.data import write_sql
+from portero.data.binds import KEYS
 from portero.data.catalogue import build
 from portero.data.dialects import SQLITE_FUNCTIONS
 from portero.data.execute import facts_of, parameters_of
 from portero.data.nodes import HttpRequest
 from portero.data.pipeline import DataApi
-from portero.data.policy import expose, exposure_of, own
+from portero.data.policy import Verb, expose, exposure_of, own
 from portero.principal import Principal
 from portero.settings import Settings
 from portero.store import sessions
@@ -108,6 +110,32 @@ def test_the_statement_answers_what_it_explains(database: Database) -> None:
     rows: list[dict[str, Any]] = json.loads(answer.body)
     assert 20 == len(rows)
     assert {str(OWNERS[7])} == {row["owner"] for row in rows}
+
+
+def test_new_rows_are_checked_by_their_keys_alone(database: Database) -> None:
+    """On a table the database knows no figures of, the policy's index would be walked for each of the new rows."""
+    with filled(database) as api, database.writing() as connection:
+        model, sql = api.catalogue.model("notes"), api.reads.sql
+        statement = write_sql.passing(model, model.policies.of(Verb.INSERT, "authenticated"), sql)
+        facts = facts_of(Principal("authenticated", OWNERS[7], None), NOW)
+        keys = json.dumps([[number] for number in range(8, 4000, 40)])
+        assert 100 == connection.execute(statement, facts | {KEYS: keys}).scalar()
+        compiled = statement.params(facts | {KEYS: keys}).compile(dialect=sql.compiler)
+        assert "notes_owner_created_at" not in _plan_without_figures(connection, compiled)
+
+
+def _plan_without_figures(connection: sa.Connection, compiled: Any) -> str:
+    names = compiled.positiontup
+    values = tuple(
+        compiled._bind_processors[name](compiled.params[name]) if name in compiled._bind_processors else value
+        for name, value in ((name, compiled.params[name]) for name in names)
+    )
+    is_sqlite = connection.dialect.name == "sqlite"
+    if not is_sqlite:
+        # Every index that can serve is preferred to reading the table.
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+    word = "EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN "
+    return "\n".join(str(row[-1]) for row in connection.exec_driver_sql(word + compiled.string, values))
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from portero.data.casts import INSTANT, cast_json, is_instant
 from portero.data.catalogue import Model
 from portero.data.dialects import Sql
 from portero.data.grouped import grouped_page
-from portero.data.keys import KeysFirst
+from portero.data.keys import KeysFirst, judged_only
 from portero.data.operators import Limits, condition_sql
 from portero.data.policy import readable_rows
 from portero.data.read_plan import (
@@ -133,7 +133,7 @@ class ReadSql:
     def _keyed_page(self, node: PlannedNode) -> Source:
         """Pick rows by key, in the order of the keys; a page and an order of the request do not count."""
         row_key = node.model.row_key
-        source = self.source(node.model, node.policy, also=row_key)
+        source = self.source(node.model, judged_only(node.policy, self.sql), also=row_key)
         keys, key_columns, place = self.sql.keys([key.type for key in row_key])
         matches = [source.columns[f"{ROW}_{at}"] == key for at, key in enumerate(key_columns)]
         rows = KeysFirst(keys, source.rows, sa.and_(*matches))

@@ -128,4 +128,4 @@ def delete_keyed(plan: DeletePlan, sql: Sql) -> sa.Delete:
 def passing(model: Model, check: Clause, sql: Sql) -> sa.Select[Any]:
     """Count the rows with the bound keys that pass a policy as they are stored."""
     rows = keys.joined_by(model.row_key, model.table, sql)
-    return sa.select(sa.func.count()).select_from(rows).where(check)
+    return sa.select(sa.func.count()).select_from(rows).where(keys.judged_only(check, sql))
