@@ -3,6 +3,8 @@
 # make lint         ruff, mypy, import-linter
 # make conformance  the case packs (CASES= DATABASE=sqlite|postgresql PROFILE= TIER= OUT=)
 # make bench        Portero beside the tutorial application, writes benchmarks/results.json
+# make bench-growth what 1,000,000 rows, policies over other tables, and 10,000 rows at once cost; writes
+#                   benchmarks/growth.json and docs/explanation/growth.md (ARGS=--quick tries it)
 # make lock         new requirements*.lock from pyproject.toml
 # Needed: Python 3.11 or newer, git, make.
 
@@ -11,7 +13,7 @@ BIN := .venv/bin
 PACKS := $(or $(PORTERO_PACKS),../shared/conformance)
 BUILD := hatchling>=1.26\neditables>=0.5\n
 
-.PHONY: run test lint conformance bench lock check-python
+.PHONY: run test lint conformance bench bench-growth lock check-python
 
 run: .venv/installed
 	@test -d sample || $(BIN)/portero new sample --quiet
@@ -33,6 +35,9 @@ conformance: .venv/installed-dev
 
 bench: .venv/installed-dev
 	@$(BIN)/python -m benchmarks.run $(ARGS)
+
+bench-growth: .venv/installed-dev
+	@$(BIN)/python -m benchmarks.growth $(ARGS)
 
 lock: .venv/installed-dev
 	$(BIN)/pip install --quiet "uv>=0.8"
