@@ -13,10 +13,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
+from uuid import UUID, uuid4
 
 import pytest
 from click.testing import CliRunner, Result
@@ -107,6 +109,7 @@ COMMANDS = [
     "db revision",
     "db check",
     "doctor",
+    "sweep",
 ]
 
 
@@ -334,6 +337,20 @@ def test_the_doctor_names_the_mail_server_and_hides_its_password(project: Path) 
     assert "Mail: by mail.example.com, from no-reply@example.com" in found
     assert "PORTERO_SMTP_URL = (set)" in found
     assert "hidden" not in found
+
+
+def test_a_sweep_removes_an_overdue_session_and_leaves_a_living_one(project: Path) -> None:
+    user_id = UUID(told("users", "create", "anna", stdin=f"{PASSWORD}\n").strip())
+    with closing(sqlite3.connect(project / "instance" / "portero.db")) as database, database:
+        for began in ("2020-01-01 00:00:00.000000", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}.000000"):
+            row = (uuid4().hex, user_id.hex, began, began)
+            database.execute(
+                "INSERT INTO portero_sessions (id, user_id, created_at, refreshed_at, refresh_counter, aal, amr,"
+                " address, user_agent) VALUES (?, ?, ?, ?, 0, 'aal1', '[]', '', '')",
+                row,
+            )
+    assert told("sweep").startswith("sessions: 1\n")
+    assert "1 sessions ended" in told("users", "sign-out", "anna")
 
 
 def test_flask_has_the_same_commands(project: Path) -> None:

@@ -682,10 +682,30 @@ def test_paths_can_be_chosen(make_app: MakeApp) -> None:
     assert 200 == app.test_client().get("/auth/user", headers=bearer(anna.access_token)).status_code
 
 
-def test_outside_development_missing_tables_are_a_sentence(make_app: MakeApp) -> None:
+def test_a_new_sqlite_file_has_its_tables_at_the_first_request_outside_development_too(make_app: MakeApp) -> None:
+    app = make_app()
+    app.config["TESTING"] = False
+    JWTManager(app)
+    assert 200 == app.test_client().get("/auth/v1/settings").status_code
+
+
+def test_outside_development_missing_tables_on_postgresql_are_a_sentence(
+    make_app: MakeApp, empty_postgresql_url: str
+) -> None:
+    app = make_app(PORTERO_DATABASE_URL=empty_postgresql_url)
+    app.config["TESTING"] = False
+    jwt = JWTManager(app)
+    with pytest.raises(ConfigurationError, match="portero db upgrade"):
+        jwt.freeze(app)
+
+
+def test_outside_development_old_tables_are_a_sentence(make_app: MakeApp) -> None:
     app = make_app()
     app.config["TESTING"] = False
     jwt = JWTManager(app)
+    with jwt.freeze(app).database.writing() as connection:
+        connection.exec_driver_sql("UPDATE portero_version SET version_num = '0001'")
+    jwt.close(app)
     with pytest.raises(ConfigurationError, match="portero db upgrade"):
         jwt.freeze(app)
 

@@ -62,7 +62,9 @@ def test_a_value_of_the_wrong_kind_is_refused_and_shown(name: str, value: Any) -
     assert f"{name} cannot be {value!r}" in refused({name: value})
 
 
-@pytest.mark.parametrize("value", ["https://mail.example", "smtp://user:hunter2@mail.example", "smtps://", "smtps://:0"])
+@pytest.mark.parametrize(
+    "value", ["https://mail.example", "smtp://user:hunter2@mail.example", "smtps://", "smtps://:0"]
+)
 def test_a_mail_server_is_refused_without_showing_its_password(value: str) -> None:
     sentence = refused({"PORTERO_SMTP_URL": value})
     assert sentence.startswith("PORTERO_SMTP_URL cannot be what it is: ")

@@ -191,11 +191,15 @@ def mount_innermost(app: Flask, mount: Callable[[Any], Any]) -> None:
 
 
 def _prepare_tables(store: Store) -> None:
-    if not store.settings.dev:
+    if store.settings.dev:
+        migrations.upgrade(store.database)
+        store.make_missing_tables()
+    elif store.database.dialect_name == "sqlite" and migrations.current(store.database) is None:
+        # A file without any table of Portero: nothing can be lost, and an application that moved here by one import
+        # must answer its first request. What is old is migrated by command only.
+        migrations.upgrade(store.database)
+    else:
         migrations.check(store.database)
-        return
-    migrations.upgrade(store.database)
-    store.make_missing_tables()
 
 
 def _identity(app: Flask, store: Store, passwords: Passwords | None) -> IdentityContext:

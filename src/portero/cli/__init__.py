@@ -18,6 +18,7 @@ from portero.cli.new import new
 from portero.cli.policies import policies
 from portero.cli.project import APP_OPTION, note_app
 from portero.cli.serve import serve
+from portero.cli.sweep import sweep
 from portero.cli.token import token
 from portero.cli.users import users
 from portero.errors import PorteroError
@@ -43,7 +44,7 @@ def portero(context: click.Context, app_path: str | None) -> None:
     note_app(context, app_path)
 
 
-for command in (new, serve, keys, token, users, db, doctor, explain, policies):
+for command in (new, serve, keys, token, users, db, doctor, explain, policies, sweep):
     portero.add_command(command)
 
 

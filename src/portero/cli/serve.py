@@ -26,6 +26,7 @@ from portero.cli.database import differences, opened_store
 from portero.cli.examples import examples_for
 from portero.cli.project import app_path, extension_of, load_app, load_environment
 from portero.cli.reload import run_and_reload
+from portero.cli.sweep import swept_now
 from portero.errors import ConfigurationError
 
 #: Seconds a worker may finish its requests after a stop signal.
@@ -104,10 +105,11 @@ def refuse_taken(host: str, port: int) -> None:
 
 
 def prepare(app: Flask, url: str, examples: bool) -> str:
-    """Open the store once: tables, keys, catalogue. Close it again and give what to print when the server listens."""
+    """Open the store once: tables, keys, catalogue, a sweep. Close it; give what to print when the server listens."""
     extension = extension_of(app)
     runtime = extension.freeze(app)
     try:
+        swept_now(runtime)
         lines = ["", f"  Portero serves {app.name} at {url}", ""]
         if runtime.settings.dev:
             lines += differences_of(app)
