@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column, relationship
 
 from portero.data.caller import me
 from portero.data.catalogue import build
@@ -51,6 +52,38 @@ def text_of(policy: sa.ColumnElement[bool]) -> str:
     return " ".join(str(caller_first(policy, DOCUMENTS)).split())
 
 
+class Base(DeclarativeBase):
+    """Classes that share a table."""
+
+
+class Person(Base):
+    """Anybody of a team."""
+
+    __tablename__ = "people"
+    __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "person"}  # noqa: RUF012 - the way SQLAlchemy reads it
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    team_id: Mapped[int] = mapped_column(sa.ForeignKey("squads.id"))
+
+
+class Leader(Person):
+    """Who leads a team; a row of the same table."""
+
+    __mapper_args__ = {"polymorphic_identity": "leader"}  # noqa: RUF012 - the way SQLAlchemy reads it
+
+
+class Squad(Base):
+    """A team."""
+
+    __tablename__ = "squads"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    leaders: Mapped[list[Leader]] = relationship()
+
+
+OTHER_LEADER = aliased(Leader)
+LEADS = Leader.team_id == DOCUMENTS.c.team_id
 IN = "documents.team_id IN (SELECT members.team_id FROM members WHERE members.user_id = :portero_me_id)"
 
 
@@ -78,6 +111,20 @@ def test_one_equality_with_the_policys_own_table_becomes_in(expected: str, polic
         pytest.param(sa.exists().where(MEMBERS.c.team_id > DOCUMENTS.c.team_id, MINE), id="a tie that is no equality"),
         pytest.param(sa.exists().where(sa.or_(TIED, MINE)), id="a tie below OR"),
         pytest.param(sa.exists().where(TEAMS.c.id == DOCUMENTS.c.code), id="unlike types"),
+        pytest.param(sa.exists().where(TEAMS.c.code == DOCUMENTS.c.code), id="the other text's collation"),
+        pytest.param(sa.exists().where(LEADS), id="one of the classes of a table"),
+        pytest.param(sa.select(Leader).where(LEADS).exists(), id="one of the classes of a table, selected"),
+        pytest.param(
+            sa.exists().where(OTHER_LEADER.team_id == DOCUMENTS.c.team_id), id="one of the classes of a table, alias"
+        ),
+        pytest.param(
+            sa.select(Leader.id).join(Squad).where(Squad.id == DOCUMENTS.c.team_id).exists(),
+            id="one of the classes of a table, joined from",
+        ),
+        pytest.param(
+            sa.select(Squad.id).join(Squad.leaders).where(Squad.id == DOCUMENTS.c.team_id).exists(),
+            id="one of the classes of a table, joined to",
+        ),
         pytest.param(sa.exists().where(sa.func.abs(TEAMS.c.id) == DOCUMENTS.c.id), id="an expression"),
         pytest.param(sa.select(MEMBERS.c.team_id).where(TIED, MINE).limit(1).exists(), id="a part of the rows"),
         pytest.param(

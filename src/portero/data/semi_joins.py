@@ -45,7 +45,7 @@ def _as_in(exists: sa.Exists, table: sa.Table) -> Clause:
     others = [clause for clause in conjuncts if not _speaks_of(clause, table)]
     pair = _pair(ties[0], table) if len(ties) == 1 else None
     sources = [source for source in select.get_final_froms() if source != table]
-    if pair is None or any(_speaks_of(source, table) for source in sources):
+    if pair is None or any(_speaks_of(source, table) for source in sources) or _says_more(select):
         return exists
     own, other = pair
     found = sa.select(other).select_from(*sources).where(*others)
@@ -62,6 +62,15 @@ def _plain_select(exists: sa.Exists) -> sa.Select[Any] | None:
     is_more = (element._group_by_clauses, element._having_criteria, element._distinct, element._with_options)
     is_cut = element._limit_clause is not None or element._offset_clause is not None
     return None if any(is_more) or is_cut else element
+
+
+def _says_more(select: sa.Select[Any]) -> bool:
+    """Say whether SQLAlchemy adds a condition of its own: classes that share a table are told apart only then."""
+    found = [*visitors.iterate(select), *(each for joined in select._setup_joins for each in joined[:2])]
+    entities = [getattr(each, "_annotations", {}).get("parententity") for each in found]
+    mappers = {each for entity in entities if entity is not None for each in entity.mapper.registry.mappers}
+    tables = {source for each in select.get_final_froms() for source in visitors.iterate(each)}
+    return any(mapper.single and mapper.local_table in tables for mapper in mappers)
 
 
 def _conjuncts(clause: Any) -> Iterator[Clause]:
@@ -86,11 +95,15 @@ def _is_of(column: Any, table: sa.Table) -> bool:
 
 
 def _pair(clause: Clause, table: sa.Table) -> tuple[Clause, Clause] | None:
-    """Give the own and the other column of an equality; columns of unlike types may compare in unlike ways."""
+    """Give the own and the other column of an equality; columns of unlike types may compare in unlike ways.
+
+    Texts compare by the collation of the left one, which only the database may know: IN has the own column there.
+    """
     if not isinstance(clause, BinaryExpression) or clause.operator is not operators.eq:
         return None
     own, other = (clause.left, clause.right) if _is_of(clause.left, table) else (clause.right, clause.left)
     is_alike = type(own.type) is type(other.type) and _collation(own) == _collation(other)
+    is_alike = is_alike and (own is clause.left or not issubclass(own.type._type_affinity or sa.Text, sa.String))
     is_column = isinstance(other, sa.Column) or getattr(other, "table", None) is not None
     return (own, other) if _is_of(own, table) and is_column and not _is_of(other, table) and is_alike else None
 
