@@ -166,3 +166,10 @@ def test_what_is_no_batch_is_refused(scene: Scene) -> None:
     assert (413, "54000") == refused(scene.ask("POST", batch.PATH, many))[:2]
     assert (405, "PGRST117") == refused(scene.ask("GET", batch.PATH))[:2]
     assert [("Allow", "OPTIONS,POST")] == scene.api.describe(batch.PATH, "anon").headers
+
+
+@pytest.mark.parametrize("number", ["1e-99999999999999", "-1e-3000000", "0e99999999999999"])
+def test_a_short_number_of_very_many_digits_is_not_written_out(scene: Scene, number: str) -> None:
+    body = '[{"method":"POST","path":"/notes","body":{"title":"n","price":%s}}]' % number  # noqa: UP031 - braces
+    http = HttpRequest("POST", batch.PATH, body=body.encode())
+    assert scene.api.answer(http, caller(ANNA), NOW).status in (200, 400)

@@ -24,6 +24,7 @@ from portero.data.sources import POSITION
 from portero.errors import DataError
 
 _LARGEST: Final = 2**63
+_MOST_DIGITS: Final = 1000
 
 
 def picked(statement: sa.Select[Any], model: Model, policy: sa.ColumnElement[bool]) -> sa.Select[Any]:
@@ -90,7 +91,10 @@ def shown(value: Any) -> Any:
         case Mapping():
             return {str(name): shown(member) for name, member in value.items()}
         case Decimal():
-            return orjson.Fragment(f"{value:f}") if value.is_finite() else str(value)
+            if not value.is_finite():
+                return str(value)
+            # A few characters can stand for a number of very many digits: such a one keeps its exponent.
+            return orjson.Fragment(f"{value:f}" if abs(value.adjusted()) < _MOST_DIGITS else str(value))
         case int() if not -_LARGEST <= value < _LARGEST:
             return orjson.Fragment(str(value))
         case bytes():
