@@ -9,6 +9,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
 from tests.data import scene as app
 from tests.data.scene import ANNA, ANYBODY, BEN, NOW, Note, Page, Scene, Tag, answered, caller, headers, refused
 
@@ -26,11 +28,19 @@ def double(number: int) -> int:
     return 2 * number
 
 
+@rpc(read_only=True)
+def sly(session: Session) -> None:
+    """Say that it only reads, and write."""
+    session.execute(sa.update(Note).values(stars=77))
+
+
 @pytest.fixture
 def scene(database_url: str) -> Iterator[Scene]:
     """The application, once on each database."""
     with app.opened(database_url) as opened:
-        api = DataApi(opened.api.catalogue, opened.database, opened.api.settings, app.standing(), Functions([double]))
+        api = DataApi(
+            opened.api.catalogue, opened.database, opened.api.settings, app.standing(), Functions([double, sly])
+        )
         yield Scene(opened.database, api)
 
 
@@ -173,3 +183,25 @@ def test_a_short_number_of_very_many_digits_is_not_written_out(scene: Scene, num
     body = '[{"method":"POST","path":"/notes","body":{"title":"n","price":%s}}]' % number  # noqa: UP031 - braces
     http = HttpRequest("POST", batch.PATH, body=body.encode())
     assert scene.api.answer(http, caller(ANNA), NOW).status in (200, 400)
+
+
+def test_a_read_only_function_writes_nothing_beside_operations_that_write(scene: Scene) -> None:
+    before = scene.rows(Note)
+    status, members = run(scene, operation("PATCH", "/notes?id=eq.1", {"stars": 2}), operation("GET", "/rpc/sly"))
+    assert (405, "25006", 1) == (status, members["code"], members["operation"])
+    assert before == scene.rows(Note)
+
+
+def test_operations_after_a_read_only_function_write(scene: Scene) -> None:
+    change = operation("PATCH", "/notes?id=eq.1", {"stars": 2})
+    status, answers = run(scene, change, operation("GET", "/rpc/double?number=2"), operation("POST", "/rpc/sly"))
+    assert (405, 2) == (status, answers["operation"])
+    status, answers = run(scene, change, operation("GET", "/rpc/double?number=2"), change)
+    assert [204, 200, 204] == [each["status"] for each in answers]
+    assert 204 == scene.ask("PATCH", "/notes?id=eq.1", {"stars": 3}, who=ANNA).status
+
+
+@pytest.mark.parametrize("end", ["rollback", "commit"])
+def test_an_operation_does_not_say_how_the_transaction_ends(scene: Scene, end: str) -> None:
+    status, members = run(scene, operation("PATCH", "/notes?id=eq.1", {"stars": 2}, Prefer=f"tx={end}"))
+    assert (400, "PGRST102", 0) == (status, members["code"], members["operation"])

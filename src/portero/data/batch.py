@@ -7,7 +7,8 @@ transaction begins. The first refusal undoes all and is the answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -143,7 +144,9 @@ class Batch:
             raise _Failed(place, refusal) from refusal
 
     def _call(self, call: Call, principal: Principal, now: datetime, connection: sa.Connection) -> DataAnswer:
-        return _in_utc(self.calls.run(connection, call, principal, now), call.request.shape.zone, connection)
+        with _read_only(connection) if call.function.is_read_only else nullcontext():
+            answer = self.calls.run(connection, call, principal, now)
+        return _in_utc(answer, call.request.shape.zone, connection)
 
     def _read(
         self,
@@ -186,6 +189,24 @@ def _ran(place: int, operation: _Operation, connection: sa.Connection) -> DataAn
         raise _Failed(place, refusal) from refusal
 
 
+@contextmanager
+def _read_only(connection: sa.Connection) -> Iterator[None]:
+    """Let a function that is declared read-only write nothing, though its neighbours in the transaction may."""
+    if connection.dialect.name == "postgresql":
+        with connection.begin_nested():
+            # Until the end of the savepoint: PostgreSQL then goes back to what was before.
+            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+            yield
+        return
+    is_reading = connection.exec_driver_sql("PRAGMA query_only").scalar() == 1
+    connection.exec_driver_sql("PRAGMA query_only=ON")
+    try:
+        yield
+    finally:
+        if not is_reading:
+            connection.exec_driver_sql("PRAGMA query_only=OFF")
+
+
 def _in_utc(answer: DataAnswer, zone: str | None, connection: sa.Connection) -> DataAnswer:
     """Let the next operation show instants in UTC again: PostgreSQL keeps a zone as long as the transaction."""
     if zone is not None and connection.dialect.name == "postgresql":
@@ -223,6 +244,8 @@ def _request(one: Any, mount: str) -> HttpRequest:
     except UnicodeError:
         raise _bad("The path of an operation is not valid UTF-8") from None
     headers = _headers(one.get("headers", {}))
+    if parse_prefer(headers.get("prefer", "")).transaction is not None:
+        raise _bad("Prefer: tx=… is the batch's own: its operations are kept or undone together")
     body = one.get("body")
     is_text = isinstance(body, str) and "json" not in headers.get("content_type", "json")
     text = b"" if body is None else body.encode() if is_text else orjson.dumps(shown(body))
