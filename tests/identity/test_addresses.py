@@ -14,6 +14,7 @@ from portero.identity import addresses
         ("a@b", "A@B"),
         ("o'hara+tag@mail.example.org", "O'Hara+Tag@mail.example.org"),
         ("a" * 64 + "@b.org", "a" * 64 + "@b.org"),
+        ("a=b?c?=d@b.org", "a=b?c?=d@b.org"),
         ("a@xn--bcher-kva.example", "a@xn--bcher-kva.example"),
     ],
 )
@@ -39,6 +40,8 @@ def test_addresses_are_kept_in_lower_case(expected: str, text: str) -> None:
         "a@b_c.org",
         "\u0430nn@b.org",
         "ann@b\u00fccher.org",
+        "=?utf-8?q?=22=2cthief=40evil.example=2c=22?=@b.org",
+        "a=?b@c.org",
         "a" * 65 + "@b.org",
         "a@" + "b." * 130 + "org",
     ),

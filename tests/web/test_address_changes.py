@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 from tests.identity.people import HOME, PASSWORD, happenings
@@ -14,6 +15,7 @@ from tests.web.test_mailed_links import CONFIRMING, S256, SITE, VERIFIER, all_at
 
 from portero.identity import admin, invitation
 from portero.identity.admin import NewUser
+from portero.store import users
 
 Make = Callable[..., Api]
 BACK = "http://127.0.0.1:3000/me"
@@ -113,6 +115,18 @@ def test_a_link_for_one_address_does_not_confirm_another(proving: Api) -> None:
         connection.exec_driver_sql("DELETE FROM portero_counters")
     wished(proving, session, "two@example.org")
     assert "otp_expired" == fragment_of(proving.follow(one.link).headers["Location"])["error_code"]
+
+
+def test_a_half_that_was_proven_does_not_speak_for_a_later_wish(proving: Api) -> None:
+    """Also where the later one could not be mailed, so that nothing took the place of the proof."""
+    session = confirmed(proving)
+    wished(proving, session)
+    sent = {mail.to: mail for mail in proving.mails if mail.kind == "email_change"}
+    proving.follow(sent["new@example.org"].link)
+    with proving.context.database.writing() as connection:
+        users.update(connection, UUID(session["user"]["id"]), now(), email_change="victim@example.org")
+    proving.follow(sent["ann@example.org"].link)
+    assert "ann@example.org" == proving.call("GET", "/user", token=session["access_token"]).get_json()["email"]
 
 
 def test_an_address_that_was_taken_meanwhile_is_refused(proving: Api) -> None:

@@ -78,6 +78,14 @@ def test_a_sign_up_link_confirms_and_keeps_the_password(admin: Admin) -> None:
     assert [] == admin.api.mails
 
 
+def test_a_sign_up_link_takes_a_former_password_away(admin: Admin) -> None:
+    """Threats MF-23: somebody registered the address before the administrator did."""
+    admin.api.call("POST", "/signup", {"email": "ann@example.org", "password": "the thief's eight words"})
+    verified(admin, "signup", generated(admin, type="signup", password=PASSWORD))
+    assert (400, "invalid_credentials") == code_of(admin.api.sign_in(password="the thief's eight words"))
+    assert 200 == admin.api.sign_in().status_code
+
+
 def test_a_magic_link_of_somebody_new_is_a_sign_up(any_admin: Admin) -> None:
     new = generated(any_admin, type="magiclink")
     assert "signup" == new["verification_type"]

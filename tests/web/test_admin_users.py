@@ -111,6 +111,17 @@ def test_a_user_with_an_administrators_role_passes_while_the_session_stands(make
     assert (403, "session_not_found") == code_of(api.call("GET", "/admin/users", token=token))
 
 
+def test_an_administrator_with_a_second_factor_has_to_show_it(make: Make) -> None:
+    """Otherwise the password alone would remove the factor here."""
+    api = make(throttle_mfa=0)
+    ann = ann_on(api).raised()
+    user_id = ann.user()["id"]
+    assert 200 == Admin(api).call("PUT", f"/admin/users/{user_id}", {"role": "supabase_admin"}).status_code
+    again, path = ann.signed_in_again(), f"/admin/users/{user_id}/factors"
+    assert (403, "insufficient_aal") == code_of(again.call("DELETE", f"{path}/{ann.factor['id']}"))
+    assert [ann.factor["id"]] == [each["id"] for each in again.raised().call("GET", path).get_json()]
+
+
 # Making
 
 

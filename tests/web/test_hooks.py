@@ -70,6 +70,7 @@ def only_colleagues(new: BeforeUserCreated) -> None:
 
 @on("after_user_created")
 def welcome(new: AfterUserCreated) -> None:
+    assert new.user.password_hash is None
     writing(f"after {new.user.email}")
 
 
@@ -140,6 +141,7 @@ def test_a_hook_that_fails_afterwards_fails_the_request_and_the_user_stays(make_
 def test_a_hook_adds_claims_and_cannot_change_whose_token_it_is(make_any: Make) -> None:
     @on("custom_access_token")
     def plan(asked: CustomAccessToken) -> dict[str, Any]:
+        assert asked.user.password_hash is None
         writing(asked.method)
         forged = {"sub": "0", "session_id": "0", "exp": 9_999_999_999, "aal": "aal2", "type": "access", "iss": "x"}
         return {**asked.claims, **forged, "plan": "gold", "role": "editor"}

@@ -363,6 +363,20 @@ def test_the_first_proof_of_an_address_removes_what_somebody_else_put_there(prov
     assert "credentials_removed" in happenings(proving.context)
 
 
+@pytest.mark.parametrize("again", ["/resend", "/signup"])
+def test_asking_once_more_does_not_bring_the_first_ones_password_back(proving: Api, again: str) -> None:
+    """Threats MF-23: the thief registers the address, its owner asks for a code, and the thief asks after them."""
+    sign_up(proving)
+    proving.call("POST", "/otp", {"email": "ann@example.org"})
+    with proving.context.database.writing() as connection:
+        connection.exec_driver_sql("DELETE FROM portero_counters")
+    wish = {"type": "signup", "email": "ann@example.org", "password": PASSWORD}
+    assert 200 == proving.call("POST", again, wish).status_code
+    assert ("confirmation", 3) == (proving.mails[-1].kind, len(proving.mails))
+    assert "access_token" in fragment_of(proving.follow(proving.mails[-1].link).headers["Location"])
+    assert (400, "invalid_credentials") == code_of(proving.sign_in())
+
+
 @pytest.mark.parametrize(("endpoint", "method"), [("/otp", "magiclink"), ("/recover", "recovery")])
 def test_a_pkce_link_gives_a_code_and_the_code_a_session_once(confirming: Api, endpoint: str, method: str) -> None:
     sign_up(confirming)

@@ -14,7 +14,9 @@ from typing import Final
 from portero.errors import AuthError
 
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_EMAIL: Final = re.compile(rf"[a-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL})*")
+#: Without `=?`: it begins an encoded word (RFC 2047), which who writes or reads a mail's header may turn into another
+#: address.
+_EMAIL: Final = re.compile(rf"(?![^@]*=\?)[a-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL})*")
 _USERNAME: Final = re.compile(r"[a-z0-9_](?:[a-z0-9._-]{0,62}[a-z0-9_])?")
 _PHONE: Final = re.compile(r"[1-9][0-9]{1,14}")
 _LONGEST_EMAIL: Final = 254

@@ -19,8 +19,8 @@ from portero.events import Event, Happening
 from portero.identity import in_vain, mail, new_users, one_time_links, sessions, throttle
 from portero.identity.context import Account, Caller, Change, IdentityContext
 from portero.identity.flow_states import Challenge
-from portero.identity.one_time_links import SIGN_UP, Kind, Wanted
-from portero.store import factors, users
+from portero.identity.one_time_links import FIRST_CODE, SIGN_UP, Kind, Purpose, Wanted
+from portero.store import factors, one_time_tokens, users
 from portero.store.users import UserRecord
 
 
@@ -66,6 +66,7 @@ def send_link(
 ) -> UserRecord:
     """Mail a link that proves the user's address, and return the user as stored; the caller holds the row."""
     assert user.email is not None
+    kind = _kind_of(change, user, kind)
     flow_id = one_time_links.start_flow(change, user.id, kind, challenge, now)
     wanted = Wanted(kind=kind, address=user.email, redirect_to=redirect_to, flow_id=flow_id)
     one_time_links.send(context, change, user, wanted, caller, now)
@@ -118,6 +119,17 @@ def _begin(context: IdentityContext, change: Change, pending: Pending, caller: C
         return _made_up(pending, now)
     stored = send_link(context, change, user, SIGN_UP, pending.challenge, pending.redirect_to, caller, now)
     return sessions.account_of(change, stored)
+
+
+def _kind_of(change: Change, user: UserRecord, asked: Kind) -> Kind:
+    """Return the kind of the next link: a sign-up's must not take the place of one that somebody else asked for.
+
+    Otherwise who signed up with another's address could ask once more while its owner waits for a code or an
+    invitation, and the owner's proof would keep a password that is not theirs.
+    """
+    pending = one_time_tokens.of_user(change.connection, user.id, Purpose.CONFIRMATION)
+    is_sign_ups = pending is None or pending.kind == SIGN_UP.name
+    return FIRST_CODE if asked is SIGN_UP and not is_sign_ups else asked
 
 
 def _made_up(pending: Pending, now: datetime) -> Account:

@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -152,7 +152,7 @@ class IdentityContext:
             with self.database.reading() as connection:
                 user = users.by_id(connection, event.user_id)
             if user is not None:
-                self.hooks.run(Point.AFTER_USER_CREATED, AfterUserCreated(user))
+                self.hooks.run(Point.AFTER_USER_CREATED, AfterUserCreated(replace(user, password_hash=None)))
 
 
 @dataclass(frozen=True, slots=True)

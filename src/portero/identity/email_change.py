@@ -80,7 +80,7 @@ def finish(change: Change, user: UserRecord, caller: Caller, now: datetime) -> U
     """
     new = one_time_tokens.of_user(change.connection, user.id, Purpose.EMAIL_CHANGE_NEW)
     current = one_time_tokens.of_user(change.connection, user.id, Purpose.EMAIL_CHANGE_CURRENT)
-    if new is None or new.spent_at is None or user.email_change is None:
+    if new is None or new.spent_at is None or user.email_change is None or new.address != user.email_change:
         return None
     agreed = current is not None and current.spent_at is not None
     if user.email is not None and not agreed and new_users.is_proven(change, user):

@@ -133,8 +133,9 @@ def _asked(context: IdentityContext, wish: LinkWish, caller: Caller, now: dateti
 
 def _sign_up(change: Change, asked: _Asked) -> _Found:
     user = _unconfirmed(change, asked) or _made(change, asked)
-    stored = users.update(change.connection, user.id, asked.now, confirmation_sent_at=asked.now) or user
-    return stored, SIGN_UP, None, asked.email
+    # Whoever was first with this address did not prove it: the password is the administrator's (threats MF-23).
+    sent = {"confirmation_sent_at": asked.now, "password_hash": asked.password_hash}
+    return users.update(change.connection, user.id, asked.now, **sent) or user, SIGN_UP, None, asked.email
 
 
 def _invite(change: Change, asked: _Asked) -> _Found:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from types import ModuleType
@@ -223,9 +223,9 @@ class Hooks:
             ConfigurationError: a hook returned something else than claims.
         """
         method = str(session.amr[0]["method"]) if session.amr else ""
-        present = dict(claims)
+        present, shown = dict(claims), replace(user, password_hash=None)
         for hook in self._hooks.get(Point.CUSTOM_ACCESS_TOKEN, ()):
-            returned = hook(CustomAccessToken(user, session, method, dict(present)))
+            returned = hook(CustomAccessToken(shown, session, method, dict(present)))
             if returned is None:
                 continue
             if not isinstance(returned, Mapping):

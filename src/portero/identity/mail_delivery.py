@@ -79,7 +79,7 @@ class Smtp:
         made = email_of(message, self.settings.mail_from, message_id, now)
         try:
             with self._connect() as server:
-                server.send_message(made)
+                server.send_message(made, to_addrs=[message.to])
         except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as error:
             status = _status_of(error)
             if status >= 500:

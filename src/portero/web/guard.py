@@ -106,7 +106,7 @@ def administrator(environ: Mapping[str, Any], runtime: Runtime, now: datetime) -
 
     Raises:
         AuthError: 401 no_authorization (nothing, an unknown key, a secret key from a browser); 403 bad_jwt,
-            not_admin, user_not_found, session_not_found, session_expired, user_banned.
+            not_admin, user_not_found, session_not_found, session_expired, user_banned, insufficient_aal.
     """
     found = _BEARER.fullmatch(environ.get("HTTP_AUTHORIZATION", ""))
     sent = found[1] if found is not None else environ.get("HTTP_APIKEY", "")
@@ -122,7 +122,15 @@ def administrator(environ: Mapping[str, Any], runtime: Runtime, now: datetime) -
         signed_in = _standing(runtime, principal, principal.user_id, now)
         if signed_in.session is not None and time_is_over(runtime.identity, signed_in.session, now):
             raise AuthError(403, "session_expired", "Session is no longer valid")
+        _check_assurance(signed_in)
     return principal
+
+
+def _check_assurance(signed_in: SignedInUser) -> None:
+    """Refuse an administrator with a second factor who did not show it: a password could remove the factor here."""
+    has_factor = any(factor.is_verified for factor in signed_in.account.factors)
+    if has_factor and signed_in.session is not None and signed_in.session.aal != "aal2":
+        raise AuthError(403, "insufficient_aal", "AAL2 session is required to administer users when MFA is enabled.")
 
 
 def _admin_key(key: str, environ: Mapping[str, Any], runtime: Runtime, now: datetime) -> Principal:
