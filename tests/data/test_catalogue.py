@@ -145,3 +145,21 @@ def test_what_is_not_mapped_is_refused() -> None:
     expose(own("id"))(Stray)
     with pytest.raises(ConfigurationError, match="is exposed but not mapped to a table"):
         build([vars(Stray)["__portero_exposure__"]], "sqlite")
+
+
+def test_a_class_that_shares_its_table_is_refused_because_the_others_rows_would_be_shown() -> None:
+    class Others(DeclarativeBase):
+        """Classes apart from those above."""
+
+    class Worker(Others):
+        __tablename__ = "workers"
+        __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "worker"}  # noqa: RUF012
+        id: Mapped[int] = mapped_column(primary_key=True)
+        kind: Mapped[str]
+
+    @expose(select=allow_all)
+    class Chief(Worker):
+        __mapper_args__ = {"polymorphic_identity": "chief"}  # noqa: RUF012
+
+    with pytest.raises(ConfigurationError, match=r"Chief shares the table 'workers' .* expose Worker"):
+        build(exposures_of([Others.registry]), "sqlite")

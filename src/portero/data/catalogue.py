@@ -190,6 +190,11 @@ def _table(exposure: Exposure) -> sa.Table:
     table = getattr(mapper, "local_table", None)
     if not isinstance(table, sa.Table):
         raise ConfigurationError(f"{exposure.target!r} is exposed but not mapped to a table.")
+    if mapper is not None and mapper.single:
+        raise ConfigurationError(
+            f"{exposure.target.__name__} shares the table {table.name!r} with other classes, whose rows would be shown "
+            f"too: expose {mapper.base_mapper.class_.__name__}, with policies that name the rows."
+        )
     return table
 
 
