@@ -44,20 +44,21 @@ lock: .venv/installed-dev
 	printf '$(BUILD)' | $(BIN)/uv pip compile pyproject.toml - $(LOCKING) -o requirements.lock
 	printf '$(BUILD)' | $(BIN)/uv pip compile pyproject.toml - --group dev --extra postgresql $(LOCKING) -o requirements-dev.lock
 
-# Versions and hashes for every platform; no address of any index.
+# Versions and hashes for every platform; no address of any index. A lock names all it takes, so pip resolves nothing
+# (--no-deps above): asked for an extra, it would look at versions newer than the locked one, and refuse them.
 LOCKING := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .venv/installed: requirements.lock pyproject.toml | check-python
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing Portero into .venv (once; a minute or two) ..."
-	@test -e .venv/installed-dev || $(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	@test -e .venv/installed-dev || $(BIN)/pip install --quiet --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/installed-dev: requirements-dev.lock pyproject.toml | check-python
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing what the tests need into .venv (PostgreSQL and Node among it) ..."
-	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	@$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements-dev.lock
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@ .venv/installed
 
