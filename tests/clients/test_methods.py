@@ -7,17 +7,16 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.clients.methods_run import PAGE, Outcomes, install, outcomes, page
+from tests import node_packages
+from tests.clients.methods_run import PAGE, Outcomes, outcomes, page
 
 OF_CLIENTS = ("postgrest-js", "postgrest-py")
 
 
 @pytest.fixture(scope="module")
 def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """supabase-js as the lock file pins it."""
-    folder = tmp_path_factory.mktemp("methods")
-    install(folder)
-    return folder
+    """A folder in which Node finds supabase-js as the lock file pins it."""
+    return node_packages.beside(tmp_path_factory.mktemp("methods"))
 
 
 @pytest.fixture(scope="module")

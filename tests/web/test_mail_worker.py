@@ -16,6 +16,7 @@ from portero import JWTManager
 from portero.errors import ConfigurationError
 from portero.identity.mail import Message
 from portero.web.mail_worker import MailWorker
+from portero.web.own_styles import POLICY
 
 Make = Callable[..., Api]
 
@@ -102,7 +103,7 @@ def test_the_mail_box_shows_the_mails_and_their_links_and_runs_nothing(api: Api)
     answer = api.call("GET", "/mail-box")
     page = answer.get_data(as_text=True)
     assert (200, "text/html; charset=utf-8") == (answer.status_code, answer.content_type)
-    assert "default-src 'none'; base-uri 'none'; frame-ancestors 'none'" == answer.headers["Content-Security-Policy"]
+    assert POLICY == answer.headers["Content-Security-Policy"]
     link = api.mails[0].link.replace("&", "&amp;")
     assert f'<a href="{link}">{link}</a>' in page
     assert "Su enlace para entrar" in page

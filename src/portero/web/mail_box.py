@@ -19,15 +19,21 @@ from portero.settings import LOOPBACK
 from portero.store import outbox
 from portero.store.outbox import OutgoingMailRecord
 from portero.web.auth.call import Call
+from portero.web.own_styles import POLICY, STYLE
 
 _MOST: Final = 50
 _LINK: Final = re.compile(r"https?://[^\s&]+(?:&amp;[^\s&]+)*(?<![.,;:!?])")
 _PAGE: Final = """<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><title>Local mail box</title></head>
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Local mail box</title>
+<style>{style}</style>
+</head>
 <body>
 <h1>Local mail box</h1>
-<p>Mails of this development server; none of them was sent.</p>
+<p class="quiet">Mails of this development server, newest first; none of them was sent.</p>
 {mails}
 </body>
 </html>
@@ -43,9 +49,9 @@ def show(call: Call) -> Response:
         found = outbox.latest(connection, _MOST)
     opened = ((record, mail.read(call.identity, record)) for record in found)
     mails = "\n".join(_shown(record, message) for record, message in opened if message is not None)
-    page = _PAGE.format(mails=mails or "<p>It is empty.</p>")
+    page = _PAGE.format(style=STYLE, mails=mails or "<p>It is empty.</p>")
     response = Response(page, content_type="text/html; charset=utf-8")
-    response.headers["Content-Security-Policy"] = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+    response.headers["Content-Security-Policy"] = POLICY
     return response
 
 
@@ -60,6 +66,6 @@ def _shown(record: OutgoingMailRecord, message: Message) -> str:
     return _MAIL.format(
         subject=html.escape(message.rendered.subject),
         to=html.escape(message.to),
-        at=record.created_at.isoformat(timespec="seconds"),
+        at=f"{record.created_at:%Y-%m-%d %H:%M:%S} UTC",
         text=text,
     )

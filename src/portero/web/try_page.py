@@ -7,8 +7,6 @@ shown is put in as text.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 import re
 from functools import lru_cache
@@ -18,6 +16,7 @@ from typing import Final
 from portero.data.nodes import DataAnswer
 from portero.settings import Settings
 from portero.web.headers import security_headers
+from portero.web.own_styles import source_of
 
 _BLOCKS: Final = {
     "script": re.compile(r"<script>(.*?)</script>", re.DOTALL),
@@ -49,13 +48,9 @@ def answer(settings: Settings) -> DataAnswer:
 @lru_cache(4)
 def _page(auth_path: str) -> tuple[bytes, str]:
     text = files("portero.web").joinpath("try_page.html").read_text(encoding="utf-8")
-    sources = {name: " ".join(_hash(block) for block in found.findall(text)) for name, found in _BLOCKS.items()}
+    sources = {name: " ".join(source_of(block) for block in found.findall(text)) for name, found in _BLOCKS.items()}
     policy = (
         f"default-src 'none'; script-src {sources['script']}; style-src {sources['style']}; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     return text.replace("{{auth}}", html.escape(auth_path)).encode(), policy
-
-
-def _hash(block: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(block.encode()).digest()).decode()}'"

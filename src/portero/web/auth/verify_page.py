@@ -1,6 +1,7 @@
 """The page a mail's link shows: one sentence, one button, nothing from anywhere else (threats BR-08, MF-17).
 
-It runs no script and loads nothing. Its form may go nowhere but here and on to the address the link leads to.
+It runs no script and loads nothing; its look stands in it. Its form may go nowhere but here and on to the address the
+link leads to.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from flask import Response
 from portero.identity import redirects
 from portero.identity.mail_templates import language_of
 from portero.web.auth.call import Call
+from portero.web.own_styles import POLICY, STYLE
 
 #: Title, sentence, button; by language and type.
 _WORDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
@@ -41,11 +43,12 @@ _PAGE: Final = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
 <title>{title}</title>
+<style>{style}</style>
 </head>
 <body>
-<main>
+<main class="card">
 <h1>{title}</h1>
-<p>{site}</p>
+<p class="quiet">{site}</p>
 <form method="post" action="{action}">
 <input type="hidden" name="token" value="{token}">
 <input type="hidden" name="type" value="{kind}">
@@ -74,7 +77,7 @@ def show(call: Call, token: str, kind: str, redirect_to: str) -> Response:
         "kind": kind,
         "redirect_to": redirect_to,
     }
-    page = _PAGE.format(**{name: html.escape(value) for name, value in values.items()})
+    page = _PAGE.format(style=STYLE, **{name: html.escape(value) for name, value in values.items()})
     response = Response(page, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = _policy(redirect_to)
     response.headers["X-Frame-Options"] = "DENY"
@@ -85,4 +88,4 @@ def _policy(redirect_to: str) -> str:
     """Return what the page may do: browsers hold a form's redirects against `form-action` too."""
     address = redirects.parse(redirect_to)
     target = f" {address.source}" if address is not None else ""
-    return f"default-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'{target}"
+    return f"{POLICY}; form-action 'self'{target}"
