@@ -18,6 +18,15 @@ from portero.errors import ConfigurationError
 
 PREFIX = "PORTERO_"
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+#: What users can be told by mail without having asked for one.
+NOTICES: Final = (
+    "new_device",
+    "password_changed",
+    "email_changed",
+    "mfa_factor_enrolled",
+    "mfa_factor_unenrolled",
+    "account_exists",
+)
 
 
 def _text(value: Any) -> str:
@@ -62,6 +71,17 @@ def _seconds(value: Any) -> timedelta:
 def _names(value: Any) -> tuple[str, ...]:
     parts: Iterable[str] = value.split(",") if isinstance(value, str) else value
     return tuple(part.strip() for part in parts if part.strip())
+
+
+def _some_of(*words: str) -> Callable[[Any], tuple[str, ...]]:
+    def read(value: Any) -> tuple[str, ...]:
+        found = _names(value)
+        unknown = [name for name in found if name not in words]
+        if unknown:
+            raise ValueError(f"it is some of {', '.join(words)}, or nothing")
+        return found
+
+    return read
 
 
 def _yes_no_auto(value: Any) -> str:
@@ -164,6 +184,9 @@ class Settings:
     )
     anonymous_users: bool = _row(_flag, False, "Allow sign-ups without an address, which can be added later.")
     otp_silent: bool = _row(_flag, False, "POST /otp with create_user false answers 200 for unknown addresses too.")
+    notices: tuple[str, ...] = _row(
+        _some_of(*NOTICES), NOTICES, "Of what users are told by mail unasked; empty for nothing. See Send mails."
+    )
     reauthenticate_after: timedelta = _row(
         _seconds, timedelta(0), "A session this old changes the password with a mailed nonce only; 0 asks for none."
     )

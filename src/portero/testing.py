@@ -93,7 +93,8 @@ class ReceivedMail:
 
     Attributes:
         to, subject, text, html: as its reader sees them.
-        kind: `confirmation`, `magic_link`, `recovery`, `invite`, `email_change` or `reauthentication`.
+        kind: `confirmation`, `magic_link`, `recovery`, `invite`, `email_change`, `reauthentication`, or a notice's name
+            with `_notification`.
     """
 
     to: str

@@ -234,8 +234,9 @@ def test_of_twenty_uses_of_one_nonce_one_passes(any_proving: Api) -> None:
 def test_a_new_password_voids_what_was_mailed(proving: Api) -> None:
     session = confirmed(proving)
     proving.call("POST", "/recover", {"email": "ann@example.org"})
+    mail = proving.mails[-1]
     proving.call("PUT", "/user", {"password": "eight dry stones"}, token=session["access_token"])
-    location = proving.follow(proving.mails[-1].link).headers["Location"]
+    location = proving.follow(mail.link).headers["Location"]
     assert "otp_expired" == fragment_of(location)["error_code"]
 
 

@@ -225,7 +225,7 @@ def test_what_verify_refuses(api: Api, expected: tuple[int, str], given: dict[st
     assert expected == code_of(api.call("POST", "/verify", given))
 
 
-def test_an_address_that_is_taken_gets_the_same_members_and_no_mail(proving: Api) -> None:
+def test_an_address_that_is_taken_gets_the_same_members_and_its_owner_a_notice(proving: Api) -> None:
     new = sign_up(proving, "new@example.org")
     sign_up(proving)
     proving.follow(proving.mails[1].link)
@@ -239,7 +239,9 @@ def test_an_address_that_is_taken_gets_the_same_members_and_no_mail(proving: Api
     assert set(new) == set(taken)
     assert ("", []) == (taken["role"], taken["identities"])
     assert set(new["user_metadata"]) == set(taken["user_metadata"])
-    assert count == len(proving.mails)
+    (notice,) = proving.mails[count:]
+    assert ("account_exists_notification", "ben@example.org") == (notice.kind, notice.to)
+    assert ("", "", "") == (notice.link, notice.code, notice.token_hash)
 
 
 def test_a_second_sign_up_changes_neither_password_nor_metadata(make: Make) -> None:

@@ -17,9 +17,10 @@ import sqlalchemy as sa
 from portero.crypto.passwords import is_known_hash
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import addresses, hook_calls, new_users, password_rules, sessions, throttle
+from portero.identity import addresses, hook_calls, new_users, notices, password_rules, sessions, throttle
 from portero.identity.context import Account, Caller, IdentityContext
 from portero.identity.hooks import BeforeUserCreated
+from portero.identity.mail_templates import MailKind
 from portero.identity.new_users import insert_email_identity
 from portero.identity.user import merged
 from portero.principal import AUTHENTICATED
@@ -235,6 +236,7 @@ def set_password(context: IdentityContext, user_id: UUID, password: str, now: da
         throttle.forget_attempts(context, change.connection, user_id)
         change.record(Event(Happening.PASSWORD_CHANGED, now, user_id, details={"by": "administrator"}))
         sessions.end_within(change, user_id, None, "global", now)
+        notices.tell(context, change, MailKind.PASSWORD_CHANGED, stored, NO_CALLER, now)
         return sessions.account_of(change, stored)
 
 

@@ -16,8 +16,9 @@ import sqlalchemy as sa
 
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import addresses, admin, new_users, one_time_links, sessions, throttle
+from portero.identity import addresses, admin, new_users, notices, one_time_links, sessions, throttle
 from portero.identity.context import Account, Caller, Change, IdentityContext
+from portero.identity.mail_templates import MailKind
 from portero.identity.user import merged
 from portero.store import users
 from portero.store.users import UserRecord
@@ -78,6 +79,7 @@ def update(context: IdentityContext, user_id: UUID, wanted: Changes, caller: Cal
             columns = _columns(current, wanted, email, phone, password_hash, now)
             stored = users.update(change.connection, user_id, now, **columns) or current
             _note(context, change, stored, wanted, columns, caller, now)
+            _tell(context, change, current, columns, now)
             return sessions.account_of(change, stored)
     except sa.exc.IntegrityError as cause:
         raise _taken(context, user_id, email) from cause
@@ -163,6 +165,16 @@ def _note(
         throttle.forget_attempts(context, change.connection, stored.id)
     if "password_hash" in columns or "role" in columns or columns.get("banned_until") is not None:
         sessions.end_within(change, stored.id, None, "global", now)
+
+
+def _tell(
+    context: IdentityContext, change: Change, former: UserRecord, columns: Mapping[str, Any], now: datetime
+) -> None:
+    """Write to the user what was changed; nothing of the administrator is told."""
+    if "password_hash" in columns:
+        notices.tell(context, change, MailKind.PASSWORD_CHANGED, former, admin.NO_CALLER, now)
+    if "email" in columns:
+        notices.tell_former_address(context, change, former, columns["email"], admin.NO_CALLER, now)
 
 
 def _happenings(stored: UserRecord, columns: Mapping[str, Any]) -> list[tuple[Happening, dict[str, str | int | bool]]]:

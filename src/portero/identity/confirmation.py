@@ -1,8 +1,8 @@
 """Proving an address: the sign-up that waits for it, the mail once more, and what the proof changes (auth.md §1.2).
 
-A sign-up with an address that is taken gets an answer of the same form, and no mail; the minute between two mails
-counts for both alike (auth.md §7). A first proof that did not come from the sign-up's own mail removes the password
-and the sessions somebody may have put there before (threats MF-23).
+A sign-up with an address that is taken gets an answer of the same form; its owner is told by mail, and the minute
+between two mails counts for both alike (auth.md §7). A first proof that did not come from the sign-up's own mail
+removes the password and the sessions somebody may have put there before (threats MF-23).
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ import sqlalchemy as sa
 
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import in_vain, mail, new_users, one_time_links, sessions, throttle
+from portero.identity import in_vain, mail, new_users, notices, one_time_links, sessions, throttle
 from portero.identity.context import Account, Caller, Change, IdentityContext
 from portero.identity.flow_states import Challenge
+from portero.identity.mail import Letter
+from portero.identity.mail_templates import MailKind
 from portero.identity.one_time_links import FIRST_CODE, SIGN_UP, Kind, Purpose, Wanted
 from portero.store import factors, one_time_tokens, users
 from portero.store.users import UserRecord
@@ -65,13 +67,9 @@ def send_link(
     now: datetime,
 ) -> UserRecord:
     """Mail a link that proves the user's address, and return the user as stored; the caller holds the row."""
-    assert user.email is not None
-    kind = _kind_of(change, user, kind)
-    flow_id = one_time_links.start_flow(change, user.id, kind, challenge, now)
-    wanted = Wanted(kind=kind, address=user.email, redirect_to=redirect_to, flow_id=flow_id)
-    one_time_links.send(context, change, user, wanted, caller, now)
-    change.record(Event(Happening.MAIL_REQUESTED, now, user.id, None, caller.address, {"kind": kind.name}))
-    return users.update(change.connection, user.id, now, confirmation_sent_at=now) or user
+    stored, letter = _letter(context, change, user, kind, challenge, redirect_to, caller, now)
+    mail.post(context, change, letter, user, caller, now)
+    return stored
 
 
 def confirm(
@@ -99,6 +97,28 @@ def confirm(
     return stored
 
 
+def _letter(
+    context: IdentityContext,
+    change: Change,
+    user: UserRecord,
+    kind: Kind,
+    challenge: Challenge | None,
+    redirect_to: str,
+    caller: Caller,
+    now: datetime,
+) -> tuple[UserRecord, Letter]:
+    """Make the link, and write down that it is mailed; return the user as stored, and the mail."""
+    assert user.email is not None
+    kind = _kind_of(change, user, kind)
+    flow_id = one_time_links.start_flow(change, user.id, kind, challenge, now)
+    wanted = Wanted(kind=kind, address=user.email, redirect_to=redirect_to, flow_id=flow_id)
+    letter = one_time_links.letter_of(
+        context, user, wanted, one_time_links.issue(context, change, user.id, wanted, now)
+    )
+    change.record(Event(Happening.MAIL_REQUESTED, now, user.id, None, caller.address, {"kind": kind.name}))
+    return users.update(change.connection, user.id, now, confirmation_sent_at=now) or user, letter
+
+
 def _begin(context: IdentityContext, change: Change, pending: Pending, caller: Caller, now: datetime) -> Account:
     known = users.by_email(change.connection, pending.email)
     if known is None:
@@ -110,15 +130,30 @@ def _begin(context: IdentityContext, change: Change, pending: Pending, caller: C
             # What the administrator wrote about an invited user is not for whoever types the address.
             user = users.update(change.connection, user.id, now, user_metadata={}) or user
     else:
-        with in_vain.undone(change) as scratch:
-            # As much as for somebody new, and nothing of it stays: the time of the answer says nothing.
-            nobody = in_vain.stranger(scratch, now)
-            new_users.insert_email_identity(scratch, nobody, None, now, verified=False)
-            scratch.record(Event(Happening.USER_CREATED, now, nobody.id, address=caller.address))
-            send_link(context, scratch, nobody, SIGN_UP, pending.challenge, pending.redirect_to, caller, now)
+        _begin_in_vain(context, change, known, pending, caller, now)
         return _made_up(pending, now)
     stored = send_link(context, change, user, SIGN_UP, pending.challenge, pending.redirect_to, caller, now)
     return sessions.account_of(change, stored)
+
+
+def _begin_in_vain(
+    context: IdentityContext, change: Change, known: UserRecord, pending: Pending, caller: Caller, now: datetime
+) -> None:
+    """Do as much as for somebody new, so that the time of the answer says nothing; what stays is a mail to the owner.
+
+    Who signs up where they have an account waits for a mail, and gets one: that they have it (auth.md §7).
+    """
+    with in_vain.undone(change) as scratch:
+        nobody = in_vain.stranger(scratch, now)
+        new_users.insert_email_identity(scratch, nobody, None, now, verified=False)
+        scratch.record(Event(Happening.USER_CREATED, now, nobody.id, address=caller.address))
+        asked = (pending.challenge, pending.redirect_to, caller, now)
+        _, letter = _letter(context, scratch, nobody, SIGN_UP, *asked)
+        tells = notices.are_told(context.settings, MailKind.ACCOUNT_EXISTS)
+        if not tells:
+            mail.post(context, scratch, letter, nobody, caller, now)
+    if tells:
+        notices.post(context, change, MailKind.ACCOUNT_EXISTS, known, caller, now)
 
 
 def _kind_of(change: Change, user: UserRecord, asked: Kind) -> Kind:

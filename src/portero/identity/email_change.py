@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from portero.events import Event, Happening
-from portero.identity import addresses, mail, new_users, one_time_links, throttle
+from portero.identity import addresses, mail, new_users, notices, one_time_links, throttle
 from portero.identity.context import Caller, Change, IdentityContext
 from portero.identity.flow_states import Challenge
 from portero.identity.one_time_links import EMAIL_CHANGE, Purpose, Wanted
@@ -72,7 +72,9 @@ def send_links(
     change.record(Event(Happening.MAIL_REQUESTED, now, user.id, None, caller.address, details))
 
 
-def finish(change: Change, user: UserRecord, caller: Caller, now: datetime) -> UserRecord | None:
+def finish(
+    context: IdentityContext, change: Change, user: UserRecord, caller: Caller, now: datetime
+) -> UserRecord | None:
     """Make the change if both halves are proven, and return the user as stored; else None. The caller holds the row.
 
     Raises:
@@ -89,6 +91,7 @@ def finish(change: Change, user: UserRecord, caller: Caller, now: datetime) -> U
     stored = users.update(change.connection, user.id, now, **columns) or user
     new_users.note_proven(change, stored, now)
     change.record(Event(Happening.EMAIL_CHANGED, now, user.id, None, caller.address))
+    notices.tell_former_address(context, change, user, user.email_change, caller, now)
     return stored
 
 

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 from portero.crypto import one_time_codes
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import sessions, throttle
+from portero.identity import notices, sessions, throttle
 from portero.identity.context import Caller, Change, IdentityContext, Opened, SignedIn
 from portero.identity.sessions import Method
 from portero.store import flow_states, users
@@ -88,14 +88,16 @@ def exchange(context: IdentityContext, code: str, verifier: str, caller: Caller,
     limit = throttle.Limit("exchange", context.settings.throttle_sign_in, throttle.MINUTE)
     with context.changing() as change:
         found = throttle.check_address(context, change.connection, limit, caller, now)
-        outcome = found.refusal if found is not None else _exchange(change, code, verifier, caller, now)
+        outcome = found.refusal if found is not None else _exchange(context, change, code, verifier, caller, now)
     # Raised only here: the count must outlive the refusal.
     if isinstance(outcome, AuthError):
         raise outcome
     return sessions.tokens_for(context, outcome, now)
 
 
-def _exchange(change: Change, code: str, verifier: str, caller: Caller, now: datetime) -> Opened | AuthError:
+def _exchange(
+    context: IdentityContext, change: Change, code: str, verifier: str, caller: Caller, now: datetime
+) -> Opened | AuthError:
     flow = flow_states.by_code(change.connection, one_time_codes.digest(code))
     if flow is None or flow.code_issued_at is None or flow.spent_at is not None:
         return AuthError(404, "flow_state_not_found", _NOT_FOUND)
@@ -112,6 +114,7 @@ def _exchange(change: Change, code: str, verifier: str, caller: Caller, now: dat
         return AuthError(400, "user_banned", "User is banned")
     if not flow_states.spend(change.connection, flow.id, now):
         return AuthError(404, "flow_state_not_found", _NOT_FOUND)
+    notices.note_sign_in(context, change, user, caller, now, by_mail=True)
     signed = users.update(change.connection, user.id, now, last_sign_in_at=now) or user
     session = sessions.open_session(change, signed, cast("Method", flow.authentication_method), caller, now)
     return Opened(sessions.account_of(change, signed), session)

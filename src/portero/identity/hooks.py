@@ -97,7 +97,8 @@ class SendEmail:
     Attributes:
         message_id: the same if the mail is tried again.
         user_id: whom it is about, while they are there.
-        kind: `confirmation`, `magic_link`, `recovery`, `invite`, `email_change`, `reauthentication` …
+        kind: `confirmation`, `magic_link`, `recovery`, `invite`, `email_change`, `reauthentication`, or a notice's name
+            with `_notification`.
         to: the address.
         subject, text, html: as the templates made it.
         values: what the templates were filled with: `Token`, `TokenHash`, `ConfirmationURL`, `RedirectTo`, `SiteURL` …

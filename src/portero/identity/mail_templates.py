@@ -18,13 +18,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from portero.errors import ConfigurationError
-from portero.identity.mail_texts import HTML_LAYOUT, LANGUAGES, TEXT_LAYOUT, TEXTS
+from portero.identity.mail_texts import HTML_LAYOUT, LANGUAGES, TEXT_LAYOUT, TEXTS, Words
+from portero.identity.notice_texts import FACTORS, FACTS, NOTICE_HTML_LAYOUT, NOTICE_TEXT_LAYOUT, NOTICE_TEXTS
 
 _NAME: Final = re.compile(r"\{\{-?\s*\.(\w+)(?:\.(\w+))?\s*-?\}\}")
 _ANY: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _SUBJECT: Final = "Subject:"
 _VALUES: Final = frozenset(
-    ("SiteURL", "ConfirmationURL", "Email", "Token", "TokenHash", "RedirectTo", "NewEmail", "SendingTo", "OldEmail")
+    (
+        *("SiteURL", "ConfirmationURL", "Email", "Token", "TokenHash", "RedirectTo"),
+        *("NewEmail", "SendingTo", "OldEmail"),
+        # Of notices; the contract's first, then ours.
+        *("Phone", "OldPhone", "Provider", "FactorType"),
+        *("Time", "Device", "Address"),
+    )
 )
 _LONGEST_SUBJECT: Final = 200
 
@@ -38,6 +45,17 @@ class MailKind(StrEnum):
     RECOVERY = "recovery"
     EMAIL_CHANGE = "email_change"
     REAUTHENTICATION = "reauthentication"
+    NEW_DEVICE = "new_device_notification"
+    PASSWORD_CHANGED = "password_changed_notification"  # noqa: S105 - a name
+    EMAIL_CHANGED = "email_changed_notification"
+    FACTOR_ENROLLED = "mfa_factor_enrolled_notification"
+    FACTOR_UNENROLLED = "mfa_factor_unenrolled_notification"
+    ACCOUNT_EXISTS = "account_exists_notification"
+
+    @property
+    def is_notice(self) -> bool:
+        """Whether it only tells something: nothing in it can be followed or typed."""
+        return self.value in NOTICE_TEXTS[LANGUAGES[0]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +98,10 @@ class Templates:
             values: `Token`, `ConfirmationURL` and the others, those that this mail has.
             data: the user's own metadata, for `{{ .Data.… }}`.
         """
-        ours = TEXTS[language][kind.value]
+        ours, text_layout, html_layout = _ours(kind, language, values)
         words = {"Heading": ours.heading, "Sentence": ours.sentence, "Button": ours.button, "Ignore": ours.ignore}
-        words |= {"CodeSentence": ours.code_sentence, "Language": language}
+        words |= {"CodeSentence": ours.code_sentence, "Language": language, "Facts": _facts(language, values)}
+        values = {**values, "Factor": FACTORS[language].get(values.get("FactorType", ""), "")}
         text, html_text = self._of(language, kind, "txt"), self._of(language, kind, "html")
         subject = ours.subject
         if text is not None and text.startswith(_SUBJECT):
@@ -91,8 +110,8 @@ class Templates:
         plain, escaped = _Filling(values, data, words, False), _Filling(values, data, words, True)
         return Rendered(
             _one_line(plain.fill(subject)),
-            plain.fill(TEXT_LAYOUT if text is None else text).strip() + "\n",
-            escaped.fill(_without_button(values) if html_text is None else html_text).strip() + "\n",
+            plain.fill(text_layout if text is None else text).strip() + "\n",
+            escaped.fill(html_layout if html_text is None else html_text).strip() + "\n",
         )
 
     def _of(self, language: str, kind: MailKind, ending: str) -> str | None:
@@ -141,6 +160,18 @@ class _Filling:
 
     def _safe(self, text: str) -> str:
         return html.escape(text) if self.escapes else text
+
+
+def _ours(kind: MailKind, language: str, values: Mapping[str, str]) -> tuple[Words, str, str]:
+    """Return the words of a mail of our own, and the two layouts that they are put into."""
+    if kind.is_notice:
+        return NOTICE_TEXTS[language][kind.value], NOTICE_TEXT_LAYOUT, NOTICE_HTML_LAYOUT
+    return TEXTS[language][kind.value], TEXT_LAYOUT, _without_button(values)
+
+
+def _facts(language: str, values: Mapping[str, str]) -> str:
+    """Return when, with what and from where something was done, a line each, as far as it is known."""
+    return "\n".join(f"{label}: {{{{ .{name} }}}}" for name, label in FACTS[language].items() if values.get(name))
 
 
 def _without_button(values: Mapping[str, str]) -> str:

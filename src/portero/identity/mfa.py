@@ -17,14 +17,16 @@ from uuid import UUID, uuid4
 from portero.crypto import totp
 from portero.errors import AuthError
 from portero.events import Happening
-from portero.identity import assurance, factor_limits, factor_secrets, hook_calls, sessions
+from portero.identity import assurance, factor_limits, factor_secrets, hook_calls, notices, sessions
 from portero.identity.addresses import network_of
 from portero.identity.assurance import Asking, Holder
 from portero.identity.context import Caller, Change, IdentityContext, Opened, SignedIn
 from portero.identity.hooks import Point
+from portero.identity.mail_templates import MailKind
 from portero.store import challenges, factors, users
 from portero.store.challenges import ChallengeRecord
 from portero.store.factors import FactorRecord
+from portero.store.users import UserRecord
 
 LOG: Final = logging.getLogger("portero.identity")
 MOST_FACTORS: Final = 10
@@ -160,7 +162,7 @@ def unenrol(context: IdentityContext, asking: Asking, factor_id: UUID) -> None:
         factor = _own(holder, factor_id)
         if factor.is_verified and not holder.is_at_aal2:
             raise AuthError(422, "insufficient_aal", "AAL2 required to unenroll verified factor")
-        remove_within(change, asking, factor)
+        remove_within(context, change, holder.user, asking, factor)
 
 
 def remove(context: IdentityContext, user_id: UUID, factor_id: UUID, now: datetime) -> FactorRecord:
@@ -170,23 +172,28 @@ def remove(context: IdentityContext, user_id: UUID, factor_id: UUID, now: dateti
         AuthError: 404 user_not_found, mfa_factor_not_found.
     """
     with context.changing() as change:
-        if users.by_id(change.connection, user_id, lock=True) is None:
+        user = users.by_id(change.connection, user_id, lock=True)
+        if user is None:
             raise AuthError(404, "user_not_found", "User not found")
         found = [each for each in factors.of_user(change.connection, user_id) if each.id == factor_id]
         if not found:
             raise _unknown_factor()
-        remove_within(change, Asking(user_id, None, Caller(), now), found[0])
+        remove_within(context, change, user, Asking(user_id, None, Caller(), now), found[0])
     return found[0]
 
 
-def remove_within(change: Change, asking: Asking, factor: FactorRecord) -> None:
-    """Remove a factor inside the caller's transaction, and recovery codes that would be left alone."""
+def remove_within(
+    context: IdentityContext, change: Change, user: UserRecord, asking: Asking, factor: FactorRecord
+) -> None:
+    """Remove a user's factor inside the caller's transaction, and recovery codes that would be left alone."""
     assurance.lower_sessions(change, factor)
     factors.delete(change.connection, factor.id)
     assurance.record(change, Happening.FACTOR_REMOVED, asking, factor)
+    if factor.is_verified:
+        notices.tell_of_factor(context, change, MailKind.FACTOR_UNENROLLED, user, factor.factor_type, asking)
     left = [each for each in factors.of_user(change.connection, factor.user_id) if each.is_verified]
     if [each.factor_type for each in left] == ["recovery_code"]:
-        remove_within(change, asking, left[0])
+        remove_within(context, change, user, asking, left[0])
 
 
 def check_name(name: str) -> None:
@@ -301,6 +308,8 @@ def _judge(
         return AuthError(422, "mfa_ip_address_mismatch", _MISMATCH)
     factor_limits.try_was_right(context, change, asking)
     factors.verify(connection, factor.id, asking.now)
+    if not factor.is_verified:
+        notices.tell_of_factor(context, change, MailKind.FACTOR_ENROLLED, holder.user, factor.factor_type, asking)
     factors.delete_unverified(connection, holder.user.id, factor.factor_type)
     return assurance.raise_session(change, holder, factor, asking)
 

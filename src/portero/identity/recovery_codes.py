@@ -17,10 +17,11 @@ import sqlalchemy as sa
 from portero.crypto import recovery_codes as codes
 from portero.errors import AuthError
 from portero.events import Happening
-from portero.identity import assurance, factor_limits, factor_secrets, hook_calls, mfa, sessions
+from portero.identity import assurance, factor_limits, factor_secrets, hook_calls, mfa, notices, sessions
 from portero.identity.assurance import Asking, Holder
 from portero.identity.context import Change, IdentityContext, Opened, SignedIn
 from portero.identity.hooks import Point
+from portero.identity.mail_templates import MailKind
 from portero.store import factors
 from portero.store import recovery_codes as rows
 from portero.store.factors import FactorRecord
@@ -92,7 +93,7 @@ def generate(context: IdentityContext, asking: Asking, friendly_name: str = "") 
             updated_at=asking.now,
         )
         factors.insert(change.connection, factor)
-        return _fill(context, change, asking, factor)
+        return _fill(context, change, asking, holder, factor)
 
 
 def regenerate(context: IdentityContext, asking: Asking) -> Made:
@@ -107,7 +108,7 @@ def regenerate(context: IdentityContext, asking: Asking) -> Made:
         holder = assurance.enter(change, asking)
         factor = _set_of(holder.factors)
         _require_aal2(holder)
-        return _fill(context, change, asking, factor)
+        return _fill(context, change, asking, holder, factor)
 
 
 def verify(context: IdentityContext, asking: Asking, typed: str) -> SignedIn:
@@ -143,7 +144,7 @@ def remove(context: IdentityContext, asking: Asking) -> UUID:
         holder = assurance.enter(change, asking)
         factor = _set_of(holder.factors)
         _require_aal2(holder)
-        mfa.remove_within(change, asking, factor)
+        mfa.remove_within(context, change, holder.user, asking, factor)
         return factor.id
 
 
@@ -176,11 +177,12 @@ def _set_of(held: Sequence[FactorRecord]) -> FactorRecord:
     raise AuthError(404, "mfa_factor_not_found", "Factor not found")
 
 
-def _fill(context: IdentityContext, change: Change, asking: Asking, factor: FactorRecord) -> Made:
+def _fill(context: IdentityContext, change: Change, asking: Asking, holder: Holder, factor: FactorRecord) -> Made:
     made = codes.generate()
     rows.replace(change.connection, factor.id, [_sealed(context, factor.id, code) for code in made])
     factor_limits.forget_tries(context, change, asking, "recovery-code")
     assurance.record(change, Happening.RECOVERY_CODES_CREATED, asking, factor)
+    notices.tell_of_factor(context, change, MailKind.FACTOR_ENROLLED, holder.user, factor.factor_type, asking)
     return Made(factor, made)
 
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import addresses, hook_calls, password_rules, sessions, throttle
+from portero.identity import addresses, hook_calls, notices, password_rules, sessions, throttle
 from portero.identity.context import Account, Caller, Change, IdentityContext, Opened, SignedIn
 from portero.identity.sessions import is_banned
 from portero.store import accounts, users
@@ -109,6 +109,7 @@ def _finish(
         if current.email is not None and current.email_confirmed_at is None:
             raise AuthError(400, "email_not_confirmed", "Email not confirmed")
         throttle.attempt_was_right(context, change.connection, user.id, caller, now)
+        notices.note_sign_in(context, change, current, caller, now)
         signed = _noted(change, current, upgraded, now)
         session = sessions.open_session(change, signed, "password", caller, now)
         return Opened(Account(signed, found.identities, found.factors), session)

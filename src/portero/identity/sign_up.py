@@ -9,7 +9,7 @@ decides who was first: a hundred sign-ups with one address make one user.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from portero.identity import (
     hook_calls,
     mail,
     new_users,
+    notices,
     password_rules,
     sessions,
     throttle,
@@ -107,6 +108,7 @@ def _at_once(
             )
             change.record(Event(Happening.USER_CREATED, now, user.id, address=caller.address, details=_CONFIRMED))
             throttle.attempt_was_right(context, change.connection, user.id, caller, now)
+            notices.note_sign_in(context, change, replace(user, last_sign_in_at=None), caller, now)
             session = sessions.open_session(change, user, "password", caller, now)
             opened = Opened(sessions.account_of(change, user), session)
     except sa.exc.IntegrityError as cause:

@@ -22,6 +22,7 @@ from portero.identity import (
     addresses,
     assurance,
     email_change,
+    notices,
     one_time_links,
     password_rules,
     reauthentication,
@@ -30,6 +31,7 @@ from portero.identity import (
 )
 from portero.identity.context import Account, Caller, Change, IdentityContext
 from portero.identity.flow_states import Challenge
+from portero.identity.mail_templates import MailKind
 from portero.store import users
 from portero.store.users import UserRecord
 
@@ -125,7 +127,7 @@ def _update(
         if password_hash is not None:
             _check_unchanged(current, user)
             changes["password_hash"] = password_hash
-            _note_new_password(change, user.id, session_id, caller, now)
+            _note_new_password(context, change, current, session_id, caller, now)
         stored = users.update(change.connection, user.id, now, **changes) or current
         names = ", ".join(sorted(set(changes) - {"password_hash", "email_change_sent_at"}))
         if names:
@@ -185,7 +187,10 @@ def _check_unchanged(current: UserRecord, judged: UserRecord) -> None:
         raise AuthError(409, "conflict", "The password was changed by another request")
 
 
-def _note_new_password(change: Change, user_id: UUID, session_id: UUID | None, caller: Caller, now: datetime) -> None:
-    change.record(Event(Happening.PASSWORD_CHANGED, now, user_id, session_id, caller.address))
-    sessions.end_within(change, user_id, session_id, "others", now)
-    one_time_links.void(change, user_id)
+def _note_new_password(
+    context: IdentityContext, change: Change, user: UserRecord, session_id: UUID | None, caller: Caller, now: datetime
+) -> None:
+    change.record(Event(Happening.PASSWORD_CHANGED, now, user.id, session_id, caller.address))
+    sessions.end_within(change, user.id, session_id, "others", now)
+    one_time_links.void(change, user.id)
+    notices.tell(context, change, MailKind.PASSWORD_CHANGED, user, caller, now)

@@ -16,7 +16,16 @@ import sqlalchemy as sa
 
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import addresses, confirmation, email_change, flow_states, one_time_links, sessions, throttle
+from portero.identity import (
+    addresses,
+    confirmation,
+    email_change,
+    flow_states,
+    notices,
+    one_time_links,
+    sessions,
+    throttle,
+)
 from portero.identity.context import Caller, Change, IdentityContext, Opened, SignedIn
 from portero.identity.one_time_links import Purpose
 from portero.store import one_time_tokens, users
@@ -152,7 +161,7 @@ def _prove(
         return _refused(change, user, refusal, caller, now)
     was_open = user.email_confirmed_at is None
     if record.purpose in TYPES["email_change"]:
-        changed = email_change.finish(change, user, caller, now)
+        changed = email_change.finish(context, change, user, caller, now)
         if changed is None:
             return HalfDone()
         user = changed
@@ -165,6 +174,7 @@ def _prove(
     if code is not None:
         return CodeIssued(code)
     throttle.attempt_was_right(context, change.connection, user.id, caller, now)
+    notices.note_sign_in(context, change, user, caller, now, by_mail=True)
     signed = users.update(change.connection, user.id, now, last_sign_in_at=now) or user
     session = sessions.open_session(change, signed, "otp", caller, now)
     return Opened(sessions.account_of(change, signed), session)

@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from portero.store.prepared import Prepared, changing
 from portero.store.tables import Counter
+from portero.store.types import UtcDateTime
 
 _TABLE = Counter.__table__
 
@@ -65,6 +66,11 @@ def remember(connection: sa.Connection, name: str, until: datetime) -> None:
     _REMEMBER.all(connection, name=name, hits=1, ends_at=until)
 
 
+def know(connection: sa.Connection, name: str, until: datetime, now: datetime) -> bool:
+    """Note that `name` is known until then, and tell whether it was not."""
+    return _KNOW.all(connection, name=name, hits=1, ends_at=until, now=now) == [[1]]
+
+
 def is_known(connection: sa.Connection, name: str, now: datetime) -> bool:
     """Tell whether `name` was remembered and the time is not over."""
     return name in read_all(connection, [name], now)
@@ -104,4 +110,20 @@ def _take(dialect_name: str) -> sa.Executable:
 
 
 _TAKE = Prepared(_take, list)
+
+
+def _know(dialect_name: str) -> sa.Executable:
+    """Put a row that counts how often it was put while it stood: the first time is told apart in one statement."""
+    row: Any = (postgresql if dialect_name == "postgresql" else sqlite).insert(_TABLE)
+    row = row.values(name=sa.bindparam("name"), hits=sa.bindparam("hits"), window_ends_at=sa.bindparam("ends_at"))
+    is_over = _TABLE.c.window_ends_at <= sa.bindparam("now", type_=UtcDateTime())
+    again = sa.case((is_over, 1), else_=_TABLE.c.hits + 1)
+    changed = {"hits": again, "window_ends_at": row.excluded.window_ends_at}
+    done: sa.Executable = row.on_conflict_do_update(index_elements=[_TABLE.c.name], set_=changed).returning(
+        _TABLE.c.hits
+    )
+    return done
+
+
+_KNOW = Prepared(_know, list)
 _REMEMBER = Prepared(lambda dialect_name: _put(dialect_name, sa.true()), list)
