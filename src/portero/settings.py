@@ -103,6 +103,14 @@ def _smtp_url(value: Any) -> str:
     return text
 
 
+def _https_url(value: Any) -> str:
+    text = _text(value).rstrip("/")
+    parts = urlsplit(text)
+    if text and not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)):
+        raise ValueError("it begins with https://, or with http:// on this machine")
+    return text
+
+
 def _row(read: Callable[[Any], Any], default: Any, sentence: str, *, is_secret: bool = False) -> Any:
     metadata = {"read": read, "sentence": sentence, "is_secret": is_secret}
     return field(default=default, metadata=metadata, repr=not is_secret)
@@ -133,6 +141,11 @@ class Settings:
         _flag, False, "Of a user's sessions only the latest signed in or refreshed survives its next refresh."
     )
     password_min_length: int = _row(_whole, 8, "Shortest password; NIST's figure without a second factor is 15.")
+    breach_check_url: str = _row(
+        _https_url,
+        "",
+        "Ask here whether a new password was in a breach: https://api.pwnedpasswords.com/range or a copy.",
+    )
     password_slots: int = _row(_whole, 0, "Password hashes computed at one time; 0 means one per core.")
     throttle_sign_in: int = _row(_whole, 30, "Sign-in attempts a minute from one address.")
     throttle_sign_up: int = _row(_whole, 20, "Sign-ups a minute from one address.")

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from portero.crypto.passwords import is_known_hash
 from portero.errors import AuthError
 from portero.events import Event, Happening
-from portero.identity import addresses, hook_calls, new_users, notices, password_rules, sessions, throttle
+from portero.identity import addresses, breaches, hook_calls, new_users, notices, password_rules, sessions, throttle
 from portero.identity.context import Account, Caller, IdentityContext
 from portero.identity.hooks import BeforeUserCreated
 from portero.identity.mail_templates import MailKind
@@ -358,6 +358,7 @@ def new_hash(
 def _check_password(context: IdentityContext, password: str, email: str | None, username: str | None) -> None:
     words = password_rules.context_words(email, username)
     password_rules.check(password, min_length=context.settings.password_min_length, context_words=words)
+    breaches.check(context.settings, password)
 
 
 def check_role(role: str) -> None:

@@ -19,7 +19,8 @@ from portero.errors import AuthError
 LONGEST: Final = LONGEST_PASSWORD
 _PRODUCT: Final = "portero"
 _SHORTEST_WORD: Final = 4
-_COMMON: Final = "Password is known to be weak and easy to guess, please choose a different one."
+#: Said of a password that many have, or that was in a breach.
+COMMON: Final = "Password is known to be weak and easy to guess, please choose a different one."
 _CONTEXT: Final = "Password should not contain your name, your address or the name of this service."
 
 
@@ -43,7 +44,7 @@ def weaknesses(password: str, *, min_length: int, context_words: Iterable[str] =
     if len(normal_form(password)) < min_length:
         found.append(("length", f"Password should be at least {min_length} characters."))
     if folded in common_passwords():
-        found.append(("pwned", _COMMON))
+        found.append(("pwned", COMMON))
     elif any(word in folded for word in _words([_PRODUCT, *context_words])):
         found.append(("pwned", _CONTEXT))
     return tuple(found)
@@ -59,12 +60,13 @@ def check(password: str, *, min_length: int, context_words: Iterable[str] = ()) 
         raise AuthError(400, "validation_failed", f"Password cannot be longer than {LONGEST} bytes")
     found = weaknesses(password, min_length=min_length, context_words=context_words)
     if found:
-        raise AuthError(
-            422,
-            "weak_password",
-            " ".join(sentence for _, sentence in found),
-            extra={"weak_password": {"reasons": [reason for reason, _ in found]}},
-        )
+        raise weak(found)
+
+
+def weak(found: Iterable[tuple[str, str]]) -> AuthError:
+    """Return 422 `weak_password`, with every reason and sentence."""
+    reasons, sentences = zip(*found, strict=True)
+    return AuthError(422, "weak_password", " ".join(sentences), extra={"weak_password": {"reasons": list(reasons)}})
 
 
 def context_words(email: str | None, username: str | None = None) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from portero.errors import AuthError
 from portero.events import Event, Happening
 from portero.identity import (
     addresses,
+    breaches,
     confirmation,
     flow_states,
     hook_calls,
@@ -62,6 +63,7 @@ def with_password(context: IdentityContext, form: Form, caller: Caller, now: dat
     """
     email, password, challenge = _checked(context, form)
     _count(context, caller, now)
+    breaches.check(context.settings, password)
     if not mail.confirms_itself(context.settings):
         _ask_hook(context, email, form.data, "sign_up", caller, now)
         # The hash is paid for whether the address is taken or not: the time says nothing.

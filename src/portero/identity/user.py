@@ -21,6 +21,7 @@ from portero.events import Event, Happening
 from portero.identity import (
     addresses,
     assurance,
+    breaches,
     email_change,
     notices,
     one_time_links,
@@ -92,6 +93,8 @@ def update(
     """
     _count(context, user, now)
     email = _checked(context, user, wishes)
+    if wishes.password is not None:
+        breaches.check(context.settings, wishes.password)
     password_hash = _new_hash(context, user, wishes)
     if password_hash is not None:
         reauthentication.check(context, user, session_id, wishes.nonce, caller, now)
