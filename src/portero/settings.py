@@ -200,6 +200,9 @@ class Settings:
     notices: tuple[str, ...] = _row(
         _some_of(*NOTICES), NOTICES, "Of what users are told by mail unasked; empty for nothing. See Send mails."
     )
+    require_current_password: bool = _row(
+        _flag, False, "Who changes a password says the present one, unless a mailed link or code opened the session."
+    )
     reauthenticate_after: timedelta = _row(
         _seconds, timedelta(0), "A session this old changes the password with a mailed nonce only; 0 asks for none."
     )

@@ -22,6 +22,7 @@ from portero.identity import (
     addresses,
     assurance,
     breaches,
+    current_password,
     email_change,
     notices,
     one_time_links,
@@ -47,7 +48,7 @@ class Wishes:
         email: a new address.
         phone: a new number; refused, phones are off.
         password: a new password; an empty one counts as weak.
-        current_password: if given, it must be right.
+        current_password: if given, it must be right; a setting demands it.
         data: merged into `user_metadata`; a null takes a member away.
         app_metadata: refused: only administrators change it.
         nonce: a mailed code for a new password; if given, it must be right.
@@ -87,14 +88,17 @@ def update(
     Raises:
         AuthError: 422 weak_password, same_password, email_exists; 403 not_admin, user_not_found; 401
             insufficient_aal (the user has a second factor that this session has not shown); 400
-            validation_failed, phone_provider_disabled, current_password_invalid, reauthentication_needed; 422
-            reauthentication_not_valid; 429 over_request_rate_limit, over_email_send_rate_limit.
+            validation_failed, phone_provider_disabled, current_password_required, current_password_invalid,
+            reauthentication_needed; 422 reauthentication_not_valid; 429 over_request_rate_limit,
+            over_email_send_rate_limit.
         TooBusy: too many passwords are being hashed.
     """
     _count(context, user, now)
     email = _checked(context, user, wishes)
     if wishes.password is not None:
         breaches.check(context.settings, wishes.password)
+    if wishes.password is not None:
+        current_password.check(context, user, session_id, wishes.current_password, caller, now)
     password_hash = _new_hash(context, user, wishes)
     if password_hash is not None:
         reauthentication.check(context, user, session_id, wishes.nonce, caller, now)
@@ -176,9 +180,6 @@ def _new_hash(context: IdentityContext, user: UserRecord, wishes: Wishes) -> str
     """Judge and hash the new password, before any transaction is open."""
     if wishes.password is None:
         return None
-    given = wishes.current_password
-    if given is not None and not context.passwords.verify(given, user.password_hash):
-        raise AuthError(400, "current_password_invalid", "Current password is not valid")
     if user.password_hash is not None and context.passwords.verify(wishes.password, user.password_hash):
         raise AuthError(422, "same_password", "New password should be different from the old password.")
     return context.passwords.hash(wishes.password)

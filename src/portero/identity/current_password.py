@@ -1,0 +1,60 @@
+"""The present password, which a change of it may ask for (auth.md §1.3; threats CR-20).
+
+If it is given, it is looked at. A try counts against the account like a sign-in, before the password is looked at: who
+holds another's session must not guess on.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from portero.errors import AuthError
+from portero.events import Event, Happening
+from portero.identity import password_rules, throttle
+from portero.identity.context import Caller, IdentityContext
+from portero.store import sessions
+from portero.store.users import UserRecord
+
+#: Who came by one of these proved to read the user's mails, and may have forgotten the password.
+_BY_MAIL: Final = frozenset({"otp", "magiclink", "recovery", "invite"})
+
+
+def check(
+    context: IdentityContext,
+    user: UserRecord,
+    session_id: UUID | None,
+    given: str | None,
+    caller: Caller,
+    now: datetime,
+) -> None:
+    """Refuse a change of password whose caller does not know the present one.
+
+    Raises:
+        AuthError: 400 current_password_required, current_password_invalid; 429 over_request_rate_limit.
+        TooBusy: too many passwords are being hashed.
+    """
+    if given is None:
+        if context.settings.require_current_password and user.password_hash and not _came_by_mail(context, session_id):
+            raise AuthError(400, "current_password_required", "Current password required when setting new password.")
+        return
+    account = throttle.account_of(user.id)
+    with context.changing(durable=False) as change:
+        found = throttle.take_attempt(context, change.connection, account, caller, now)
+        if found is not None and found.is_first:
+            change.record(Event(Happening.SIGN_IN_THROTTLED, now, user.id, session_id, caller.address))
+    if found is not None:
+        raise found.refusal
+    if password_rules.is_too_long(given) or not context.passwords.verify(given, user.password_hash):
+        raise AuthError(400, "current_password_invalid", "Current password is not valid")
+    with context.changing(durable=False) as change:
+        throttle.attempt_was_right(context, change.connection, user.id, caller, now)
+
+
+def _came_by_mail(context: IdentityContext, session_id: UUID | None) -> bool:
+    if session_id is None:
+        return False
+    with context.database.reading() as connection:
+        session = sessions.by_id(connection, session_id)
+    return session is not None and any(entry["method"] in _BY_MAIL for entry in session.amr)
