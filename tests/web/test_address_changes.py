@@ -180,23 +180,6 @@ def test_what_is_pending_is_mailed_once_more_and_nothing_else_is_said(proving: A
     assert [both, both] == [sorted(mail.to for mail in proving.mails[first:][:2]) for first in (2, 4)]
 
 
-RESEND: list[tuple[tuple[int, str], dict[str, Any]]] = [
-    ((400, "validation_failed"), {"email": "a@b.org"}),
-    ((400, "validation_failed"), {"type": "recovery", "email": "a@b.org"}),
-    ((400, "validation_failed"), {"type": "signup"}),
-    ((400, "validation_failed"), {"type": "signup", "phone": "1"}),
-    ((400, "validation_failed"), {"type": "sms", "email": "a@b.org"}),
-    ((400, "validation_failed"), {"type": "sms", "email": "a@b.org", "phone": "1"}),
-    ((400, "phone_provider_disabled"), {"type": "sms", "phone": "1"}),
-    ((400, "validation_failed"), {"type": "signup", "email": "no address"}),
-]
-
-
-@pytest.mark.parametrize(("expected", "given"), RESEND)
-def test_what_resend_refuses(api: Api, expected: tuple[int, str], given: dict[str, Any]) -> None:
-    assert expected == code_of(api.call("POST", "/resend", given))
-
-
 def test_an_old_session_changes_the_password_with_a_nonce_only(make: Make) -> None:
     api = make(**CONFIRMING, reauthenticate_after=1)
     session = confirmed(api)

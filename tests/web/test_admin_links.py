@@ -136,29 +136,3 @@ def test_a_link_goes_on_with_pkce_if_a_challenge_is_given(any_admin: Admin) -> N
     code = parse_qs(urlsplit(location).query)["code"][0]
     given = {"auth_code": code, "code_verifier": verifier}
     assert 200 == any_admin.api.call("POST", "/token?grant_type=pkce", given).status_code
-
-
-@pytest.mark.parametrize(
-    ("expected", "wish"),
-    [
-        ((400, "validation_failed"), {"type": "sms", "email": "bob@example.org"}),
-        ((400, "validation_failed"), {"email": "bob@example.org"}),
-        ((400, "validation_failed"), {"type": "magiclink"}),
-        ((400, "validation_failed"), {"type": "magiclink", "email": "bob"}),
-        ((400, "validation_failed"), {"type": "signup", "email": "bob@example.org"}),
-        ((422, "weak_password"), {"type": "signup", "email": "bob@example.org", "password": "password1"}),
-        ((422, "email_exists"), {"type": "signup", "email": "ann@example.org", "password": PASSWORD}),
-        ((422, "email_exists"), {"type": "invite", "email": "ann@example.org"}),
-        ((404, "user_not_found"), {"type": "recovery", "email": "bob@example.org"}),
-        ((404, "user_not_found"), {"type": "email_change_new", "email": "b@example.org", "new_email": "c@example.org"}),
-        ((400, "validation_failed"), {"type": "email_change_new", "email": "ann@example.org"}),
-        (
-            (422, "email_exists"),
-            {"type": "email_change_current", "email": "ann@example.org", "new_email": "ann@example.org"},
-        ),
-    ],
-)
-def test_which_links_are_not_made(any_admin: Admin, expected: tuple[int, str], wish: dict[str, Any]) -> None:
-    any_admin.create()
-    assert expected == code_of(any_admin.call("POST", "/admin/generate_link", wish))
-    assert ["user_created"] == any_admin.happened

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import bcrypt
 import pytest
@@ -167,36 +167,6 @@ def test_imported_hashes_sign_in_and_are_renewed(admin: Admin) -> None:
         assert 200 == admin.api.sign_in(f"u{number}@example.org").status_code
     found = admins.find(admin.api.context, "u0@example.org")
     assert found is not None and (found.user.password_hash or "").startswith("$argon2id$")
-
-
-@pytest.mark.parametrize(
-    ("expected", "given"),
-    [
-        ((400, "validation_failed"), {}),
-        ((400, "bad_json"), {"email": 5}),
-        ((400, "bad_json"), {"email": "bob@example.org", "email_confirm": "yes"}),
-        ((400, "bad_json"), {"email": "bob@example.org", "app_metadata": [1]}),
-        ((400, "validation_failed"), {"email": "bob"}),
-        ((400, "validation_failed"), {"phone": "abc"}),
-        ((400, "validation_failed"), {"email": "bob@example.org", "id": "7"}),
-        ((400, "validation_failed"), {"email": "bob@example.org", "id": str(UUID(int=0))}),
-        ((400, "validation_failed"), {"email": "bob@example.org", "role": "a b"}),
-        ((400, "validation_failed"), {"email": "bob@example.org", "password": "x", "password_hash": "y"}),
-        ((400, "validation_failed"), {"email": "bob@example.org", "password_hash": "$fbscrypt$v=1"}),
-        ((400, "validation_failed"), {"email": "bob@example.org", "password": "x" * 1025}),
-        ((400, "validation_failed"), {"email": "bob@example.org", "ban_duration": "soon"}),
-        ((400, "validation_failed"), {"email": "bob@example.org", "ban_duration": "0s"}),
-        ((400, "validation_failed"), {"email": "bob@example.org", "ban_duration": "-1h"}),
-        ((422, "email_exists"), {"email": "ANN@example.org"}),
-        ((422, "phone_exists"), {"phone": "34600000000"}),
-        ((422, "user_already_exists"), {"email": "bob@example.org", "id": "ANN"}),
-    ],
-)
-def test_which_users_cannot_be_made(any_admin: Admin, expected: tuple[int, str], given: dict[str, Any]) -> None:
-    ann = any_admin.create(phone="34600000000")
-    given = {name: ann["id"] if value == "ANN" else value for name, value in given.items()}
-    assert expected == code_of(any_admin.call("POST", "/admin/users", given))
-    assert ["user_created"] == any_admin.happened
 
 
 # Looking

@@ -119,8 +119,8 @@ def test_a_sign_up_waits_for_the_link_and_the_link_signs_in(confirming: Api) -> 
     assert found["identities"][0]["identity_data"]["email_verified"] is True
     assert 200 == confirming.sign_in().status_code
     assert (303, EXPIRED) == refused(confirming.follow(mail.link))
-    expected_events = ["mail_requested", "user_created", "email_confirmed", "signed_in", "signed_in", "link_refused"]
-    assert sorted(expected_events) == sorted(happenings(confirming.context))
+    written = "mail_requested user_created sign_in_refused email_confirmed signed_in signed_in link_refused"
+    assert sorted(written.split()) == sorted(happenings(confirming.context))
 
 
 def test_reading_the_link_changes_nothing_however_often(proving: Api) -> None:
@@ -197,32 +197,6 @@ def test_after_five_wrong_codes_the_right_one_is_dead_and_the_link_is_not(confir
     for code in [wrong] * 5 + [mail.code]:
         assert (403, "otp_expired") == code_of(confirming.call("POST", "/verify", {**given, "token": code}))
     assert 200 == confirming.call("POST", "/verify", {"type": "signup", "token_hash": mail.token_hash}).status_code
-
-
-BODIES: list[tuple[tuple[int, str], dict[str, Any]]] = [
-    ((400, "validation_failed"), {}),
-    ((400, "validation_failed"), {"type": "signup"}),
-    ((400, "validation_failed"), {"type": "signup", "token": "1", "token_hash": "a", "email": "a@b.org"}),
-    ((400, "validation_failed"), {"type": "signup", "token": "123456"}),
-    ((400, "validation_failed"), {"type": "signup", "token": "123456", "email": "a@b.org", "phone": "1"}),
-    ((400, "validation_failed"), {"type": "sms", "token": "123456", "email": "a@b.org"}),
-    ((400, "validation_failed"), {"type": "other", "token": "123456", "email": "a@b.org"}),
-    ((400, "validation_failed"), {"type": "other", "token_hash": "a"}),
-    ((400, "validation_failed"), {"type": "signup", "token_hash": "a", "email": "a@b.org"}),
-    ((400, "validation_failed"), {"type": "signup", "token_hash": "a", "redirect_to": "https://a.example"}),
-    ((400, "validation_failed"), {"type": "signup", "token": "123456", "phone": "15550100"}),
-    ((403, "otp_expired"), {"type": "sms", "token": "123456", "phone": "15550100"}),
-    ((422, "validation_failed"), {"type": "signup", "token": "123456", "email": "no address"}),
-    ((403, "otp_expired"), {"type": "signup", "token": "123456", "email": "nobody@b.org"}),
-    ((403, "otp_expired"), {"type": "signup", "token": "\U0001f600", "email": "nobody@b.org"}),
-    ((403, "otp_expired"), {"type": "recovery", "token_hash": "x" * 5000}),
-    ((400, "bad_json"), {"type": 5}),
-]
-
-
-@pytest.mark.parametrize(("expected", "given"), BODIES)
-def test_what_verify_refuses(api: Api, expected: tuple[int, str], given: dict[str, Any]) -> None:
-    assert expected == code_of(api.call("POST", "/verify", given))
 
 
 def test_an_address_that_is_taken_gets_the_same_members_and_its_owner_a_notice(proving: Api) -> None:
@@ -322,25 +296,6 @@ def test_a_known_address_gets_a_magic_link(proving: Api) -> None:
     mail = proving.mails[-1]
     assert ("magic_link", "magiclink") == (mail.kind, query_of(mail.link)["type"])
     assert "magiclink" == fragment_of(proving.follow(mail.link).headers["Location"])["type"]
-
-
-OTP_REFUSALS: list[tuple[tuple[int, str], dict[str, Any]]] = [
-    ((400, "validation_failed"), {}),
-    ((400, "validation_failed"), {"email": "a@b.org", "phone": "1"}),
-    ((400, "validation_failed"), {"email": "a@b.org", "channel": "sms"}),
-    ((400, "phone_provider_disabled"), {"phone": "15550100"}),
-    ((400, "validation_failed"), {"email": "no address"}),
-    ((422, "otp_disabled"), {"email": "no address", "create_user": False}),
-    ((422, "otp_disabled"), {"email": "nobody@b.org", "create_user": False}),
-    ((400, "validation_failed"), {"email": "a@b.org", "code_challenge": "short", "code_challenge_method": "s256"}),
-    ((400, "bad_json"), {"email": "a@b.org", "create_user": "yes"}),
-]
-
-
-@pytest.mark.parametrize(("expected", "given"), OTP_REFUSALS)
-def test_what_otp_refuses(api: Api, expected: tuple[int, str], given: dict[str, Any]) -> None:
-    assert expected == code_of(api.call("POST", "/otp", given))
-    assert [] == api.mails
 
 
 def test_where_it_is_wanted_otp_says_the_same_to_strangers(make: Make) -> None:

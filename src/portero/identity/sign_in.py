@@ -47,7 +47,11 @@ def with_password(context: IdentityContext, login: str, password: str, caller: C
         if not is_right or user is None:
             _note_refusal(context, user, caller, now)
             raise _invalid()
-        opened = _finish(context, user, password, caller, now)
+        try:
+            opened = _finish(context, user, password, caller, now)
+        except AuthError:
+            _note_refusal(context, user, caller, now)
+            raise
         if isinstance(opened, Opened):
             signed_in = sessions.tokens_for(context, opened, now)
             return replace(signed_in, weak_password=_weak(context, user, password))

@@ -1,0 +1,29 @@
+"""What holds for every path: keys, unknown paths and methods; and what anybody may know (auth.md §1.0, §1.1)."""
+
+from __future__ import annotations
+
+from tests.web.scenarios import ANY, Row
+
+BAD_KEY = (401, "no_authorization", "Invalid API key")
+SETTINGS = {
+    "external": ANY,
+    "disable_signup": False,
+    "mailer_autoconfirm": True,
+    "phone_autoconfirm": False,
+    "sms_provider": "",
+    "saml_enabled": False,
+    "saml_private_key_next_configured": False,
+    "passkeys_enabled": False,
+}
+
+TABLE = (
+    Row("what is on", "GET /settings", gives=(200, SETTINGS)),
+    Row("an unknown key", "GET /settings", headers={"apikey": "sb_publishable_nonsense"}, refuses=BAD_KEY),
+    Row("no key where one is demanded", "GET /settings", world="keyed", refuses=BAD_KEY),
+    Row("that the process lives", "GET /health", gives=(200, {"version": ANY, "name": "GoTrue", "description": ANY})),
+    Row("which keys sign", "GET /.well-known/jwks.json", gives=(200, {"keys": []})),
+    Row("the mails of a development server", "GET /mail-box", gives=(200, ANY), address="127.0.0.1"),
+    Row("for nobody elsewhere", "GET /mail-box", refuses=(404, "unknown", "404: page not found")),
+    Row("no such path", "GET /nothing", refuses=(404, "unknown", "404: page not found")),
+    Row("no such method", "PATCH /user", refuses=(405, "unknown", "405: method not allowed")),
+)
