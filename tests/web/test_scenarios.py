@@ -87,6 +87,7 @@ WORLDS: Mapping[str, Mapping[str, Any]] = {
     "silent": {"otp_silent": True},
     "single": {"session_single": True},
     "reauthenticating": {**PROVING, "reauthenticate_after": 86_400},
+    "demanding": {"require_current_password": True},
     "unenrolling": {"mfa_enroll": False},
     "patient": {"throttle_mfa": 0},
     "keyed": {"require_api_key": True},

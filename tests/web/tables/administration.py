@@ -249,10 +249,11 @@ CHANGING = (
         events="user_updated",
     ),
     changing(
-        "an address changes at once, and nothing is mailed",
+        "an address changes at once, and the former one is told",
         {"email": "x-$ann"},
         gives=(200, ANY),
         events="email_changed",
+        mails=["email_changed_notification to $ann"],
     ),
     changing(
         "a password signs out everywhere",
@@ -260,6 +261,7 @@ CHANGING = (
         given=signed_in,
         gives=(200, ANY),
         events="password_changed session_ended",
+        mails=["password_changed_notification to $ann"],
     ),
     changing("a role too", {"role": "editor"}, given=signed_in, gives=(200, ANY), events="role_changed session_ended"),
     changing(
@@ -316,6 +318,7 @@ ENDING = (
         given=with_factor,
         gives=(200, ANY),
         events="factor_removed",
+        mails=["mfa_factor_unenrolled_notification to $ann"],
     ),
     row(
         "of theirs", f"DELETE {USERS}/$id/factors/{STRANGER}", refuses=(404, "mfa_factor_not_found", "Factor not found")

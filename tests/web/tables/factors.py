@@ -235,6 +235,7 @@ VERIFICATION = (
         given=challenged,
         gives=(200, session()),
         events="factor_verified",
+        mails=["mfa_factor_enrolled_notification to $ann"],
     ),
     row(
         "and ends those that are not raised",
@@ -294,7 +295,14 @@ VERIFICATION = (
         refuses=(403, "mfa_verification_rejected", "Not from there"),
         events="factor_refused session_ended",
     ),
-    row("a factor is removed", REMOVE, given=verified, gives=(200, {"id": "$factor"}), events="factor_removed"),
+    row(
+        "a factor is removed",
+        REMOVE,
+        given=verified,
+        gives=(200, {"id": "$factor"}),
+        events="factor_removed",
+        mails=["mfa_factor_unenrolled_notification to $ann"],
+    ),
     row("an unfinished one at any level", REMOVE, gives=(200, {"id": "$factor"}), events="factor_removed"),
     row(
         "a verified one by who showed it",
@@ -386,7 +394,14 @@ RECOVERY_CODES = (
     ),
     row("by who showed a factor", ANEW, given=with_codes, who="low", refuses=NOT_RAISED),
     row("where there are none", ANEW, refuses=NO_FACTOR),
-    row("they are removed", FORGET, given=with_codes, gives=(200, {"id": "$codes"}), events="factor_removed"),
+    row(
+        "they are removed",
+        FORGET,
+        given=with_codes,
+        gives=(200, {"id": "$codes"}),
+        events="factor_removed",
+        mails=["mfa_factor_unenrolled_notification to $ann"],
+    ),
     row("by who showed one", FORGET, given=with_codes, who="low", refuses=NOT_RAISED),
     row("where none are", FORGET, refuses=NO_FACTOR),
 )

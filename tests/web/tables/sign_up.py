@@ -120,7 +120,15 @@ TABLE = (
         world="proving",
         refuses=(429, "over_email_send_rate_limit", TOO_SOON),
     ),
-    Row("a taken address gets somebody made up", ASK, ANN, given=proven, world="proving", gives=(200, MADE_UP)),
+    Row(
+        "a taken address gets somebody made up, and its owner is told",
+        ASK,
+        ANN,
+        given=proven,
+        world="proving",
+        gives=(200, MADE_UP),
+        mails=["account_exists_notification to $ann"],
+    ),
     Row(
         "where sign-ups confirm themselves, a taken address is told",
         ASK,

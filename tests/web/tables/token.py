@@ -155,6 +155,16 @@ TABLE = (
         "the right password signs in", PASSWORD_GRANT, ANN, given=ann, gives=(200, session(user())), events="signed_in"
     ),
     Row(
+        "from another device, which is told",
+        PASSWORD_GRANT,
+        ANN,
+        given=ann,
+        address="172.16.0.98",
+        gives=(200, session(user())),
+        events="signed_in",
+        mails=["new_device_notification to $ann"],
+    ),
+    Row(
         "in any case of the address",
         PASSWORD_GRANT,
         {"email": "ANN$number@example.org", "password": PASSWORD},

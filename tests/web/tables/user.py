@@ -141,13 +141,20 @@ CHANGES = (
         gives=(200, user(last_sign_in_at=AN_INSTANT, identities=ANY, user_metadata=facts(verified=True))),
         events="password_changed user_updated",
     ),
-    put("a new password", {"password": OTHER}, gives=(200, user()), events="password_changed"),
+    put(
+        "a new password",
+        {"password": OTHER},
+        gives=(200, user()),
+        events="password_changed",
+        mails=["password_changed_notification to $ann"],
+    ),
     put(
         "a new password ends the other sessions",
         {"password": OTHER, "current_password": PASSWORD},
         given=twice,
         gives=(200, user()),
         events="password_changed session_ended",
+        mails=["password_changed_notification to $ann"],
     ),
     put(
         "an old session changes the password with a nonce",
@@ -156,6 +163,7 @@ CHANGES = (
         world="reauthenticating",
         gives=(200, ANY),
         events="password_changed",
+        mails=["password_changed_notification to $ann"],
     ),
     put(
         "and not without",
@@ -189,6 +197,12 @@ CHANGES = (
         "a wrong current password",
         {"password": OTHER, "current_password": "wrong"},
         refuses=(400, "current_password_invalid", "Current password is not valid"),
+    ),
+    put(
+        "none, where it is demanded",
+        {"password": OTHER},
+        world="demanding",
+        refuses=(400, "current_password_required", "Current password required when setting new password."),
     ),
     put("an empty password", {"password": ""}, refuses=weak("length", "Password should be at least 8 characters.")),
     put(

@@ -206,6 +206,7 @@ BY_CLIENTS = (
         world="proving",
         gives=(200, session()),
         events="email_changed signed_in",
+        mails=["email_changed_notification to $ann"],
     ),
     Row(
         "unless it was taken meanwhile",
