@@ -141,13 +141,16 @@ def test_a_child_forgets_the_parents_connections(database: Database) -> None:
     database.fetch_all("SELECT 1", ())
     with database.reading():
         pass
-    inherited = [way.engine.pool, way._read_engine.pool]
+    pool, readers = way.engine.pool, list(way._reads._idle)
     way.before_fork()
     way.after_fork()
-    assert way.engine.pool not in inherited
+    assert way.engine.pool is not pool
     assert database.fetch_all("SELECT 1", ()) == [(1,)]
-    for pool in inherited:
-        pool.dispose()
+    assert way._reads._idle[0] not in readers
+    pool.dispose()
+    for reader in readers:
+        assert not reader.connection.closed
+        reader.close()
 
 
 def test_waiting_for_a_lock_is_bounded(database: Database, empty_postgresql_url: str) -> None:

@@ -18,10 +18,17 @@ from portero.store import forking
 
 _POOL = 8
 _POOL_WAIT = 2
-_CONNECT_WAIT = 2
+#: How connections are opened, where the URL says nothing of it: seconds to connect; and how long a server that is gone
+#: without a word, its machine or the network down, keeps a request (TCP only).
+_CONNECTING = {
+    "connect_timeout": 2,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 #: A number of our own among the advisory locks of a database: "portero" in ASCII.
 _MIGRATION_LOCK = int.from_bytes(b"portero")
-_LIMIT = sa.text("SELECT set_config('statement_timeout', :limit, true)")
 #: SQLSTATE classes that mean "not now": connection, resources, operator intervention, system error; and lock waits.
 _UNAVAILABLE_CLASSES = ("08", "53", "57", "58")
 _UNAVAILABLE_STATES = {"55P03", "40001", "40P01", "25006"}
@@ -46,15 +53,24 @@ class PostgresqlServer:
     def __init__(self, url: sa.URL, statement_timeout: timedelta) -> None:
         if url.drivername not in ("postgresql", "postgresql+psycopg"):
             raise ConfigurationError(f"{url.drivername} is another driver than Portero's: write postgresql+psycopg://…")
-        self._limit = _milliseconds(statement_timeout)
+        # Said once a connection, in one round trip; nothing of it is repeated for a request.
+        self._settings = (
+            f"SET statement_timeout = {_milliseconds(statement_timeout)}; SET lock_timeout = 2000; "
+            "SET idle_in_transaction_session_timeout = 10000; SET TIME ZONE 'UTC'"
+        ).encode()
         url = url.set(drivername="postgresql+psycopg")
         try:
-            self.engine = self._make_engine(url, pool_pre_ping=True)
+            self.engine = self._make_engine(
+                url, pool_size=_POOL, max_overflow=_POOL, pool_use_lifo=True, pool_timeout=_POOL_WAIT
+            )
+            # The driver is an extra of the package: what imports it waits until somebody opens PostgreSQL.
+            from portero.store.postgresql_reads import DONE, ReadingPool  # noqa: PLC0415
         except ImportError:
             raise ConfigurationError("PostgreSQL needs a driver: pip install 'portero[postgresql]'") from None
-        # Nothing to undo between two reads in autocommit; a lost connection shows at once and the read is repeated.
-        self._read_engine = self._make_engine(url, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+        self._done = DONE
         self._error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
+        self._readers = self._make_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        self._reads = ReadingPool(self._reader, 2 * _POOL, _POOL_WAIT)
         forking.watch(self)
 
     def fetch_all(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
@@ -64,55 +80,79 @@ class PostgresqlServer:
             DatabaseUnavailable: no connection, no free one in time, or the statement took too long.
         """
         try:
-            return self._fetch_all(sql, parameters)
-        except _Lost:
-            self._read_engine.dispose()  # what else the pool holds was lost with it
-            return self._fetch_all(sql, parameters)
-
-    def _fetch_all(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        with _translated(self._error):
-            pooled = self._read_engine.raw_connection()
-        connection: Any = pooled.driver_connection
-        try:
-            rows: list[tuple[Any, ...]] = connection.execute(sql, parameters, prepare=True).fetchall()
+            return self._reads.fetch_all(sql, parameters)
         except self._error as error:
-            if connection.closed:
-                pooled.invalidate()
-                raise _Lost("the database server cannot be reached") from error
             raise unavailable(error) or error from error
-        finally:
-            pooled.close()
-        return rows
+        except sa.exc.DBAPIError as error:
+            raise unavailable(error.orig) or error from error
+
+    def _reader(self) -> Any:
+        """Open a connection that nobody else knows: SQLAlchemy makes it as it makes its own, and lets it go."""
+        pooled = self._readers.raw_connection()
+        connection: Any = pooled.driver_connection
+        pooled.detach()
+        connection.execute("SET default_transaction_read_only = on")
+        return connection
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Give a connection in one read-only transaction that sees one state of the database."""
-        with _translated(self._error), self.engine.connect() as connection:
-            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        with self._begun("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as connection:
             yield connection
 
     @contextmanager
     def writing(self, timeout: timedelta | None = None, durable: bool = True) -> Iterator[sa.Connection]:
         """Give a connection in a transaction, committed at the end."""
-        with _translated(self._error), self.engine.begin() as connection:
-            if timeout is not None:
-                connection.execute(_LIMIT, {"limit": str(_milliseconds(timeout))})
-            if not durable:
-                connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+        begin = "BEGIN"
+        if timeout is not None:
+            begin += f"; SET LOCAL statement_timeout = {_milliseconds(timeout)}"
+        if not durable:
+            begin += "; SET LOCAL synchronous_commit = off"
+        with self._begun(begin) as connection:
             yield connection
 
     @contextmanager
     def migrating(self) -> Iterator[sa.Connection]:
         """Give a connection in a transaction that no other migrating process is in."""
-        with _translated(self._error), self.engine.begin() as connection:
-            connection.exec_driver_sql("SET LOCAL lock_timeout = 60000; SET LOCAL statement_timeout = 0")
+        with self._begun("BEGIN; SET LOCAL lock_timeout = 60000; SET LOCAL statement_timeout = 0") as connection:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             yield connection
+
+    @contextmanager
+    def _begun(self, begin: str) -> Iterator[sa.Connection]:
+        with _translated(self._error), self._at_begin(begin.encode()) as connection, connection.begin():
+            yield connection
+
+    def _at_begin(self, begin: bytes) -> sa.Connection:
+        """Begin a transaction, which tells at the same time whether the connection is still there.
+
+        Nothing was done on it yet, so a lost one is replaced. psycopg would begin with a round trip of its own when it
+        runs the first statement; it sees that this is done.
+        """
+        connection = self.engine.connect()
+        if self._has_run(connection, begin):
+            return connection
+        connection.invalidate()
+        connection.close()
+        self.engine.dispose()  # what else the pool holds was lost with it
+        connection = self.engine.connect()
+        if self._has_run(connection, begin):
+            return connection
+        connection.invalidate()
+        connection.close()
+        raise DatabaseUnavailable("the database server cannot be reached")
+
+    def _has_run(self, connection: sa.Connection, command: bytes) -> bool:
+        driver: Any = connection.connection.driver_connection
+        try:
+            return bool(driver.pgconn.exec_(command).status == self._done)
+        except self._error:
+            return False
 
     def close(self) -> None:
         """Close the pools; the next use fills them anew."""
         self.engine.dispose()
-        self._read_engine.dispose()
+        self._reads.close()
 
     def before_fork(self) -> None:
         """Nothing: a child can forget these connections without touching them."""
@@ -120,27 +160,16 @@ class PostgresqlServer:
     def after_fork(self) -> None:
         """Forget the parent's connections without closing them."""
         self.engine.dispose(close=False)
-        self._read_engine.dispose(close=False)
+        self._reads.forget()
 
     def _make_engine(self, url: sa.URL, **options: Any) -> sa.Engine:
-        engine = sa.create_engine(
-            url,
-            pool_size=_POOL,
-            max_overflow=_POOL,
-            pool_timeout=_POOL_WAIT,
-            pool_use_lifo=True,
-            connect_args={"connect_timeout": _CONNECT_WAIT},
-            hide_parameters=True,
-            **options,
-        )
+        given = {name: value for name, value in _CONNECTING.items() if name not in url.query}
+        engine = sa.create_engine(url, connect_args=given, hide_parameters=True, **options)
 
         @sa.event.listens_for(engine, "connect")
         def settle(connection: Any, _record: Any) -> None:
             was, connection.autocommit = connection.autocommit, True
-            connection.execute("SELECT set_config('statement_timeout', %s, false)", (str(self._limit),))
-            connection.execute(
-                "SET lock_timeout = 2000; SET idle_in_transaction_session_timeout = 10000; SET TIME ZONE 'UTC'"
-            )
+            connection.execute(self._settings)
             connection.autocommit = was
 
         return engine
@@ -148,10 +177,6 @@ class PostgresqlServer:
 
 def _milliseconds(duration: timedelta) -> int:
     return int(duration.total_seconds() * 1000)
-
-
-class _Lost(DatabaseUnavailable):
-    """The connection was gone before the statement could run on it."""
 
 
 @contextmanager
