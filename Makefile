@@ -5,6 +5,9 @@
 # make bench        Portero beside the tutorial application, writes benchmarks/results.json
 # make bench-growth what 1,000,000 rows, policies over other tables, and 10,000 rows at once cost; writes
 #                   benchmarks/growth.json and docs/explanation/growth.md (ARGS=--quick tries it)
+# make soak         many users sign in, refresh and sign out for five minutes (SECONDS=300 USERS=10000
+#                   DATABASE=sqlite, or postgresql); on both databases it writes benchmarks/soak.json and
+#                   docs/explanation/soak.md
 # make lock         new requirements*.lock from pyproject.toml
 # Needed: Python 3.11 or newer, git, make.
 
@@ -13,7 +16,7 @@ BIN := .venv/bin
 PACKS := $(or $(PORTERO_PACKS),../shared/conformance)
 BUILD := hatchling>=1.26\neditables>=0.5\n
 
-.PHONY: run test lint conformance bench bench-growth lock check-python
+.PHONY: run test lint conformance bench bench-growth soak lock check-python
 
 run: .venv/installed
 	@test -d sample || $(BIN)/portero new sample --quiet
@@ -38,6 +41,10 @@ bench: .venv/installed-dev
 
 bench-growth: .venv/installed-dev
 	@$(BIN)/python -m benchmarks.growth $(ARGS)
+
+soak: .venv/installed-dev
+	@$(BIN)/python -m benchmarks.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(USERS),--users $(USERS)) \
+		$(if $(DATABASE),--database $(DATABASE)) $(ARGS)
 
 lock: .venv/installed-dev
 	$(BIN)/pip install --quiet "uv>=0.8"
