@@ -2,7 +2,9 @@
 # make test         everything the tests need, then the tests
 # make lint         ruff, mypy, import-linter
 # make conformance  the case packs (CASES= DATABASE=sqlite|postgresql PROFILE= TIER= OUT=)
-# make bench        Portero beside the tutorial application, writes benchmarks/results.json
+# make bench        Portero beside its peers; writes benchmarks/results.json, results.md and the READMEs' table
+#                   (ARGS=--quick for a short try, ARGS=--tables to write the tables again)
+# make bench-guard  instructions of two reads against the committed figures (ARGS=--write keeps new ones)
 # make bench-growth what 1,000,000 rows, policies over other tables, and 10,000 rows at once cost; writes
 #                   benchmarks/growth.json and docs/explanation/growth.md (ARGS=--quick tries it)
 # make soak         many users sign in, refresh and sign out for five minutes (SECONDS=300 USERS=10000
@@ -16,7 +18,7 @@ BIN := .venv/bin
 PACKS := $(or $(PORTERO_PACKS),../shared/conformance)
 BUILD := hatchling>=1.26\neditables>=0.5\n
 
-.PHONY: run test lint conformance bench bench-growth soak lock check-python
+.PHONY: run test lint conformance bench bench-guard bench-growth soak lock check-python
 
 run: .venv/installed
 	@test -d sample || $(BIN)/portero new sample --quiet
@@ -39,6 +41,9 @@ conformance: .venv/installed-dev
 bench: .venv/installed-dev
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
+bench-guard: .venv/installed-dev
+	@$(BIN)/python -m benchmarks.guard $(ARGS)
+
 bench-growth: .venv/installed-dev
 	@$(BIN)/python -m benchmarks.growth $(ARGS)
 
@@ -50,6 +55,7 @@ lock: .venv/installed-dev
 	$(BIN)/pip install --quiet "uv>=0.8"
 	printf '$(BUILD)' | $(BIN)/uv pip compile pyproject.toml - $(LOCKING) -o requirements.lock
 	printf '$(BUILD)' | $(BIN)/uv pip compile pyproject.toml - --group dev --extra postgresql $(LOCKING) -o requirements-dev.lock
+	$(BIN)/uv pip compile benchmarks/peers/fastapi/requirements.in $(LOCKING) -o benchmarks/peers/fastapi/requirements.lock
 
 # Versions and hashes for every platform; no address of any index. A lock names all it takes, so pip resolves nothing
 # (--no-deps above): asked for an extra, it would look at versions newer than the locked one, and refuse them.

@@ -31,14 +31,22 @@ def served(
     command: Sequence[str], *, port: int, path: str, environ: Mapping[str, str], cwd: pathlib.Path, log: pathlib.Path
 ) -> Iterator[str]:
     """Run the command while the block runs; give the base URL. Any HTTP answer at `path` counts as started."""
-    base = f"http://127.0.0.1:{port}"
+    with serving(command, port=port, path=path, environ=environ, cwd=cwd, log=log):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def serving(
+    command: Sequence[str], *, port: int, path: str, environ: Mapping[str, str], cwd: pathlib.Path, log: pathlib.Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Do the same; give the process."""
     with log.open("ab") as sink:
         process = subprocess.Popen(
             command, cwd=cwd, env=dict(environ), stdout=sink, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
-            _wait(process, base + path, log)
-            yield base
+            _wait(process, f"http://127.0.0.1:{port}{path}", log)
+            yield process
         finally:
             _end(process)
 
@@ -55,7 +63,7 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: pathlib.Path, seconds
             if answered.code >= 500:
                 raise DidNotStart(f"{url} answers {answered.code}:\n{tail(log)}") from None
         except OSError:
-            time.sleep(0.05)
+            time.sleep(0.01)
             continue
         return
     raise DidNotStart(f"no answer at {url} in {seconds:.0f} s:\n{tail(log)}")

@@ -1,0 +1,36 @@
+"""The peer on PostgreSQL: psycopg alone runs the very statements that Portero runs, with their values made beforehand.
+
+No token is verified, no request parsed, nothing planned: what statement, driver and server cost. `STATEMENTS` is a file
+that `benchmarks.statements` wrote: (path, query, authorization) → (statement, values). `DSN` names the database.
+"""
+
+import os
+import pickle
+import threading
+
+import psycopg
+
+#: Where the JSON stands in the one row of a read.
+BODY = 0
+with open(os.environ["STATEMENTS"], "rb") as file:
+    STATEMENTS = pickle.load(file)
+own = threading.local()
+
+
+def cursor():
+    """Each thread has one connection and one cursor; a statement is prepared at its first run."""
+    own.cursor = psycopg.connect(os.environ["DSN"], autocommit=True, prepare_threshold=0).cursor()
+    return own.cursor
+
+
+def app(environ, start_response):
+    """Answer a request that was prepared; refuse any other."""
+    asked = environ["PATH_INFO"], environ["QUERY_STRING"], environ.get("HTTP_AUTHORIZATION")
+    if asked not in STATEMENTS:
+        start_response("401 Unauthorized", [("Content-Length", "0")])
+        return []
+    statement, values = STATEMENTS[asked]
+    body = (getattr(own, "cursor", None) or cursor()).execute(statement, values).fetchall()[0][BODY]
+    content = body if isinstance(body, bytes) else body.encode()
+    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(content)))])
+    return [content]

@@ -1,0 +1,70 @@
+"""What the benchmark reports is what it measured: medians, targets, who was missing. No timing is judged here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks.report import READMES, as_markdown, into_readme, summarize
+from benchmarks.targets import TARGETS
+
+ROOT = Path(__file__).resolve().parents[1]
+PEERS = ("fastify", "flask", "fastapi")
+
+
+def one_round(portero: float, peer: float = 1_000.0, peers: tuple[str, ...] = PEERS) -> dict[str, Any]:
+    rates = {"portero": portero} | dict.fromkeys(peers, peer)
+    columns = {name: {"rate": rate, "p50_ms": 1.0, "p99_ms": 5.0} for name, rate in rates.items()}
+    start, memory = {"portero": 0.5}, {"portero": {"pss_mb": 100.0, "rss_mb": 120.0}}
+    return {"W1": columns, "W2": columns, "W3": columns, "start": start, "memory": memory}
+
+
+def results_of(*rounds: dict[str, Any], missing: dict[str, str] | None = None) -> dict[str, Any]:
+    machine = {"processor": "a processor", "system": "a system, a kernel", "python": "3.11.7"}
+    about = {"rounds": len(rounds), "seconds": 8, "missing": missing or {}, "machine": machine}
+    return summarize(rounds) | about | {"measured_at": "2026-01-01"}
+
+
+def target(results: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(row for row in results["targets"] if row["name"] == name)
+
+
+def test_a_ratio_is_the_median_of_the_ratios_of_the_rounds() -> None:
+    results = results_of(one_round(2_000), one_round(9_000, peer=9_000), one_round(1_500))
+    assert 1.5 == target(results, "W1 / Fastify by hand")["value"]
+
+
+def test_a_target_is_met_at_its_bound_and_missed_below_it() -> None:
+    assert target(results_of(one_round(1_400)), "W1 / Fastify by hand")["met"] is True
+    assert target(results_of(one_round(1_399)), "W1 / Fastify by hand")["met"] is False
+
+
+def test_a_figure_that_must_be_small_is_missed_above_its_bound() -> None:
+    slow = one_round(1_000)
+    slow["start"]["portero"] = 1.1
+    assert target(results_of(slow), "start to the first answer")["met"] is False
+
+
+def test_a_peer_that_was_not_set_up_is_named_with_the_reason_and_meets_no_target() -> None:
+    results = results_of(one_round(9_000, peers=("flask", "fastapi")), missing={"fastify": "no registry"})
+    assert "Fastify could not be set up and was not measured**: no registry" in as_markdown(results)
+    assert target(results, "W1 / Fastify by hand")["met"] is None
+    assert target(results, "W3 / the best peer at synchronous=FULL")["met"] is None
+
+
+def test_a_workload_that_was_not_asked_for_has_no_target() -> None:
+    names = [row["name"] for row in results_of(one_round(1_000))["targets"]]
+    assert "W6, refreshes" not in names
+    assert len(names) < len(TARGETS)
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_table_goes_between_the_marks_of_each_readme_and_changes_nothing_else(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    once = into_readme(text, name, results_of(one_round(7_654)))
+    assert "| 7,654 | 1,000 | 1,000 | 1,000 |" in once
+    assert into_readme(once, name, results_of(one_round(7_654))) == once
+    begin, end = "<!-- make bench: begin -->", "<!-- make bench: end -->"
+    assert text.partition(begin)[0] == once.partition(begin)[0]
+    assert text.partition(end)[2] == once.partition(end)[2]
