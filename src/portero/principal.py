@@ -24,6 +24,8 @@ class Principal:
         session_id: the session the access token belongs to, or None (anonymous callers, keys).
         assurance_level: `aal1`, or `aal2` after a second factor.
         claims: the verified claims; not shown by `repr`.
+        forms: what a database's driver takes for these facts, made once for the many requests of one token. It adds
+            nothing to them: the floors below fill it, and it counts for no comparison.
     """
 
     role: str
@@ -31,6 +33,7 @@ class Principal:
     session_id: UUID | None = None
     assurance_level: AssuranceLevel = "aal1"
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    forms: dict[str, Any] = field(default_factory=dict, repr=False, compare=False, init=False)
 
 
 NOBODY: Final = Principal(role=ANON)

@@ -74,7 +74,7 @@ def explained(api: DataApi, query: str) -> str:
     """Give the database's own plan of a read of one owner, as text."""
     who = Principal("authenticated", OWNERS[7], UUID(int=99))
     filled = api.reads.prepare(HttpRequest("GET", "/notes", query), who.role, guarded=True).filled
-    parameters = parameters_of(filled, facts_of(who, NOW))
+    parameters = parameters_of(filled, who, NOW)
     word = "EXPLAIN QUERY PLAN " if api.database.dialect_name == "sqlite" else "EXPLAIN (FORMAT TEXT) "
     rows = api.database.fetch_all(word + filled.compiled.sql, parameters)
     return "\n".join(str(row[-1]) for row in rows)

@@ -15,7 +15,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column, rela
 from portero.data.caller import me
 from portero.data.catalogue import build
 from portero.data.dialects import SQLITE_FUNCTIONS
-from portero.data.execute import facts_of, parameters_of
+from portero.data.execute import parameters_of
 from portero.data.nodes import HttpRequest
 from portero.data.pipeline import DataApi
 from portero.data.policy import Exposure, Verb, allow_all
@@ -177,9 +177,7 @@ def plan_of(api: DataApi, query: str) -> str:
     filled = api.reads.prepare(
         HttpRequest("GET", "/documents", query, prefer="count=exact"), who.role, guarded=False
     ).filled
-    rows = api.database.fetch_all(
-        "EXPLAIN QUERY PLAN " + filled.compiled.sql, parameters_of(filled, facts_of(who, NOW))
-    )
+    rows = api.database.fetch_all("EXPLAIN QUERY PLAN " + filled.compiled.sql, parameters_of(filled, who, NOW))
     return "\n".join(str(row[-1]) for row in rows)
 
 

@@ -35,7 +35,7 @@ def read_answer(result: ResultSet, media: Media, static: Sequence[tuple[str, str
     Raises:
         DataError: PGRST103 (416) an offset past the end; PGRST116 (406) not exactly one row.
     """
-    count, offset, total = result.count, result.offset, result.total
+    count, offset, total = result.size, result.offset, result.total
     status = 200
     if total is None:
         content_range = f"{offset}-{offset + count - 1}/*" if count else "*/*"
@@ -57,8 +57,8 @@ def body_of(result: ResultSet, media: Media) -> bytes:
     """
     body = result.body
     if media.kind == "object":
-        if result.count != 1:
-            raise not_single(result.count)
+        if result.size != 1:
+            raise not_single(result.size)
         body = body.strip()[1:-1].strip()
     if media.kind == "csv":
         return write_csv(body, result.keys)

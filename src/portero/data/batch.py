@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from portero import strict_json
 from portero.data.answer import JSON_TYPE, error_answer, read_answer
 from portero.data.calls import Call, Calls
-from portero.data.execute import facts_of, parameters_of, result_of
+from portero.data.execute import parameters_of, result_of
 from portero.data.function_results import shown
 from portero.data.functions import PREFIX
 from portero.data.nodes import DataAnswer, DataRequest, HttpRequest
@@ -161,12 +161,12 @@ class Batch:
         if filled.compiled.zone is not None:
             set_zone(connection, filled.compiled.zone)
         try:
-            parameters = tuple(parameters_of(filled, facts_of(principal, now)))
+            parameters = tuple(parameters_of(filled, principal, now))
             result = result_of(filled, connection.exec_driver_sql(filled.compiled.sql, parameters).fetchall()[0])
         except sa.exc.DBAPIError as error:
             raise refusal_of_read(error.orig if isinstance(error.orig, Exception) else error) from error
         answer = read_answer(result, prepared.media, prepared.headers)
-        if prepared.is_row and result.count == 1:
+        if prepared.is_row and result.size == 1:
             answer.headers.append(("ETag", version_of(result.body)))
         if http.method == "HEAD":
             answer = DataAnswer(answer.status, answer.headers)

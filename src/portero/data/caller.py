@@ -21,6 +21,8 @@ from portero.store.tables import User
 
 ME_ID: Final = USER_ID
 ME_ROLE: Final = "portero_me_role"
+#: The user's id as the wire has it, for columns that hold nothing else.
+ME_TEXT: Final = "portero_me_text"
 
 _USERS = User.metadata.tables["portero_users"]
 

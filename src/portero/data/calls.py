@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 
 from portero import strict_json
 from portero.data.answer import VARY, check_affected, not_single, read_answer
-from portero.data.execute import ResultSet, compile_read, facts_of, fill, parameters_of, result_of
+from portero.data.execute import ResultSet, compile_read, fill, parameters_of, result_of
 from portero.data.filter_grammar import has_operator
 from portero.data.function_results import is_set, model_of, one_of, picked, rows_of
 from portero.data.functions import PREFIX, Function, Functions
@@ -38,6 +38,7 @@ from portero.errors import DataError
 from portero.principal import Principal
 from portero.settings import Settings
 from portero.store.engine import Database
+from portero.store.prepared import Prepared
 
 Around = Callable[[sa.Connection, Principal], AbstractContextManager[Session]]
 _METHODS: Final = frozenset({"GET", "HEAD", "POST"})
@@ -67,7 +68,7 @@ class Calls:
         database: the store.
         settings: the limits.
         reads: plans the statements that functions return.
-        standing: selects 1 while the caller's session stands.
+        standing: asks whether the caller's session stands.
         around: what a function runs in: it gives the session, and at the edge an application context.
     """
 
@@ -77,7 +78,7 @@ class Calls:
         database: Database,
         settings: Settings,
         reads: Reads,
-        standing: sa.Select[Any],
+        standing: Prepared[int | None],
         around: Around = session_on,
     ) -> None:
         self.functions = functions
@@ -170,7 +171,7 @@ class Calls:
         if compiled.zone is not None:
             set_zone(connection, compiled.zone)
         try:
-            cursor = connection.exec_driver_sql(compiled.sql, tuple(parameters_of(filled, facts_of(principal, now))))
+            cursor = connection.exec_driver_sql(compiled.sql, tuple(parameters_of(filled, principal, now)))
             result = result_of(filled, cursor.fetchall()[0])
         except sa.exc.DBAPIError as error:
             raise refusal_of_read(error.orig if isinstance(error.orig, Exception) else error) from error
@@ -184,10 +185,10 @@ class Calls:
             headers.append(("Preference-Applied", followed))
         if value is None and call.function.returns in (None, type(None)):
             return DataAnswer(204, headers)
-        if is_set(value):
+        if not isinstance(value, ResultSet) and is_set(value):
             value = rows_of(value, request, self.settings.max_rows)
         if isinstance(value, ResultSet):
-            check_affected(value.count, request.preferences)
+            check_affected(value.size, request.preferences)
             answer = read_answer(value, media, headers)
         else:
             answer = self._single(request, value, headers)

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from portero.data.binds import KEYS, Codec
-from portero.data.caller import ME_ID, ME_ROLE
+from portero.data.caller import ME_ID, ME_ROLE, ME_TEXT
 from portero.data.conversions import Place, conversions_of, converted
 from portero.data.dialects import Sql
 from portero.data.nodes import Media
@@ -26,8 +26,11 @@ from portero.principal import Principal
 from portero.store.sessions import NOW, SESSION_ID
 
 _EXPLAIN = "EXPLAIN (FORMAT JSON) "
-FACTS = (ME_ID, ME_ROLE, SESSION_ID, NOW, KEYS)
+FACTS = (ME_ID, ME_TEXT, ME_ROLE, SESSION_ID, NOW, KEYS)
+#: Those of them that differ between the requests of one token.
+_PASSING = frozenset({NOW, KEYS})
 Process = Callable[[Any], Any]
+Hole = tuple[int, str, Process | None, str | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +41,7 @@ class CompiledRead:
         sql: the text, in the driver's paramstyle.
         template: the parameters, with the constants in place.
         codecs: (position, slot, codec) of the request's values.
-        holes: (position, fact, process) of the caller's facts.
+        holes: (position, fact, process, name among the caller's `forms`) of the caller's facts.
         offset: the slot of the top's offset, or None.
         keys: the members of a row, in order (the header line of CSV).
         zone: the time zone that instants are shown in, where the database has to be told.
@@ -49,7 +52,7 @@ class CompiledRead:
     sql: str
     template: tuple[Any, ...]
     codecs: tuple[tuple[int, int, Codec], ...]
-    holes: tuple[tuple[int, str, Process | None], ...]
+    holes: tuple[Hole, ...]
     offset: int | None
     keys: tuple[str, ...]
     media: Media
@@ -69,13 +72,12 @@ class FilledRead:
     offset: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ResultSet:
+class ResultSet(NamedTuple):
     """What the one row said.
 
     Attributes:
         body: the JSON array.
-        count: rows in it.
+        size: rows in it.
         total: rows without the page, or None if nobody asked.
         offset: where the page begins.
         keys: the members of a row, in order.
@@ -84,7 +86,7 @@ class ResultSet:
     """
 
     body: bytes
-    count: int
+    size: int
     total: int | None
     offset: int
     keys: tuple[str, ...] = ()
@@ -125,7 +127,9 @@ def _compiled(writer: ReadSql, statement: sa.Select[Any], plan: ReadPlan, is_gua
             template.append(None)
         elif name in FACTS:
             # An instant is written anew only when it changed: the edge gives whole seconds.
-            holes.append((position, name, lru_cache(4)(process) if name == NOW and process is not None else process))
+            process = lru_cache(4)(process) if name == NOW and process is not None else process
+            form = None if name in _PASSING else f"{sql.name} {name} {compiled.binds[name].type!r}"
+            holes.append((position, name, process, form))
             template.append(None)
         else:
             value = constants[name]
@@ -165,18 +169,31 @@ def fill(compiled: CompiledRead, values: Sequence[str]) -> FilledRead:
 
 def facts_of(principal: Principal, now: datetime) -> dict[str, Any]:
     """Give the caller's facts by the names of their holes."""
-    return {ME_ID: principal.user_id, ME_ROLE: principal.role, SESSION_ID: principal.session_id, NOW: now}
+    user_id = principal.user_id
+    return {
+        ME_ID: user_id,
+        ME_TEXT: None if user_id is None else str(user_id),
+        ME_ROLE: principal.role,
+        SESSION_ID: principal.session_id,
+        NOW: now,
+    }
 
 
-def parameters_of(filled: FilledRead, facts: Mapping[str, Any]) -> Sequence[Any]:
-    """Give the parameters of one execution."""
+def parameters_of(filled: FilledRead, principal: Principal, now: datetime, keys: str | None = None) -> Sequence[Any]:
+    """Give the parameters of one execution; `keys` are those of a keyed read."""
     holes = filled.compiled.holes
     if not holes:
         return filled.parameters
-    parameters = list(filled.parameters)
-    for position, name, process in holes:
-        value = facts[name]
-        parameters[position] = value if process is None else process(value)
+    parameters, forms = list(filled.parameters), principal.forms
+    for position, name, process, form in holes:
+        if form is None:
+            value = now if name == NOW else keys
+            parameters[position] = value if process is None else process(value)
+        elif form in forms:
+            parameters[position] = forms[form]
+        else:
+            value = facts_of(principal, now)[name]
+            parameters[position] = forms[form] = value if process is None else process(value)
     return parameters
 
 
@@ -184,16 +201,13 @@ def result_of(filled: FilledRead, row: Sequence[Any]) -> ResultSet:
     """Read the one row of a read."""
     compiled = filled.compiled
     body = row[0]
-    if not isinstance(body, bytes):
+    if type(body) is not bytes:
         body = str(body).encode()
-    return ResultSet(
-        body=converted(body, compiled.conversions) if compiled.conversions else body,
-        count=row[1],
-        total=row[2] if compiled.is_counted else None,
-        offset=filled.offset,
-        keys=compiled.keys,
-        stands=not compiled.is_guarded or row[-1] == 1,
-    )
+    if compiled.conversions:
+        body = converted(body, compiled.conversions)
+    total = row[2] if compiled.is_counted else None
+    stands = not compiled.is_guarded or row[-1] == 1
+    return ResultSet(body, row[1], total, filled.offset, compiled.keys, stands)
 
 
 def planned_total(total: int | None, plan: Any, most: int) -> int:

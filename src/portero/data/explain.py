@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from portero.data.caller import ME_ID, ME_ROLE
-from portero.data.execute import FACTS, facts_of, parameters_of
+from portero.data.execute import FACTS, parameters_of
 from portero.data.nodes import HttpRequest
 from portero.data.pipeline import DataApi
 from portero.data.read_plan import PlannedEmbed, PlannedNode
@@ -71,7 +71,7 @@ def explain(api: DataApi, http: HttpRequest, principal: Principal, now: datetime
     request = read_request(http, api.settings)
     plan = api.reads.planner(principal.role).plan(request.shape)
     filled = api.reads.prepare(http, principal.role, guarded=principal.user_id is not None).filled
-    parameters = tuple(parameters_of(filled, facts_of(principal, now)))
+    parameters = tuple(parameters_of(filled, principal, now))
     sql = filled.compiled.sql
     return Told(
         nodes=tuple(_told(api, plan.root, 0, plan.root.model.name, None)),

@@ -163,6 +163,15 @@ class ReadShape:
     zone: str | None = None
     is_keyed: bool = False
     media: Media = Media()
+    _hash: int = field(default=0, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Shapes are keys of caches: the tree is walked once, not at each look-up.
+        parts = (self.model, self.items, self.filters, self.orders, self.pages, self.count, self.zone, self.is_keyed)
+        object.__setattr__(self, "_hash", hash((*parts, self.media)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,8 +221,7 @@ class HttpRequest(NamedTuple):
     if_match: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DataRequest:
+class DataRequest(NamedTuple):
     """One parsed request.
 
     Attributes:
@@ -232,12 +240,14 @@ class DataRequest:
     columns: tuple[str, ...] | None = None
     on_conflict: tuple[str, ...] | None = None
     content_type: str = ""
-    body: bytes = field(default=b"", repr=False)
+    body: bytes = b""
     if_match: str = ""
 
+    def __repr__(self) -> str:
+        return f"<DataRequest {self.method} {self.model}>"
 
-@dataclass(frozen=True, slots=True)
-class DataAnswer:
+
+class DataAnswer(NamedTuple):
     """What goes out. `headers` are complete but for what the edge adds to every answer (CORS, nosniff)."""
 
     status: int

@@ -6,7 +6,6 @@ brings the request in and the answer out.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +15,7 @@ from portero.data import batch
 from portero.data.answer import error_answer, read_answer
 from portero.data.calls import Around, Calls, session_on
 from portero.data.catalogue import Catalogue
-from portero.data.execute import FilledRead, ResultSet, facts_of, parameters_of, planned_total, result_of
+from portero.data.execute import FilledRead, ResultSet, parameters_of, planned_total, result_of
 from portero.data.functions import PREFIX, Functions
 from portero.data.nodes import DataAnswer, HttpRequest
 from portero.data.openapi import methods_of
@@ -25,7 +24,7 @@ from portero.data.reads import PreparedRead, Reads, set_zone
 from portero.data.request import READ_METHODS, model_name, read_request
 from portero.data.root import PATHS, Root
 from portero.data.row_version import version_of
-from portero.data.standing import check_session, session_ended
+from portero.data.standing import check_session, session_ended, standing_of
 from portero.data.timing import Stopwatch
 from portero.data.writes import Writes
 from portero.errors import DataError
@@ -63,7 +62,7 @@ class DataApi:
         self.functions = functions or Functions()
         served = tuple(self.functions.by_name.values())
         self.root = Root(catalogue, settings.data_path, is_served=settings.openapi, functions=served)
-        self._standing = sa.select(standing)
+        self._standing = standing_of(standing, self.reads.sql)
         self.calls = Calls(self.functions, database, settings, self.reads, self._standing, around)
         self.batch = batch.Batch(settings, self.reads, self.writes, self.calls)
         self._driver_error: type[Exception] = database.engine.dialect.loaded_dbapi.Error
@@ -116,7 +115,7 @@ class DataApi:
         if not result.stands:
             raise session_ended()
         answer = read_answer(result, prepared.media, prepared.headers)
-        if prepared.is_row and result.count == 1:
+        if prepared.is_row and result.size == 1:
             answer.headers.append(("ETag", version_of(result.body)))
         if http.method == "HEAD":
             return DataAnswer(answer.status, answer.headers)
@@ -129,32 +128,33 @@ class DataApi:
             DataError: what the database refuses of it.
             DatabaseUnavailable: the database cannot be asked now.
         """
-        filled, facts = prepared.filled, facts_of(principal, now)
+        filled = prepared.filled
         compiled = filled.compiled
         try:
             if compiled.zone is not None:
-                return self._run_in_zone(prepared, compiled.zone, facts)
-            rows = self.database.fetch_all(compiled.sql, parameters_of(filled, facts))
+                return self._run_in_zone(prepared, compiled.zone, principal, now)
+            rows = self.database.fetch_all(compiled.sql, parameters_of(filled, principal, now))
             result = result_of(filled, rows[0])
-            return result if prepared.estimate is None else self._estimated(result, prepared.estimate, facts)
+            return result if prepared.estimate is None else self._estimated(result, prepared.estimate, principal, now)
         except self._driver_error as error:
             raise refusal_of_read(error) from error
         except sa.exc.DBAPIError as error:
             raise refusal_of_read(error.orig if isinstance(error.orig, Exception) else error) from error
 
-    def _run_in_zone(self, prepared: PreparedRead, zone: str, facts: dict[str, Any]) -> ResultSet:
+    def _run_in_zone(self, prepared: PreparedRead, zone: str, principal: Principal, now: datetime) -> ResultSet:
         """Tell PostgreSQL the time zone first, in a transaction of its own."""
         with self.database.reading() as connection:
             set_zone(connection, zone)
             filled = prepared.filled
-            rows = connection.exec_driver_sql(filled.compiled.sql, tuple(parameters_of(filled, facts))).fetchall()
+            parameters = tuple(parameters_of(filled, principal, now))
+            rows = connection.exec_driver_sql(filled.compiled.sql, parameters).fetchall()
         result = result_of(filled, rows[0])
-        return result if prepared.estimate is None else self._estimated(result, prepared.estimate, facts)
+        return result if prepared.estimate is None else self._estimated(result, prepared.estimate, principal, now)
 
-    def _estimated(self, result: ResultSet, estimate: FilledRead, facts: dict[str, Any]) -> ResultSet:
+    def _estimated(self, result: ResultSet, estimate: FilledRead, principal: Principal, now: datetime) -> ResultSet:
         """Ask PostgreSQL's planner how many rows there are."""
-        plan = self.database.fetch_all(estimate.compiled.sql, parameters_of(estimate, facts))[0][0]
-        return replace(result, total=planned_total(result.total, plan, self.settings.max_rows), is_exact=False)
+        plan = self.database.fetch_all(estimate.compiled.sql, parameters_of(estimate, principal, now))[0][0]
+        return result._replace(total=planned_total(result.total, plan, self.settings.max_rows), is_exact=False)
 
     def read_root(self, http: HttpRequest, principal: Principal, now: datetime) -> DataAnswer:
         """Answer requests to the root: the OpenAPI document for the caller's role.
@@ -175,7 +175,7 @@ class DataApi:
         Raises:
             DataError: any refusal of the write path.
         """
-        request = read_request(http, self.settings)
+        request = self.writes.read(http)
         if watch is None:
             return self.writes.answer(request, principal, now)
         watch.mark("parse")

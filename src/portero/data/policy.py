@@ -16,10 +16,11 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.sql import visitors
+from sqlalchemy.sql import operators, visitors
+from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 
 from portero.data import truth_guard
-from portero.data.caller import me
+from portero.data.caller import ME_ID, me
 from portero.errors import ConfigurationError, DataError
 from portero.principal import ANON, SERVICE_ROLE
 
@@ -328,6 +329,24 @@ def _is_uncorrelated(subquery: sa.Select[Any], table: sa.Table) -> bool:
     sources = {source for part in parts for source in part._from_objects}
     named = {source for source in sources if not isinstance(source, sa.Join)}
     return table in named and (len(named) == 1 or len(named) < len(sources)) and not subquery._correlate
+
+
+def held_to_caller(policy: Clause) -> frozenset[str]:
+    """Name the columns that are the caller's id in every row that a policy lets through.
+
+    >>> sorted(held_to_caller((sa.column("owner_id") == me.id) & sa.column("is_open")))
+    ['owner_id']
+    >>> held_to_caller((sa.column("owner_id") == me.id) | sa.column("is_open"))
+    frozenset()
+    """
+    if isinstance(policy, BooleanClauseList) and policy.operator is operators.and_:
+        return frozenset().union(*map(held_to_caller, policy.clauses))
+    if not isinstance(policy, BinaryExpression) or policy.operator is not operators.eq:
+        return frozenset()
+    for held, other in ((policy.left, policy.right), (policy.right, policy.left)):
+        if isinstance(held, sa.ColumnClause) and isinstance(other, sa.BindParameter) and other.key == ME_ID:
+            return frozenset({held.name})
+    return frozenset()
 
 
 def readable_rows(table: sa.Table, columns: Sequence[sa.Column[Any]], policy: Clause, alias: str) -> sa.Subquery:

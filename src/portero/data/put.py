@@ -27,7 +27,7 @@ def check_put(request: DataRequest, model: Model) -> DataRequest:
     if any(row.get(name) is None or model.column(name).wire.parse_json(row[name]) != key[name] for name in key):
         raise DataError(400, "PGRST115", "Payload values do not match URL in primary key column(s)")
     preferences = replace(request.preferences, resolution="merge-duplicates")
-    return replace(request, preferences=preferences, on_conflict=model.primary_key)
+    return request._replace(preferences=preferences, on_conflict=model.primary_key)
 
 
 def _key(request: DataRequest, model: Model) -> dict[str, Any]:

@@ -14,14 +14,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from portero.data import wire_sql
 from portero.data.binds import Binds, ValueBinds
+from portero.data.caller import ME_TEXT
 from portero.data.casts import INSTANT, cast_json, is_instant
 from portero.data.catalogue import Model
 from portero.data.dialects import Sql
 from portero.data.grouped import grouped_page
 from portero.data.keys import KeysFirst, judged_only
 from portero.data.operators import Limits, condition_sql
-from portero.data.policy import readable_rows
+from portero.data.policy import held_to_caller, readable_rows
 from portero.data.read_plan import (
     PlannedColumn,
     PlannedCondition,
@@ -209,7 +211,7 @@ class ReadSql:
         for item in node.items:
             if not isinstance(item, PlannedEmbed):
                 if item.key == key and isinstance(item, PlannedColumn):
-                    return self._value(item, source)
+                    return self._value(node, item, source)
             elif item.is_spread:
                 if key in keys_of(item.node):
                     return self.spread(item, source, key)
@@ -297,10 +299,11 @@ class ReadSql:
             held = (self.sql.json_at if term.steps[-1].as_text else self.sql.json_comparable)(held, term.steps)
         return self.sql.bytewise(held) if _is_text(term) else held
 
-    def _value(self, item: PlannedColumn, source: Source) -> Clause:
+    def _value(self, node: PlannedNode, item: PlannedColumn, source: Source) -> Clause:
         held, wire = source.columns[item.column.name], item.column.wire
         if not item.steps and item.cast is None:
-            return self.shown(wire, held)
+            is_caller = node.origin is None and item.column.name in held_to_caller(node.policy)
+            return ME_AS_TEXT if is_caller and wire.json_sql is wire_sql.uuid else self.shown(wire, held)
         made = cast_json(item, held, self.sql)
         return self.sql.in_zone(made, self.zone) if self.zone and is_instant(item) else made
 
@@ -321,6 +324,8 @@ class ReadSql:
 
 _MOST_NAMES = 512
 """Row sources and pages of one statement; SQLAlchemy takes about two milliseconds for each."""
+#: What a UUID column holds that is the caller's id in every row: written once, not put together for each row.
+ME_AS_TEXT = sa.bindparam(ME_TEXT, type_=sa.Text())
 ROW = "portero_row"
 """The names of a row's key inside a keyed read begin so."""
 

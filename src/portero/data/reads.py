@@ -17,7 +17,6 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from portero.data.answer import VARY
-from portero.data.binds import KEYS
 from portero.data.catalogue import Catalogue
 from portero.data.dialects import sql_of
 from portero.data.execute import (
@@ -25,7 +24,6 @@ from portero.data.execute import (
     FilledRead,
     ResultSet,
     compile_read,
-    facts_of,
     fill,
     parameters_of,
     result_of,
@@ -40,6 +38,7 @@ from portero.data.request import read_request
 from portero.data.row_version import names_a_row
 from portero.principal import ANON, Principal
 from portero.settings import Settings
+from portero.store.prepared import run
 
 _REQUESTS = 8192
 _STATEMENTS = 1024
@@ -193,11 +192,10 @@ class Reads:
         shape = _keyed_shape(request.shape)
         compiled = self._statement(shape, principal.role, False)
         filled = fill(compiled, request.values)
-        facts = facts_of(principal, now)
-        facts[KEYS] = key_text(keys, [key.type for key in self.catalogue.model(request.model).row_key], self.sql)
+        text = key_text(keys, [key.type for key in self.catalogue.model(request.model).row_key], self.sql)
         if compiled.zone is not None:
             set_zone(connection, compiled.zone)
-        cursor = connection.exec_driver_sql(compiled.sql, tuple(parameters_of(filled, facts)))
+        cursor = run(connection, compiled.sql, tuple(parameters_of(filled, principal, now, text)))
         return result_of(filled, cursor.fetchall()[0])
 
     def where(self, request: DataRequest, role: str) -> sa.ColumnElement[Any] | None:
@@ -217,6 +215,7 @@ def set_zone(connection: sa.Connection, zone: str) -> None:
     connection.execute(sa.select(sa.func.set_config("TimeZone", zone, True)))
 
 
+@lru_cache(_STATEMENTS)
 def _keyed_shape(shape: ReadShape) -> ReadShape:
     """Leave away what picked the rows of the write; their order, and what concerns embeds, stays."""
     return replace(

@@ -71,7 +71,7 @@ def read_request(http: HttpRequest, settings: Settings) -> DataRequest:
             zone=preferences.timezone,
             media=media,
         ),
-        values=query.values,
+        values=tuple(query.values),
         preferences=preferences,
         columns=query.columns,
         on_conflict=query.on_conflict,

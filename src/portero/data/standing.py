@@ -11,17 +11,31 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from portero.data.execute import facts_of
+from portero.data.caller import ME_ID
+from portero.data.dialects import Sql
 from portero.errors import DataError
 from portero.principal import Principal
+from portero.store.prepared import Prepared
+from portero.store.sessions import NOW, SESSION_ID
 
 
-def check_session(connection: sa.Connection, standing: sa.Select[Any], principal: Principal, now: datetime) -> None:
+def standing_of(standing: sa.ColumnElement[Any], sql: Sql) -> Prepared[int | None]:
+    """Prepare the question; `standing` is `store.sessions.standing()`."""
+    return Prepared(sa.select(standing), _only, dialect=sql.compiler)
+
+
+def _only(row: list[Any]) -> int | None:
+    return row[0]  # type: ignore[no-any-return]
+
+
+def check_session(
+    connection: sa.Connection, standing: Prepared[int | None], principal: Principal, now: datetime
+) -> None:
     """Refuse a caller whose session has ended, or whose user is banned; one without a session passes.
 
     Args:
         connection: in the transaction that does the work.
-        standing: selects `store.sessions.standing()`; made once, for it is asked at each write.
+        standing: what `standing_of` gave.
         principal: the caller.
         now: aware UTC.
 
@@ -30,7 +44,8 @@ def check_session(connection: sa.Connection, standing: sa.Select[Any], principal
     """
     if principal.session_id is None:
         return
-    if connection.execute(standing, facts_of(principal, now)).scalar() != 1:
+    facts = {SESSION_ID: principal.session_id, ME_ID: principal.user_id, NOW: now}
+    if standing.first(connection, **facts) != 1:
         raise session_ended()
 
 

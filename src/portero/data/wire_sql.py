@@ -45,13 +45,17 @@ def cast_to_text(value: Expression) -> Expression:
 
 def boolean_text(value: Expression) -> Expression:
     """Write a boolean as the word true or false."""
-    whole = sa.type_coerce(value, sa.Integer())
-    return sa.case((whole == _number(1), _word("true")), (whole == _number(0), _word("false")))
+    return _of_boolean(value, _word("true"), _word("false"))
 
 
 def boolean(value: Expression) -> Expression:
-    """Write a boolean as JSON's true or false."""
-    return sa.func.json(boolean_text(value), type_=sa.Text())
+    """Write a boolean as JSON's true or false; SQLite reads the two constants once a statement, not once a row."""
+    return _of_boolean(value, *(sa.func.json(_word(word), type_=sa.Text()) for word in ("true", "false")))
+
+
+def _of_boolean(value: Expression, true: Expression, false: Expression) -> Expression:
+    whole = sa.type_coerce(value, sa.Integer())
+    return sa.case((_number(1), true), (_number(0), false), value=whole)
 
 
 def uuid(value: Expression) -> Expression:
@@ -106,9 +110,12 @@ def instant_text(value: Expression) -> Expression:
 def _moment(value: Expression, between: str) -> Expression:
     """The usual kinds, without a fraction or with SQLAlchemy's six zeros, are told by one look and go the short way."""
     text = _text(value)
-    joined = text if between == " " else sa.func.replace(text, _word(" "), _word(between), type_=sa.Text())
-    whole = _part(joined, 1, 19)
-    return sa.case((_word(".000000"), whole), (_word(""), joined), value=_part(value, 20), else_=_fraction(joined))
+
+    def joined(moment: Expression) -> Expression:
+        return moment if between == " " else sa.func.replace(moment, _word(" "), _word(between), type_=sa.Text())
+
+    whole = joined(_part(text, 1, 19))
+    return sa.case((_word(".000000"), whole), (_word(""), whole), value=_part(value, 20), else_=_fraction(joined(text)))
 
 
 def _fraction(value: Expression) -> Expression:

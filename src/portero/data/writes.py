@@ -12,24 +12,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from portero.data import keys, would_be, write_plan, write_sql
+from portero.data import keys, prepared_writes, would_be, write_plan, write_sql
 from portero.data.answer import check_affected, not_single
 from portero.data.binds import KEYS
 from portero.data.caller import ME_ID, ME_ROLE
 from portero.data.catalogue import Model
 from portero.data.database_errors import Known, refusal_of
 from portero.data.execute import ResultSet
-from portero.data.nodes import DataAnswer, DataRequest, Preferences, ReadShape
+from portero.data.nodes import DataAnswer, DataRequest, HttpRequest, Preferences, ReadShape
 from portero.data.policy import Clause, Verb
 from portero.data.prefer import applied
 from portero.data.put import check_put
 from portero.data.reads import Reads
+from portero.data.request import read_request
 from portero.data.row_version import check_version, is_whole, version_of
-from portero.data.standing import check_session
+from portero.data.standing import check_session, standing_of
 from portero.data.undone import Undone, is_undone
 from portero.data.write_answer import write_answer
 from portero.data.write_plan import DeletePlan, InsertPlan, UpdatePlan, WritePlan
@@ -38,6 +40,11 @@ from portero.settings import Settings
 from portero.store.engine import Database
 
 Keys = list[tuple[Any, ...]]
+#: Rows of an insert that shares its transaction with others; more would keep them waiting.
+_MOST_TOGETHER = 20
+#: Requests (without their bodies) that are kept, and the characters of one.
+_REQUESTS = 1024
+_LONGEST_KEPT = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,19 @@ class Writes:
         self.database = database
         self.settings = settings
         self.reads = reads
-        self.standing = sa.select(standing)
+        self.standing = standing_of(standing, reads.sql)
+        self._kept = lru_cache(_REQUESTS)(lambda http: read_request(http, settings))
+
+    def read(self, http: HttpRequest) -> DataRequest:
+        """Parse a write; all but its body is read once for many of its kind.
+
+        Raises:
+            DataError: as `read_request`.
+        """
+        key = http._replace(body=b"", if_match="")
+        if sum(map(len, key)) > _LONGEST_KEPT:
+            return read_request(http, self.settings)
+        return self._kept(key)._replace(body=http.body, if_match=http.if_match)
 
     def answer(self, request: DataRequest, principal: Principal, now: datetime) -> DataAnswer:
         """Write, and answer.
@@ -106,7 +125,7 @@ class Writes:
             applied=followed,
         )
         rows = written.rows
-        if rows is not None and rows.count == 1 and request.method != "DELETE" and is_whole(request.shape):
+        if rows is not None and rows.size == 1 and request.method != "DELETE" and is_whole(request.shape):
             answer.headers.append(("ETag", version_of(rows.body)))
         return answer
 
@@ -134,18 +153,24 @@ class Writes:
             DatabaseUnavailable: the database cannot be asked now.
         """
         plan = self.plan(request, principal.role)
+
+        def work(connection: sa.Connection) -> Written:
+            check_session(connection, self.standing, principal, now)
+            written = self.perform(connection, request, plan, principal, now)
+            if is_undone(self.settings, request.preferences):
+                raise Undone(written)
+            return written
+
         try:
-            with self.database.writing() as connection:
-                check_session(connection, self.standing, principal, now)
-                written = self.perform(connection, request, plan, principal, now)
-                if is_undone(self.settings, request.preferences):
-                    raise Undone(written)
+            if isinstance(plan, InsertPlan) and sum(len(group.rows) for group in plan.groups) > _MOST_TOGETHER:
+                with self.database.writing() as connection:
+                    return work(connection)
+            return self.database.write_together(work)
         except Undone as undone:
             made: Written = undone.made
             return made
         except sa.exc.DBAPIError as error:
             raise self.refusal(error, plan, principal) from error
-        return written
 
     def perform(
         self, connection: sa.Connection, request: DataRequest, plan: WritePlan, principal: Principal, now: datetime
@@ -281,9 +306,13 @@ class _Work:
         return self.connection.execute(sa.select(value), self._caller).scalar()
 
     def _inserted(self, plan: InsertPlan, group: write_plan.RowGroup) -> list[tuple[tuple[Any, ...], bool]]:
-        rules, sql = plan.rules, self.writes.reads.sql
+        rules, sql, width = plan.rules, self.writes.reads.sql, len(plan.model.row_key)
         statement = write_sql.insert_rows(rules, group.columns, sql)
         rows: list[Any] = _bound(group, self._caller if rules.fill or rules.conflict else {})
+        if len(rows) == 1 and rules.conflict is None:
+            prepared = prepared_writes.insert_of(rules, group.columns, sql)
+            if prepared is not None:
+                return [(row[:width], True) for row in prepared.run(self.connection, rows[0])]
         ignores = rules.conflict is not None and not rules.conflict.merges and not isinstance(rules.check, sa.True_)
         # DEFAULT VALUES makes one row at a time; a row that is left out has to be told from its neighbours.
         batches: Sequence[Any] = [rows] if group.columns and not ignores else rows
@@ -291,7 +320,6 @@ class _Work:
         left_out = [row for row, given in zip(rows, made, strict=True) if not given] if ignores else []
         if not would_be.are_let_in(self.connection, rules, group.columns, left_out, sql):
             raise write_plan.refuse_rows(plan.model, self.principal.role)
-        width = len(plan.model.row_key)
         found = [row for batch in made for row in batch]
         return [(tuple(row[:width]), len(row) == width or bool(row[width])) for row in found]
 
@@ -317,9 +345,8 @@ class _Work:
         """The rows are checked as the database has them: defaults, triggers and conversions included."""
         if not rows or isinstance(check, sa.True_):
             return
-        statement = write_sql.passing(model, check, self.writes.reads.sql)
-        facts: Mapping[str, Any] = self._caller | {KEYS: self._text(model, rows)}
-        if self.connection.execute(statement, facts).scalar() != len(set(rows)):
+        statement = prepared_writes.passing(model, check, self.writes.reads.sql)
+        if statement.first(self.connection, **self._caller, **{KEYS: self._text(model, rows)}) != len(set(rows)):
             raise write_plan.refuse_rows(model, self.principal.role)
 
     def _text(self, model: Model, rows: Keys) -> str:
@@ -336,7 +363,7 @@ class _Work:
         """What the caller demanded of the number of rows; a refusal undoes the write."""
         if self.request.method in ("PATCH", "DELETE"):
             check_affected(written.affected, self.request.preferences)
-        count = written.affected if written.rows is None else written.rows.count
+        count = written.affected if written.rows is None else written.rows.size
         if self.request.shape.media.kind == "object" and count != 1:
             raise not_single(count)
         return written

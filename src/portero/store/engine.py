@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 
@@ -18,6 +18,7 @@ from portero.store.postgresql import PostgresqlServer
 from portero.store.sqlite import LONGEST_WAIT, SqliteFile, SqliteFunction
 
 Parameters = Sequence[Any] | Mapping[str, Any]
+Made = TypeVar("Made")
 STATEMENT_TIMEOUT = timedelta(seconds=5)
 
 
@@ -29,6 +30,7 @@ class _Way(Protocol):
     def fetch_all(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]: ...
     def reading(self) -> AbstractContextManager[sa.Connection]: ...
     def writing(self, timeout: timedelta | None, durable: bool) -> AbstractContextManager[sa.Connection]: ...
+    def write_together(self, work: Callable[[sa.Connection], Made]) -> Made: ...
     def migrating(self) -> AbstractContextManager[sa.Connection]: ...
     def close(self) -> None: ...
 
@@ -104,6 +106,19 @@ class Database:
             sqlalchemy.exc.IntegrityError: as the database says it.
         """
         return self._way.writing(timeout, durable)
+
+    def write_together(self, work: Callable[[sa.Connection], Made]) -> Made:
+        """Do a short piece of work in a write transaction and give its result when it is on disk.
+
+        On SQLite writers that come at the same time share a transaction and its sync; what fails, fails alone. The work
+        may run in another thread and more than once: it touches nothing but the database, and runs no function of the
+        application's. Long work takes `writing`.
+
+        Raises:
+            DatabaseUnavailable: as `writing`.
+            Exception: what the work raises; nothing of it is kept then.
+        """
+        return self._way.write_together(work)
 
     def migrating(self) -> AbstractContextManager[sa.Connection]:
         """Give the writing connection in a transaction that changes tables; one process at a time.

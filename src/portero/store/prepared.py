@@ -58,6 +58,7 @@ class Prepared(Generic[Made]):
         statement: with a `bindparam` for each value; or what gives it for `sqlite` and for `postgresql`.
         make: makes the result from a row's values, as the columns' types give them.
         values: of an INSERT without `values`: the columns that are bound, under their own names.
+        dialect: what writes the text, instead of SQLAlchemy's plain dialect of the database.
     """
 
     def __init__(
@@ -65,8 +66,10 @@ class Prepared(Generic[Made]):
         statement: sa.Executable | Callable[[str], sa.Executable],
         make: Callable[[list[Any]], Made],
         values: Sequence[str] | None = None,
+        dialect: sa.Dialect | None = None,
     ) -> None:
         self._statement = statement
+        self._dialect = dialect
         self._make = make
         self._values = values
         self._texts: dict[str, _Text] = {}
@@ -75,7 +78,7 @@ class Prepared(Generic[Made]):
         """Run it inside the connection's transaction and give what its rows make.
 
         Raises:
-            sqlalchemy.exc.IntegrityError: as the database says it.
+            sqlalchemy.exc.DBAPIError: as the database says it.
         """
         text = self._text(connection.dialect.name)
         return [self._make(text.read(row)) for row in self._run(connection, text, values).fetchall()]
@@ -89,7 +92,7 @@ class Prepared(Generic[Made]):
         """Run a statement that gives no rows, inside the connection's transaction; give how many it changed.
 
         Raises:
-            sqlalchemy.exc.IntegrityError: as the database says it.
+            sqlalchemy.exc.DBAPIError: as the database says it.
         """
         count: int = self._run(connection, self._text(connection.dialect.name), values).rowcount
         return count
@@ -104,14 +107,7 @@ class Prepared(Generic[Made]):
         return [self._make(text.read(row)) for row in database.fetch_all(text.sql, text.parameters(values))]
 
     def _run(self, connection: sa.Connection, text: _Text, values: dict[str, Any]) -> Any:
-        if not connection.in_transaction():
-            connection.begin()
-        driver: Any = connection.connection.driver_connection
-        try:
-            return driver.execute(text.sql, text.parameters(values))
-        except connection.dialect.loaded_dbapi.IntegrityError as error:
-            # As SQLAlchemy would; the values may be secrets, and are not told.
-            raise sa.exc.IntegrityError(text.sql, None, error, hide_parameters=True) from error
+        return run(connection, text.sql, text.parameters(values))
 
     def _text(self, dialect_name: str) -> _Text:
         text = self._texts.get(dialect_name)
@@ -123,13 +119,30 @@ class Prepared(Generic[Made]):
         statement: Any = self._statement
         if not isinstance(statement, sa.Executable):
             statement = statement(dialect_name)
-        dialect = _dialect(dialect_name)
+        dialect = self._dialect or _dialect(dialect_name)
         compiled = statement.compile(dialect=dialect, column_keys=self._values)
         binds = tuple((name, compiled._bind_processors.get(name)) for name in compiled.positiontup or ())
         given = compiled.construct_params(_check=False)
         constants = {name: given[name] for name, _ in binds if given[name] is not None}
         readers = tuple(entry.type._cached_result_processor(dialect, None) for entry in compiled._result_columns)
         return _Text(compiled.string, binds, constants, readers)
+
+
+def run(connection: sa.Connection, sql: str, parameters: Sequence[Any]) -> Any:
+    """Hand one statement to the driver, inside the connection's transaction; give the driver's cursor.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: as SQLAlchemy would raise it; the values may be secrets, and are not told.
+    """
+    if not connection.in_transaction():
+        connection.begin()
+    driver: Any = connection.connection.driver_connection
+    dialect = connection.dialect
+    try:
+        return driver.execute(sql, parameters)
+    except dialect.loaded_dbapi.Error as error:
+        every = dialect.loaded_dbapi.Error
+        raise sa.exc.DBAPIError.instance(sql, None, error, every, hide_parameters=True, dialect=dialect) from error
 
 
 def inserting(table: sa.Table) -> Prepared[None]:

@@ -16,14 +16,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from portero.errors import ConfigurationError, DatabaseUnavailable
 from portero.store import forking
-from portero.store.sqlite_driver import DRIVER, is_safe, use_one_library
+from portero.store.group_commit import GroupCommit
+from portero.store.sqlite_driver import DRIVER, file_of, is_safe, use_one_library
 from portero.store.sqlite_errors import translated, unavailable
 from portero.store.writer_turn import WriterTurn
 
@@ -35,6 +35,9 @@ _READERS = 32
 _STEPS = 100_000
 _JOURNAL_LIMIT = 64 * 1024 * 1024
 _WRONG_PLACE = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR}
+
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class SqliteFile:
     def __init__(
         self, url: sa.URL, statement_timeout: timedelta, longest_wait: timedelta, functions: Sequence[SqliteFunction]
     ) -> None:
-        self.path = _file_of(url)
+        self.path = file_of(url)
         self._limit = statement_timeout.total_seconds()
         self._wait = longest_wait.total_seconds()
         self._functions = functions
@@ -99,6 +102,7 @@ class SqliteFile:
         self._writing_thread: int | None = None
         self._is_prepared = False
         self._is_carried = False
+        self._group = GroupCommit(self.writing, self._run_job, self._wait)
 
     # -- reading
 
@@ -139,6 +143,21 @@ class SqliteFile:
             else:
                 with _pragma(writer, "synchronous", "NORMAL", "FULL"), writer.begin():
                     yield writer
+
+    def write_together(self, work: Callable[[sa.Connection], Made]) -> Made:
+        """Do work in a transaction that writers of this process share; see `group_commit`.
+
+        Raises:
+            RuntimeError: this thread writes already.
+        """
+        if self._writing_thread == threading.get_ident():
+            raise RuntimeError("this thread writes already: a second writer would wait for the first for ever")
+        return self._group.write(work)
+
+    def _run_job(self, connection: sa.Connection, work: Callable[[sa.Connection], Made]) -> Made:
+        with translated(writing=True):
+            connection.info["clock"].started = time.monotonic()
+            return work(connection)
 
     @contextmanager
     def migrating(self) -> Iterator[sa.Connection]:
@@ -188,8 +207,12 @@ class SqliteFile:
                 clock: _Clock = self._writer.info["clock"]
                 clock.limit, clock.started = seconds, time.monotonic()
                 yield self._writer
-        except DatabaseUnavailable:
-            self._drop_writer()  # whatever state it is in, the next write begins with a fresh one
+        except BaseException as error:
+            # Whatever state it is in, the next write begins with a fresh one. A commit that a deferred constraint
+            # refuses leaves the transaction open, and SQLAlchemy thinks it over.
+            writer = self._writer
+            if isinstance(error, DatabaseUnavailable) or (writer is not None and _raw(writer).in_transaction):
+                self._drop_writer()
             raise
 
     def _drop_writer(self) -> None:
@@ -338,20 +361,6 @@ class SqliteFile:
 
 #: Connections that came across a fork, kept so that nothing closes them.
 _inherited: list[Any] = []
-
-
-def _file_of(url: sa.URL) -> Path:
-    name = url.database or ""
-    if name in ("", ":memory:") or url.query.get("mode") == "memory":
-        raise ConfigurationError(
-            "SQLite in memory is not shared by threads and workers: name a file (sqlite:////path/app.db); "
-            "portero.testing uses a temporary one."
-        )
-    if name.startswith("file:"):
-        raise ConfigurationError("Name the SQLite file by its path (sqlite:////path/app.db), not by a file: URI.")
-    if url.get_driver_name() not in ("pysqlite", "sqlite"):
-        raise ConfigurationError(f"sqlite+{url.get_driver_name()} is another driver than Portero's: write sqlite:///…")
-    return Path(name).absolute()
 
 
 @contextmanager

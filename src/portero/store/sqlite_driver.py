@@ -10,6 +10,7 @@ The race: SQLite 3.7.0 to 3.51.2; fixed in 3.51.3, and in the back-ports 3.50.7 
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -65,3 +66,22 @@ def refuse_other_library(engine: sa.Engine) -> None:
             f"An engine on Portero's database uses {used}, Portero uses {DRIVER.__name__}: two SQLite libraries in one "
             "process lose each other's locks. Import portero before the engine is made, and name no driver in its URL."
         )
+
+
+def file_of(url: sa.URL) -> Path:
+    """Give the file that a SQLite URL names.
+
+    Raises:
+        ConfigurationError: a database in memory, a `file:` URI, another driver.
+    """
+    name = url.database or ""
+    if name in ("", ":memory:") or url.query.get("mode") == "memory":
+        raise ConfigurationError(
+            "SQLite in memory is not shared by threads and workers: name a file (sqlite:////path/app.db); "
+            "portero.testing uses a temporary one."
+        )
+    if name.startswith("file:"):
+        raise ConfigurationError("Name the SQLite file by its path (sqlite:////path/app.db), not by a file: URI.")
+    if url.get_driver_name() not in ("pysqlite", "sqlite"):
+        raise ConfigurationError(f"sqlite+{url.get_driver_name()} is another driver than Portero's: write sqlite:///…")
+    return Path(name).absolute()

@@ -73,8 +73,10 @@ def principal_of(environ: Mapping[str, Any], runtime: Runtime, now: float) -> Pr
     key = environ.get("HTTP_APIKEY")
     if bearer is not None and not bearer.startswith(PREFIX):
         # The usual client sends its key twice, or its user's token beside a publishable key.
-        if key is None or not _is_same(key, bearer):
-            _check_key(key, environ, runtime, now)
+        if key is None:
+            _nobody(runtime)
+        elif not _is_same(key, bearer):
+            _key_principal(key, environ, runtime, now)
         return runtime.identity.access_tokens.principal(bearer, now)
     if bearer is not None and key is not None and not _is_same(key, bearer):
         raise InvalidToken(TokenFault.KEY, "two different keys")
@@ -161,9 +163,11 @@ def _bearer_of(environ: Mapping[str, Any]) -> str | None:
     authorization: str | None = environ.get("HTTP_AUTHORIZATION")
     if authorization is None:
         return None
+    # Nothing more is checked here: an empty text, blanks and commas are no token and no key.
+    if authorization.startswith("Bearer "):
+        return authorization[7:]
     scheme, _, token = authorization.partition(" ")
-    if scheme == "Bearer" or scheme.lower() == "bearer":
-        # Nothing more is checked here: an empty text, blanks and commas are no token and no key.
+    if scheme.lower() == "bearer":
         return token
     if _BEARER_BUT_BROKEN.match(authorization) is not None:
         raise InvalidToken(TokenFault.PARTS)

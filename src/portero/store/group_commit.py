@@ -1,0 +1,182 @@
+"""Group commit: writers that come at the same time share one transaction, and with it one sync of the disk.
+
+Who finds nobody leading leads: it begins the transaction, does its own work and then that of everybody who has come
+meanwhile, each in a savepoint, commits once, and hands the lead to the first who came too late. Nobody waits for
+company: the sync of one group is the time in which the next one gathers. A result is given back after the commit only,
+and what fails, fails alone.
+
+A piece of work may be done twice, so it must touch nothing but the database. It never runs the application's functions
+or hooks. Obeys design hot-path.md §6.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Final, Generic, TypeVar
+
+import sqlalchemy as sa
+
+from portero.errors import DatabaseUnavailable
+
+Made = TypeVar("Made")
+#: Pieces of work of one group.
+MOST: Final = 64
+
+
+class _Job(Generic[Made]):
+    """One writer's work and what became of it."""
+
+    __slots__ = ("error", "gate", "is_over", "leads", "result", "work")
+
+    def __init__(self, work: Callable[[sa.Connection], Made]) -> None:
+        self.work = work
+        self.gate = threading.Lock()
+        self.gate.acquire()
+        self.leads = False
+        self.is_over = False
+        self.result: Made
+        self.error: BaseException | None = None
+
+    def ends(self, error: BaseException | None) -> None:
+        """Note what became of it; a later note replaces an earlier one."""
+        self.error = error
+        self.is_over = True
+
+    def outcome(self) -> Made:
+        """Give the result, or raise what went wrong."""
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+class _Lost(DatabaseUnavailable):
+    """The database rolled the whole transaction back because of one job."""
+
+
+class GroupCommit:
+    """Runs work in shared transactions of one SQLite file.
+
+    Args:
+        transaction: gives the writing connection in a transaction that is committed at the end.
+        run: does one piece of work on the connection; it sees to time limits and to the names of errors.
+        longest_wait: seconds that a writer waits until somebody begins with its work.
+        longest_gathering: seconds after which a group takes in no more.
+    """
+
+    def __init__(
+        self,
+        transaction: Callable[[], AbstractContextManager[sa.Connection]],
+        run: Callable[[sa.Connection, Callable[[sa.Connection], Any]], Any],
+        longest_wait: float,
+        longest_gathering: float = 0.05,
+    ) -> None:
+        self._transaction = transaction
+        self._run = run
+        self._longest_wait = longest_wait
+        self._longest_gathering = longest_gathering
+        self._guard = threading.Lock()
+        self._waiting: deque[_Job[Any]] = deque()
+        self._is_led = False
+
+    def write(self, work: Callable[[sa.Connection], Made]) -> Made:
+        """Do a piece of work in a transaction shared with others; give its result when it is on the disk.
+
+        Raises:
+            DatabaseUnavailable: nobody began with it in time, or the database could not be written.
+            Exception: what the work raised; nothing of it is kept then.
+        """
+        job = _Job(work)
+        with self._guard:
+            leads = not self._is_led
+            if leads:
+                self._is_led = True
+            else:
+                self._waiting.append(job)
+        if leads or self._comes_to_lead(job):
+            self._lead(job)
+        return job.outcome()
+
+    def _comes_to_lead(self, job: _Job[Any]) -> bool:
+        """Wait until the work was done by somebody (False), or it is this writer's turn to lead (True)."""
+        if not job.gate.acquire(timeout=self._longest_wait):
+            with self._guard:
+                if job in self._waiting:
+                    self._waiting.remove(job)
+                    raise DatabaseUnavailable("too many wait to write")
+            job.gate.acquire()  # somebody has begun with it: it ends within the time limit of statements
+        return job.leads
+
+    def _lead(self, job: _Job[Any]) -> None:
+        group = [job]
+        try:
+            for one in self._done_together(group):
+                self._do_alone(one)
+        finally:
+            self._hand_over(group)
+
+    def _done_together(self, group: list[_Job[Any]]) -> list[_Job[Any]]:
+        """Do the work of a group that grows meanwhile; give the jobs that have to be done again, each alone.
+
+        What was refused in a transaction that came to nothing is done again too: it may have met another's rows.
+        """
+        try:
+            with self._transaction() as connection:
+                self._gather(connection, group)
+        except _Lost:
+            return [one for one in group if not isinstance(one.error, DatabaseUnavailable)]
+        except sa.exc.IntegrityError:
+            return list(group)  # a constraint that is checked at the commit: the fault of one of them
+        except Exception as error:
+            for one in group:
+                # At a commit that failed nobody knows what the disk has: nothing is done twice.
+                one.ends(error)
+        return []
+
+    def _gather(self, connection: sa.Connection, group: list[_Job[Any]]) -> None:
+        driver: Any = connection.connection.driver_connection
+        begun_at = time.monotonic()
+        self._do(group[0], connection, driver)
+        while len(group) < MOST and time.monotonic() - begun_at < self._longest_gathering:
+            with self._guard:
+                if not self._waiting:
+                    return
+                group.append(self._waiting.popleft())
+            self._do(group[-1], connection, driver)
+
+    def _do(self, job: _Job[Any], connection: sa.Connection, driver: Any) -> None:
+        driver.execute("SAVEPOINT portero_job").close()
+        try:
+            job.result = self._run(connection, job.work)
+            job.ends(None)
+        except Exception as error:
+            job.ends(error)
+            if not driver.in_transaction:  # a full disk, an interrupt: SQLite undid everybody's work
+                raise _Lost("the transaction was undone") from error
+            driver.execute("ROLLBACK TO portero_job").close()
+        driver.execute("RELEASE portero_job").close()
+
+    def _do_alone(self, job: _Job[Any]) -> None:
+        try:
+            with self._transaction() as connection:
+                job.result = self._run(connection, job.work)
+            job.ends(None)
+        except Exception as error:
+            job.ends(error)
+
+    def _hand_over(self, group: list[_Job[Any]]) -> None:
+        """Let the next one lead, and wake everybody of this group, whatever happened."""
+        with self._guard:
+            successor = self._waiting.popleft() if self._waiting else None
+            self._is_led = successor is not None
+        if successor is not None:
+            successor.leads = True
+            successor.gate.release()
+        for one in group:
+            if not one.is_over:
+                one.ends(DatabaseUnavailable("the writer was stopped"))
+        for one in group[1:]:
+            one.gate.release()

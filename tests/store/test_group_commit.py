@@ -1,0 +1,223 @@
+"""Tests of portero.store.group_commit: one sync for many, each acknowledged after the commit, failing alone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from portero.errors import DatabaseUnavailable
+from portero.store.engine import Database
+from portero.store.group_commit import MOST, GroupCommit
+from portero.store.sqlite import SqliteFile
+
+FEW = 8
+Work = Callable[[sa.Connection], object]
+
+
+class Refused(Exception):
+    pass
+
+
+class Gathering:
+    """Holds a first writer back until others have queued, so that they come into its group."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.pool = ThreadPoolExecutor(MOST * 2)
+        self.transactions = 0
+        self.file._group._longest_gathering = 60  # however slow the machine is
+        sa.event.listen(self.file._writer_engine, "begin", self._count)
+
+    @property
+    def file(self) -> SqliteFile:
+        file = self.database._way
+        assert isinstance(file, SqliteFile)
+        return file
+
+    def _count(self, connection: sa.Connection) -> None:
+        self.transactions += 1
+
+    def together(self, first: Work, *others: Work) -> list[Future[object]]:
+        """Write all of them in one group, in this order; give what became of each."""
+        may_go = threading.Event()
+
+        def held_back(connection: sa.Connection) -> object:
+            may_go.wait(5)
+            return first(connection)
+
+        self.transactions = 0
+        futures = [self.pool.submit(self.database.write_together, held_back)]
+        _until(lambda: self.transactions == 1)
+        for place, work in enumerate(others, 1):
+            futures.append(self.pool.submit(self.database.write_together, work))
+            _until(lambda place=place: len(self.file._group._waiting) == place)  # type: ignore[misc]
+        may_go.set()
+        for future in futures:
+            future.exception(10)
+        return futures
+
+    def numbers(self) -> list[int]:
+        return [row[0] for row in self.database.fetch_all("SELECT n FROM t ORDER BY n", ())]
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    for _ in range(5000):
+        if holds():
+            return
+        pause.wait(0.001)
+    raise AssertionError("it never came to that")
+
+
+def adding(number: int) -> Work:
+    def work(connection: sa.Connection) -> int:
+        connection.exec_driver_sql("INSERT INTO t VALUES (?)", (number,))
+        return number
+
+    return work
+
+
+def refusing(number: int) -> Work:
+    def work(connection: sa.Connection) -> None:
+        adding(number)(connection)
+        raise Refused(number)
+
+    return work
+
+
+@pytest.fixture
+def gathering(tmp_path: Path) -> Iterator[Gathering]:
+    database = Database.open(f"sqlite:///{tmp_path}/app.db", longest_wait=timedelta(seconds=5))
+    with database.writing() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (n INTEGER NOT NULL UNIQUE)")
+        connection.exec_driver_sql(
+            "CREATE TABLE child (n INTEGER REFERENCES t (n) DEFERRABLE INITIALLY DEFERRED, of INTEGER)"
+        )
+    made = Gathering(database)
+    yield made
+    made.pool.shutdown()
+    database.close()
+
+
+def test_writers_that_come_at_the_same_time_share_one_transaction(gathering: Gathering) -> None:
+    futures = gathering.together(*[adding(number) for number in range(FEW)])
+    assert list(range(FEW)) == [future.result() for future in futures]
+    assert list(range(FEW)) == gathering.numbers()
+    assert 1 == gathering.transactions
+
+
+def test_a_group_has_a_largest_size_and_the_rest_goes_into_the_next(gathering: Gathering) -> None:
+    gathering.together(*[adding(number) for number in range(MOST + 3)])
+    assert list(range(MOST + 3)) == gathering.numbers()
+    assert 2 == gathering.transactions
+
+
+def test_what_is_refused_is_undone_alone(gathering: Gathering) -> None:
+    one, two, three, four = gathering.together(adding(1), refusing(2), adding(1), adding(3))
+    assert 1 == one.result()
+    assert isinstance(two.exception(), Refused)
+    assert isinstance(three.exception(), sa.exc.IntegrityError)
+    assert 3 == four.result()
+    assert [1, 3] == gathering.numbers()
+
+
+def test_a_result_is_given_back_when_others_can_read_what_was_written(gathering: Gathering) -> None:
+    for number in range(FEW):
+        gathering.database.write_together(adding(number))
+        assert number in gathering.numbers()
+
+
+def test_a_transaction_that_the_database_undid_is_done_again_without_the_one_at_fault(gathering: Gathering) -> None:
+    def losing(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("ROLLBACK")  # as SQLite does where a disk is full
+        raise DatabaseUnavailable("the disk is full")
+
+    one, two, three, four = gathering.together(adding(1), refusing(2), losing, adding(3))
+    assert 1 == one.result()
+    assert isinstance(two.exception(), Refused)
+    assert isinstance(three.exception(), DatabaseUnavailable)
+    assert 3 == four.result()
+    assert [1, 3] == gathering.numbers()
+
+
+def test_a_constraint_that_is_checked_at_the_commit_fails_its_own_writer_only(gathering: Gathering) -> None:
+    def orphan(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("INSERT INTO child VALUES (77, 1)")
+
+    one, two, three = gathering.together(adding(1), orphan, adding(2))
+    assert 1 == one.result()
+    assert isinstance(two.exception(), sa.exc.IntegrityError)
+    assert 2 == three.result()
+    assert [1, 2] == gathering.numbers()
+
+
+def test_a_refusal_that_rests_on_work_that_was_undone_is_judged_anew(gathering: Gathering) -> None:
+    def doomed(connection: sa.Connection) -> None:
+        adding(5)(connection)
+        connection.exec_driver_sql("INSERT INTO child VALUES (77, 1)")
+
+    one, two = gathering.together(doomed, adding(5))
+    assert isinstance(one.exception(), sa.exc.IntegrityError)
+    assert 5 == two.result()
+    assert [5] == gathering.numbers()
+
+
+class Broken(BaseException):
+    pass
+
+
+def test_nobody_is_acknowledged_where_the_commit_fails_and_nothing_is_done_twice() -> None:
+    done: list[int] = []
+
+    @contextmanager
+    def failing() -> Iterator[sa.Connection]:
+        with sa.create_engine("sqlite://").begin() as connection:
+            yield connection
+        raise DatabaseUnavailable("reading or writing the disk failed")
+
+    def work(connection: sa.Connection) -> None:
+        done.append(1)
+
+    with pytest.raises(DatabaseUnavailable):
+        GroupCommit(failing, lambda connection, work: work(connection), 1).write(work)
+    assert [1] == done
+
+
+def test_a_leader_that_is_stopped_leaves_nobody_asleep(gathering: Gathering) -> None:
+    def stopping(connection: sa.Connection) -> None:
+        raise Broken
+
+    one, two, three = gathering.together(adding(1), stopping, adding(2))
+    assert isinstance(one.exception(), Broken)
+    assert isinstance(two.exception(), DatabaseUnavailable)
+    assert 2 == three.result()
+    assert [2] == gathering.numbers()
+
+
+def test_who_waits_too_long_for_a_group_is_told_so_and_never_written(gathering: Gathering) -> None:
+    gathering.file._group._longest_wait = 0.05
+    may_go = threading.Event()
+
+    def long(connection: sa.Connection) -> None:
+        may_go.wait(5)
+
+    leader = gathering.pool.submit(gathering.database.write_together, long)
+    _until(lambda: gathering.transactions == 1)
+    with pytest.raises(DatabaseUnavailable):
+        gathering.database.write_together(adding(1))
+    may_go.set()
+    leader.result(5)
+    gathering.database.write_together(adding(2))
+    assert [2] == gathering.numbers()
+
+
+def test_a_writer_does_not_write_inside_its_own_write(gathering: Gathering) -> None:
+    with gathering.database.writing(), pytest.raises(RuntimeError):
+        gathering.database.write_together(adding(1))
