@@ -52,7 +52,7 @@ def _log_syncs(notes: Path) -> int:
     return sum(line.endswith("portero.db-wal") for line in notes.read_text().splitlines())
 
 
-def test_every_acknowledged_write_had_a_sync_of_its_own(project: Project, notes: Path) -> None:
+def test_every_acknowledged_write_waited_for_a_sync(project: Project, notes: Path) -> None:
     sessions = open_sessions(project, "ana@example.org", 16)
     writer, refresh = sessions[0]
 
@@ -74,8 +74,6 @@ def test_every_acknowledged_write_had_a_sync_of_its_own(project: Project, notes:
             body = {"refresh_token": refresh}
             answer = synced(partial(project.ask, "POST", "/auth/v1/token?grant_type=refresh_token", body), 200)
             refresh = answer.body["refresh_token"]
-        before = _log_syncs(notes)
         with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(insert, [f"together {each}" for each in range(200)]))
-        assert [201] * 200 == [answer.status for answer in answers]
-        assert 200 <= _log_syncs(notes) - before
+            # They may share a sync, but it came between each one's request and its answer.
+            list(pool.map(lambda each: synced(partial(insert, f"together {each}"), 201), range(200)))
