@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -34,6 +35,7 @@ from portero.store.sessions import SessionRecord
 from portero.store.users import UserRecord
 
 LOG = logging.getLogger("portero.audit")
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,26 @@ class IdentityContext:
         with self.database.writing(durable=durable) as connection:
             change = Change(connection)
             yield change
+        self._tell(change)
+
+    def change_together(self, work: Callable[[Change], Made]) -> Made:
+        """Do a short piece of work in a transaction that others may share, as `Database.write_together`.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be written now.
+            Exception: what the work raises; nothing of it is kept then.
+        """
+
+        def done(connection: sa.Connection) -> tuple[Change, Made]:
+            change = Change(connection)
+            return change, work(change)
+
+        change, made = self.database.write_together(done)
+        self._tell(change)
+        return made
+
+    def _tell(self, change: Change) -> None:
+        """Say what was committed to the log, to who sends mails, and to hooks."""
         for event in change.events if LOG.isEnabledFor(logging.INFO) else ():
             LOG.info("%s", line_of(event))
         if change.mails:

@@ -81,9 +81,12 @@ def refresh(context: IdentityContext, token: str, caller: Caller, now: datetime)
             session_expired, refresh_token_already_used (the session has ended); 429 over_request_rate_limit.
     """
     session_id, counter = _read(context, token)
-    with context.changing() as change:
+
+    def advanced(change: Change) -> Opened | AuthError:
         refusal = _refuse_too_many(context, change, session_id, now)
-        outcome = refusal or _advance(context, change, session_id, counter, caller, now)
+        return refusal or _advance(context, change, session_id, counter, caller, now)
+
+    outcome = context.change_together(advanced)
     # Raised only here: the count, and the end of a session, must outlive the refusal.
     if isinstance(outcome, AuthError):
         raise outcome
@@ -95,8 +98,7 @@ def end(context: IdentityContext, user_id: UUID, session_id: UUID | None, scope:
 
     Access tokens of an ended session are refused at the next request, refresh tokens too.
     """
-    with context.changing() as change:
-        return end_within(change, user_id, session_id, scope, now)
+    return context.change_together(lambda change: end_within(change, user_id, session_id, scope, now))
 
 
 def end_within(change: Change, user_id: UUID, session_id: UUID | None, scope: Scope, now: datetime) -> int:

@@ -101,7 +101,8 @@ def _finish(
         AuthError: 400 invalid_credentials (gone meanwhile), user_banned, email_not_confirmed.
     """
     upgraded = _upgraded(context, user, password)
-    with context.changing() as change:
+
+    def finished(change: Change) -> Opened | UserRecord:
         found = accounts.of_user(change.connection, user.id, lock=True)
         if found is None or found.user.password_hash is None:
             raise _invalid()
@@ -117,6 +118,8 @@ def _finish(
         signed = _noted(change, current, upgraded, now)
         session = sessions.open_session(change, signed, "password", caller, now)
         return Opened(Account(signed, found.identities, found.factors), session)
+
+    return context.change_together(finished)
 
 
 def _noted(change: Change, user: UserRecord, upgraded: str | None, now: datetime) -> UserRecord:
