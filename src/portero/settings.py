@@ -179,6 +179,11 @@ class Settings:
         _text, "", "A request header that the answers of the data API give back, such as X-Request-Id."
     )
     max_embeds: int = _row(_whole, 50, "Most embeds in one read.")
+    max_new_shapes: int = _row(
+        _whole,
+        20,
+        "New kinds of data request that a caller may send in a second, ten times as many at once; 0: any.",
+    )
     server_timing: bool = _row(_flag, False, "Add Server-Timing to the answers of the data API.")
     smtp_url: str = _row(
         _smtp_url, "", "Mail server: smtps://user:password@host:465, or smtp+starttls://…:587.", is_secret=True

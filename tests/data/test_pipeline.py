@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from tests.data.films import ANNA, ANNAS_SESSION, NOW, Library, headers_of, opened, user
+from tests.data.films import ANNA, ANNAS_SESSION, BEN, NOW, Library, headers_of, opened, user
 
 from portero.data.nodes import HttpRequest
+from portero.data.shape_budget import ShapeBudget
+from portero.errors import DataError
+from portero.principal import NOBODY, Principal
 from portero.store.tables import Session, User
 
 
@@ -103,6 +106,31 @@ def test_shapes_of_strangers_are_kept_only_when_they_come_back(library: Library)
         library.api.reads._strange.add(number)
     library.rows("/films?select=title")
     assert 1 == len(reads._strange)
+
+
+def test_who_sends_ever_new_kinds_of_request_is_told_to_wait_and_holds_up_nobody_else(library: Library) -> None:
+    """Known kinds are served on, to the same caller and to others; reads, writes that read back, and batches count."""
+    reads, api = library.api.reads, library.api
+    reads.budget = ShapeBudget(rate=1)
+    anna, bert = user(ANNA), user(BEN)
+    kinds = [f"select=id&or=({','.join(['id.eq.1'] * (number + 1))})" for number in range(10)]
+
+    def ask(who: Principal, http: HttpRequest) -> int:
+        return api.answer(http, who, NOW, None, lambda: "192.0.2.7").status
+
+    for query in kinds:
+        assert 200 == ask(anna, HttpRequest("GET", "/films", query))
+    refused = api.answer(HttpRequest("GET", "/films", "select=title"), anna, NOW, None, lambda: "192.0.2.7")
+    assert (429, "1") == (refused.status, headers_of(refused)["Retry-After"])
+    assert b'"PORTERO429"' in refused.body
+    written = api.writes.read(HttpRequest("POST", "/films", "select=title", prefer="return=representation"))
+    with pytest.raises(DataError, match="PORTERO429"):
+        reads.keyed_statement(written, "authenticated", lambda: str(ANNA))
+    operation = b'[{"method": "GET", "path": "/films?select=year"}]'
+    assert 429 == ask(anna, HttpRequest("POST", "/-/batch", body=operation))
+    assert 200 == ask(anna, HttpRequest("GET", "/films", kinds[0].replace("id.eq.1", "id.eq.2")))
+    assert 200 == ask(bert, HttpRequest("GET", "/films", "select=title"))
+    assert 200 == ask(NOBODY, HttpRequest("GET", "/films", "select=title"))
 
 
 def test_a_very_long_query_is_answered_and_not_kept(library: Library) -> None:

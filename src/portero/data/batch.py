@@ -33,7 +33,7 @@ from portero.data.row_version import version_of
 from portero.data.standing import check_session
 from portero.data.statement_errors import refusal_of_statement
 from portero.data.undone import Undone, is_undone
-from portero.data.write_plan import WritePlan
+from portero.data.write_plan import WritePlan, wants_rows
 from portero.data.writes import Writes
 from portero.errors import DataError
 from portero.principal import Principal
@@ -87,8 +87,10 @@ class Batch:
         self.writes = writes
         self.calls = calls
 
-    def answer(self, http: HttpRequest, principal: Principal, now: datetime) -> DataAnswer:
-        """Run a batch, and answer each operation, or the refusal of the first that was refused.
+    def answer(
+        self, http: HttpRequest, principal: Principal, now: datetime, whose: Callable[[], str] | None = None
+    ) -> DataAnswer:
+        """Run a batch, and answer each operation, or the refusal of the first that was refused; `whose` as for reads.
 
         Raises:
             DataError: PGRST117 (405) another method; PGRST102 no list of operations; 54000 (413) too many of them;
@@ -99,7 +101,8 @@ class Batch:
             raise DataError(405, "PGRST117", f"Unsupported HTTP method: {http.method[:20]}")
         preferences = parse_prefer(http.prefer)
         try:
-            operations = [self._operation(place, one, principal, now) for place, one in enumerate(_listed(http.body))]
+            listed = enumerate(_listed(http.body))
+            operations = [self._operation(place, one, principal, now, whose) for place, one in listed]
             answers = self._run(operations, principal, now, is_kept=not is_undone(self.settings, preferences))
         except _Failed as failed:
             answer = error_answer(failed.refusal, self.settings.errors)
@@ -126,7 +129,9 @@ class Batch:
             raise refusal_of_statement(error) or error from error
         return answers
 
-    def _operation(self, place: int, one: Any, principal: Principal, now: datetime) -> _Operation:
+    def _operation(
+        self, place: int, one: Any, principal: Principal, now: datetime, whose: Callable[[], str] | None
+    ) -> _Operation:
         """Do everything of an operation that needs no database."""
         try:
             http = _request(one, self.settings.data_path)
@@ -134,11 +139,13 @@ class Batch:
                 call = self.calls.read(http, principal.role)
                 return _Operation(partial(self._call, call, principal, now), call.function.is_read_only)
             if http.method in READ_METHODS:
-                prepared = self.reads.prepare(http, principal.role, guarded=False)
+                prepared = self.reads.prepare(http, principal.role, guarded=False, whose=whose)
                 zone = read_request(http, self.settings).shape.zone
                 return _Operation(partial(self._read, http, prepared, zone, principal, now), is_read=True)
             request = read_request(http, self.settings)
             plan = self.writes.plan(request, principal.role)
+            if wants_rows(request):
+                self.reads.keyed_statement(request, principal.role, whose)
             return _Operation(partial(self._write, request, plan, principal, now), is_read=False)
         except DataError as refusal:
             raise _Failed(place, refusal) from refusal

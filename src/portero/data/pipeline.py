@@ -6,7 +6,9 @@ brings the request in and the answer out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -68,7 +70,12 @@ class DataApi:
         self._driver_error: type[Exception] = database.engine.dialect.loaded_dbapi.Error
 
     def answer(
-        self, http: HttpRequest, principal: Principal, now: datetime, watch: Stopwatch | None = None
+        self,
+        http: HttpRequest,
+        principal: Principal,
+        now: datetime,
+        watch: Stopwatch | None = None,
+        address: Callable[[], str] | None = None,
     ) -> DataAnswer:
         """Answer one request; a refusal becomes its answer here.
 
@@ -77,25 +84,33 @@ class DataApi:
             principal: who asks; the token is verified, the session is checked here.
             now: aware UTC.
             watch: notes how long each stage took, where somebody asked.
+            address: gives the network address of the caller, who is known by it where no user is; None for the
+                application's own requests, whose new kinds nobody counts.
 
         Raises:
             DatabaseUnavailable: the database cannot be asked now.
         """
+        whose = address if address is None or principal.user_id is None else partial(str, principal.user_id)
         try:
             if http.path in PATHS:
                 return self.read_root(http, principal, now)
             if http.path.startswith(PREFIX):
                 return self.calls.answer(http, principal, now)
             if http.path == batch.PATH:
-                return self.batch.answer(http, principal, now)
+                return self.batch.answer(http, principal, now, whose)
             if http.method in READ_METHODS:
-                return self.read(http, principal, now, watch)
-            return self.write(http, principal, now, watch)
+                return self.read(http, principal, now, watch, whose)
+            return self.write(http, principal, now, watch, whose)
         except DataError as refusal:
             return self._refused(refusal, http, principal.role)
 
     def read(
-        self, http: HttpRequest, principal: Principal, now: datetime, watch: Stopwatch | None = None
+        self,
+        http: HttpRequest,
+        principal: Principal,
+        now: datetime,
+        watch: Stopwatch | None = None,
+        whose: Callable[[], str] | None = None,
     ) -> DataAnswer:
         """Answer GET and HEAD: one statement, whatever the embeds.
 
@@ -106,7 +121,7 @@ class DataApi:
             # Only to be measured: the next stage keeps requests whole.
             read_request(http, self.settings)
             watch.mark("parse")
-        prepared = self.reads.prepare(http, principal.role, guarded=principal.session_id is not None)
+        prepared = self.reads.prepare(http, principal.role, guarded=principal.session_id is not None, whose=whose)
         if watch is not None:
             watch.mark("plan")
         result = self.run(prepared, principal, now)
@@ -168,7 +183,12 @@ class DataApi:
         return self.root.answer(http.method, http.accept, http.accept_profile, principal.role)
 
     def write(
-        self, http: HttpRequest, principal: Principal, now: datetime, watch: Stopwatch | None = None
+        self,
+        http: HttpRequest,
+        principal: Principal,
+        now: datetime,
+        watch: Stopwatch | None = None,
+        whose: Callable[[], str] | None = None,
     ) -> DataAnswer:
         """Answer POST, PATCH, DELETE, PUT.
 
@@ -177,10 +197,10 @@ class DataApi:
         """
         request = self.writes.read(http)
         if watch is None:
-            return self.writes.answer(request, principal, now)
+            return self.writes.answer(request, principal, now, whose)
         watch.mark("parse")
         watch.mark("plan")
-        answer = self.writes.answer(request, principal, now)
+        answer = self.writes.answer(request, principal, now, whose)
         watch.mark("transaction")
         return answer
 

@@ -7,7 +7,9 @@ catalogue is a new `Reads`, so nothing in them can go stale.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -36,7 +38,8 @@ from portero.data.read_plan import Planner
 from portero.data.read_sql import where_of
 from portero.data.request import read_request
 from portero.data.row_version import names_a_row
-from portero.principal import ANON, Principal
+from portero.data.shape_budget import ShapeBudget
+from portero.principal import ANON, SERVICE_ROLE, Principal
 from portero.settings import Settings
 from portero.store.prepared import run
 
@@ -75,6 +78,10 @@ class _NotKept(Exception):
         self.made = made
 
 
+class _New(Exception):
+    """No such request was planned yet, and nobody has paid for it."""
+
+
 class Reads:
     """Plans, keeps and runs reads.
 
@@ -90,24 +97,51 @@ class Reads:
         self.standing = standing
         self.sql = sql_of(catalogue.dialect)
         self.limits = Limits(settings.max_list, settings.max_pattern)
+        self.budget = ShapeBudget(settings.max_new_shapes)
+        self._thread = threading.local()
         self._strange: set[int] = set()
         self._kept = lru_cache(_REQUESTS)(self._keepable)
         self.compiled = lru_cache(_STATEMENTS)(self._keepable_statement)
 
-    def prepare(self, http: HttpRequest, role: str, *, guarded: bool) -> PreparedRead:
+    def prepare(
+        self, http: HttpRequest, role: str, *, guarded: bool, whose: Callable[[], str] | None = None
+    ) -> PreparedRead:
         """Give the filled statement of a read.
 
+        Args:
+            http: the request.
+            role: the caller's.
+            guarded: the caller has a session, which the statement asks for.
+            whose: gives the caller whose budget pays for a kind of request that is new; None for the application's own.
+
         Raises:
-            DataError: everything the parser, the planner and the codecs refuse.
+            DataError: everything the parser, the planner and the codecs refuse; PORTERO429.
         """
-        # All of it is the key: a header that means nothing here takes as much room as one that does.
-        if sum(map(len, http)) > _LONGEST_KEPT:
-            return self._prepare(http, role, guarded)
         try:
-            return self._kept(http, role, guarded)
+            # All of it is the key: a header that means nothing here takes as much room as one that does.
+            if sum(map(len, http)) <= _LONGEST_KEPT:
+                return self._kept(http, role, guarded)
+            return self._prepare(http, role, guarded)
         except _NotKept as large:
             prepared: PreparedRead = large.made
             return prepared
+        except _New:
+            self._pay(role, whose)
+        with self._planning():
+            return self._prepare(http, role, guarded)
+
+    def _pay(self, role: str, whose: Callable[[], str] | None) -> None:
+        if whose is not None and role != SERVICE_ROLE:
+            self.budget.spend(whose())
+
+    @contextmanager
+    def _planning(self) -> Iterator[None]:
+        """Let this thread plan what is new: it is paid for."""
+        self._thread.plans = True
+        try:
+            yield
+        finally:
+            self._thread.plans = False
 
     def _keepable(self, http: HttpRequest, role: str, guarded: bool) -> PreparedRead:
         prepared = self._prepare(http, role, guarded)
@@ -135,6 +169,7 @@ class Reads:
         """Anybody can make shapes: an anonymous one is kept only when it comes back, so passers-by push nothing out."""
         # Of a stranger's shape its hash is remembered only: the shape itself may be as long as a URL can be.
         if role == ANON and hash(shape) not in self._strange:
+            self._refuse_unpaid()
             if len(self._strange) >= _STRANGERS:
                 self._strange.clear()
             self._strange.add(hash(shape))
@@ -148,7 +183,12 @@ class Reads:
             compiled: CompiledRead = large.made
             return compiled
 
+    def _refuse_unpaid(self) -> None:
+        if not getattr(self._thread, "plans", False):
+            raise _New
+
     def _keepable_statement(self, shape: ReadShape, role: str, guarded: bool) -> CompiledRead:
+        self._refuse_unpaid()
         compiled = self.compile(shape, role, guarded)
         if len(compiled.sql) > _LONGEST_STATEMENT:
             raise _NotKept(compiled)
@@ -168,6 +208,20 @@ class Reads:
             self.settings.aggregates,
             by_alias=self.settings.embed_names == "alias",
         )
+
+    def keyed_statement(self, request: DataRequest, role: str, whose: Callable[[], str] | None = None) -> CompiledRead:
+        """Plan the read of rows by their keys, as a write needs it; `whose` as for `prepare`.
+
+        Raises:
+            DataError: as a read.
+        """
+        shape = _keyed_shape(request.shape)
+        try:
+            return self._statement(shape, role, False)
+        except _New:
+            self._pay(role, whose)
+        with self._planning():
+            return self._statement(shape, role, False)
 
     def keyed(
         self,
@@ -189,8 +243,7 @@ class Reads:
         Raises:
             DataError: as a read.
         """
-        shape = _keyed_shape(request.shape)
-        compiled = self._statement(shape, principal.role, False)
+        compiled = self.keyed_statement(request, principal.role)
         filled = fill(compiled, request.values)
         text = key_text(keys, [key.type for key in self.catalogue.model(request.model).row_key], self.sql)
         if compiled.zone is not None:

@@ -9,7 +9,7 @@ Obeys contract data.md §4.7, §4.10, §4.12 and design house.md §4.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -98,14 +98,16 @@ class Writes:
             return read_request(http, self.settings)
         return self._kept(key)._replace(body=http.body, if_match=http.if_match)
 
-    def answer(self, request: DataRequest, principal: Principal, now: datetime) -> DataAnswer:
-        """Write, and answer.
+    def answer(
+        self, request: DataRequest, principal: Principal, now: datetime, whose: Callable[[], str] | None = None
+    ) -> DataAnswer:
+        """Write, and answer; `whose` as for `Reads.prepare`.
 
         Raises:
             DataError: any refusal; nothing is written then.
             DatabaseUnavailable: the database cannot be asked now.
         """
-        return self.answer_of(request, self.run(request, principal, now))
+        return self.answer_of(request, self.run(request, principal, now, whose))
 
     def answer_of(self, request: DataRequest, written: Written) -> DataAnswer:
         """Answer what was written."""
@@ -145,7 +147,9 @@ class Writes:
             return write_plan.plan_update(request, model, role, self.settings, filters)
         return write_plan.plan_delete(request, model, role, self.settings, filters)
 
-    def run(self, request: DataRequest, principal: Principal, now: datetime) -> Written:
+    def run(
+        self, request: DataRequest, principal: Principal, now: datetime, whose: Callable[[], str] | None = None
+    ) -> Written:
         """Write, or refuse and leave everything as it was.
 
         Raises:
@@ -153,6 +157,9 @@ class Writes:
             DatabaseUnavailable: the database cannot be asked now.
         """
         plan = self.plan(request, principal.role)
+        if write_plan.wants_rows(request):
+            # What takes time is done before the one writer is asked for.
+            self.reads.keyed_statement(request, principal.role, whose)
 
         def work(connection: sa.Connection) -> Written:
             check_session(connection, self.standing, principal, now)

@@ -22,6 +22,7 @@ from portero.data.timing import Stopwatch
 from portero.errors import DataError, PorteroError
 from portero.settings import Settings
 from portero.web import try_page
+from portero.web.caller import caller_of
 from portero.web.cors import answer_headers, preflight_headers
 from portero.web.guard import principal_of
 from portero.web.headers import security_headers
@@ -50,6 +51,7 @@ _REASONS: Final = {
     413: "413 Content Too Large",
     415: "415 Unsupported Media Type",
     416: "416 Range Not Satisfiable",
+    429: "429 Too Many Requests",
     500: "500 Internal Server Error",
     503: "503 Service Unavailable",
 }
@@ -171,7 +173,13 @@ def _answer(environ: Mapping[str, Any], runtime: Runtime, path: str, watch: Stop
         read_body(environ, runtime.settings.max_body) if is_write else b"",
         get("HTTP_IF_MATCH", "") if is_write else "",
     )
-    return data.answer(http, principal, _instant(int(now)), watch)
+    return data.answer(
+        http,
+        principal,
+        _instant(int(now)),
+        watch,
+        lambda: caller_of(environ, runtime.settings.trusted_proxies).address,
+    )
 
 
 def _text_of(path: str) -> str:
