@@ -37,7 +37,9 @@ PORTABLE_TYPES: dict[str, Callable[[Description], sa.types.TypeEngine[Any]]] = {
     "uuid": lambda column: sa.Uuid(),
     "json": lambda column: sa.JSON(none_as_null=True),
     "jsonb": lambda column: sa.JSON(none_as_null=True),
-    "array": lambda column: sa.JSON(none_as_null=True),
+    "array": lambda column: sa.ARRAY(PORTABLE_TYPES[column["items"]](column)).with_variant(
+        sa.JSON(none_as_null=True), "sqlite"
+    ),
 }
 
 POSTGRESQL_TYPES: dict[str, Callable[[Description], sa.types.TypeEngine[Any]]] = {

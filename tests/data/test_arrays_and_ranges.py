@@ -100,6 +100,9 @@ def ids(api: DataApi, table: str, query: str) -> list[int]:
         ("numbers=ov.{2,3}", [1, 2]),
         ("tags=eq.{crime,heist}", [1]),
         ("tags=eq.{}", [2]),
+        ('tags=in.("{crime,heist}","{x}")', [1]),
+        ('numbers=in.("{1,2}","{3}")', [1, 2]),
+        ('numbers=eq(any).{"{3}","{4}"}', [2]),
         ("numbers=neq.{1,2}", [2]),
         ("numbers=isdistinct.{1,2}", [2, 3]),
         ("tags->>0=eq.crime", [1]),
@@ -115,6 +118,17 @@ def test_arrays_and_bytes_are_compared_alike_on_both_databases(
 ) -> None:
     """Literals of PostgreSQL."""
     assert expected == ids(arrays, "lists", query)
+
+
+def test_an_array_as_text_is_postgresqls_literal_on_both_databases(arrays: DataApi) -> None:
+    answer = arrays.answer(HttpRequest("GET", "/lists", "select=tags::text,numbers::text&order=id"), NOBODY, NOW)
+    assert [
+        {"tags": "{crime,heist}", "numbers": "{1,2}"},
+        {"tags": "{}", "numbers": "{3}"},
+        {"tags": None, "numbers": None},
+    ] == json.loads(answer.body)
+    csv = arrays.answer(HttpRequest("GET", "/lists", "select=id,tags,numbers&order=id", "text/csv"), NOBODY, NOW)
+    assert b'id,tags,numbers\n1,"{crime,heist}","{1,2}"\n2,{},{3}\n3,,' == csv.body
 
 
 @pytest.mark.parametrize(

@@ -237,10 +237,11 @@ def test_missing_and_unknown_arguments_find_no_function(scene: Scene, sent: dict
 
 
 def test_an_unknown_function_is_told_the_nearest(scene: Scene) -> None:
-    answer = scene.ask("POST", "/rpc/ad", {"a": 1})
-    message = "Could not find the function public.ad(a) in the schema cache"
+    answer = scene.ask("POST", "/rpc/adds", {"a": 1})
+    message = "Could not find the function public.adds(a) in the schema cache"
     assert (404, "PGRST202", message) == refused(answer)
-    assert b"public.add(a, b)" in answer.body
+    assert b"Searched for the function public.adds with parameter a, but no matches were found" in answer.body
+    assert b'"hint":"Perhaps you meant to call the function public.add"' in answer.body
     assert (404, "PGRST125") == refused(scene.ask("POST", "/rpc/add/more", {}))[:2]
 
 

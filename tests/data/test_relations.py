@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from portero.data.catalogue import Catalogue, build
 from portero.data.policy import Exposure, Verb, allow_all
-from portero.data.relations import Cardinality, default_name, nearest, unique_keys
+from portero.data.relations import Cardinality, default_name, unique_keys
 from portero.errors import ConfigurationError, DataError
 
 META = sa.MetaData()
@@ -227,7 +227,3 @@ def test_unique_keys_are_the_primary_key_constraints_and_plain_unique_indexes() 
 def test_a_default_name_is_cut_as_postgresql_cuts_it() -> None:
     name = default_name("t" * 40, ["c" * 40], "fkey")
     assert ("t" * 29 + "_" + "c" * 28 + "_fkey", 63) == (name, len(name))
-
-
-def test_a_very_long_name_is_not_guessed_at() -> None:
-    assert nearest("films" * 100, ["films"]) is None

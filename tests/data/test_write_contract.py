@@ -96,3 +96,28 @@ def test_a_csv_row_may_be_null_and_is_one_upsert_too(scene: Scene) -> None:
     assert {"home": None, "law": "no", "new": "line"} == {row["slug"]: row["text"] for row in scene.rows(Page)}
     assert (400, "PGRST102") == refused(scene.ask("POST", "/pages", b"slug,text\nx\n", content_type="text/csv"))[:2]
     assert (400, "PGRST102") == refused(scene.ask("POST", "/pages", b"<a/>", content_type="text/xml"))[:2]
+
+
+def test_a_change_shown_through_an_inner_embed_counts_the_rows_it_shows(scene: Scene) -> None:
+    path = "/notes?select=id,tags!inner(word)&tags.word=eq.nowhere"
+    answer = scene.ask("PATCH", path, {"stars": 1}, prefer=f"{SHOW}, count=exact")
+    assert (200, []) == answered(answer)
+    assert "*/0" == headers(answer)["Content-Range"]
+    assert 1 == scene.rows(Note)[0]["stars"]
+
+
+def test_put_names_no_location_takes_all_columns_and_no_filter_but_the_key(scene: Scene) -> None:
+    row = {"slug": "new", "text": "line", "is_open": True}
+    answer = scene.ask("PUT", "/pages?slug=eq.new&columns=slug&offset=0", row, prefer="return=headers-only")
+    assert (204, False) == (answer.status, "Location" in headers(answer))
+    assert "line" == next(each["text"] for each in scene.rows(Page) if each["slug"] == "new")
+    assert (405, "PGRST105") == refused(scene.ask("PUT", "/pages?slug=eq.new&x.slug=eq.new", row))[:2]
+    assert (400, "PGRST114") == refused(scene.ask("PUT", "/pages?slug=eq.new&offset=1", row))[:2]
+
+
+def test_an_upsert_of_named_columns_with_defaults_leaves_rows_that_are_there(scene: Scene) -> None:
+    rows = [{"slug": "home", "text": "changed"}, {"slug": "new", "text": "line"}]
+    prefer = f"{SHOW}, missing=default, resolution=ignore-duplicates"
+    answer = scene.ask("POST", "/pages?columns=slug,text,is_open&select=slug,text,is_open", rows, prefer=prefer)
+    assert (201, [{"slug": "new", "text": "line", "is_open": True}]) == answered(answer)
+    assert f"resolution=ignore-duplicates, missing=default, {SHOW}" == headers(answer)["Preference-Applied"]

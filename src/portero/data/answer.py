@@ -5,15 +5,15 @@ It never asks the database anything and knows no models.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 
 from portero.data.execute import ResultSet
+from portero.data.json_texts import Number, literal, spaced
 from portero.data.nodes import DataAnswer, Media, Preferences
 from portero.data.request import bad_range
 from portero.errors import DataError
@@ -22,6 +22,11 @@ Headers = list[tuple[str, str]]
 JSON_TYPE: Final = "application/json; charset=utf-8"
 VARY: Final = ("Vary", "Accept, Prefer, Range")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+#: What PostgreSQL quotes in the text of a row.
+_QUOTED: Final = re.compile(r'[\s",()\\]')
+#: PostgreSQL's text of an offset has no minutes where there are none.
+_MINUTES: Final = re.compile(r"([+-][0-9]{2}):00$")
+_NO_FORMS: Final[Mapping[str, str]] = {}
 
 
 def read_answer(result: ResultSet, media: Media, static: Sequence[tuple[str, str]]) -> DataAnswer:
@@ -61,7 +66,7 @@ def body_of(result: ResultSet, media: Media) -> bytes:
             raise not_single(result.size)
         body = body.strip()[1:-1].strip()
     if media.kind == "csv":
-        return write_csv(body, result.keys)
+        return write_csv(body, result.keys, result.forms)
     return orjson.dumps(_without_nulls(orjson.loads(body))) if media.nulls_stripped else body
 
 
@@ -83,51 +88,48 @@ def check_affected(count: int, preferences: Preferences) -> None:
         raise DataError(400, "PGRST124", message, details=f"The query affects {count} rows")
 
 
-def write_csv(body: bytes, keys: Sequence[str]) -> bytes:
-    """Write a JSON array of objects as CSV: LF, no last newline, and no cell that a spreadsheet would compute.
+def write_csv(body: bytes, keys: Sequence[str], forms: Mapping[str, str] = _NO_FORMS) -> bytes:
+    """Write a JSON array of objects as CSV: values as PostgreSQL's text, LF, no last newline (RFC 4180).
+
+    A text that a spreadsheet would compute gets an apostrophe. NULL is nothing, an empty text is `""`.
 
     >>> write_csv(b'[{"k":"x,y","n":1.50},{"k":null,"n":2}]', ("k", "n")).decode()
     'k,n\\n"x,y",1.50\\n,2'
-    >>> write_csv(b'[{"k":"=1+1"}]', ("k",)).decode()
-    "k\\n'=1+1"
+    >>> write_csv(b'[{"k":"=1+1","at":"2026-01-01T10:00:00+00:00"}]', ("k", "at"), {"at": "moment"}).decode()
+    'k,at\\n\'=1+1,"2026-01-01 10:00:00+00"'
+
+    Args:
+        body: the rows.
+        keys: the columns, in order.
+        forms: `array` and `moment`, of the columns whose JSON does not show their type.
     """
-    rows = json.loads(body, parse_float=_Number, parse_int=_Number)
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([_cell(key) for key in keys])
-    writer.writerows([_cell(row.get(key)) for key in keys] for row in rows)
-    return out.getvalue().removesuffix("\n").encode()
+    rows = json.loads(body, parse_float=Number, parse_int=Number)
+    lines = [",".join(_quoted(key) if key else "" for key in map(_safe, keys))]
+    lines += [",".join([_cell(row.get(key), forms.get(key)) for key in keys]) for row in rows]
+    return "\n".join(lines).encode()
 
 
-class _Number(str):
-    """A JSON number, letter for letter; a negative one is no formula."""
-
-    __slots__ = ()
-
-
-def _cell(value: Any) -> str:
+def _cell(value: Any, form: str | None) -> str:
     match value:
         case None:
             return ""
         case bool():
             return "t" if value else "f"
-        case _Number():
+        case Number():
             return str(value)
+        case str() if form == "moment":
+            return _quoted(_MINUTES.sub(r"\1", value.replace("T", " ", 1)))
         case str():
-            return "'" + value if value.startswith(_FORMULA_STARTS) else value
-    return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
+            return _quoted(_safe(value))
+    return _quoted(literal(value) if form == "array" else spaced(value))
 
 
-def _plain(value: Any) -> Any:
-    """Give nested numbers their JSON form back."""
-    match value:
-        case _Number():
-            return float(value) if any(mark in value for mark in ".eE") else int(value)
-        case dict():
-            return {name: _plain(member) for name, member in value.items()}
-        case list():
-            return [_plain(member) for member in value]
-    return value
+def _safe(text: str) -> str:
+    return "'" + text if text.startswith(_FORMULA_STARTS) else text
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if not text or _QUOTED.search(text) else text
 
 
 def _without_nulls(value: Any) -> Any:

@@ -81,7 +81,9 @@ def cast_json(item: PlannedColumn, held: Clause, sql: Sql) -> Clause:
     if target == "json":
         return sql.as_json(value) if value is not None else wire.json_sql(held)
     if target == "text":
-        return value if value is not None else wire.text_sql(held)
+        if value is None:
+            return wire.text_sql(held) if wire.kind is not Kind.ARRAY else sql.array_text(held)
+        return value if item.steps[-1].as_text else sql.json_text(value)
     if value is None and wire.kind is Kind.NUMBER and target == "integer" and wire.name != "numeric":
         return held
     plain = value if value is not None else (held if wire.kind in (Kind.NUMBER, Kind.TEXT) else wire.text_sql(held))

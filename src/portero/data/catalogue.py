@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from portero.data import policy, relations
 from portero.data.policy import Exposure, Policies
 from portero.data.relations import Relation, Side
+from portero.data.similar_names import LIKELY, nearest
 from portero.data.wire_types import WireType, wire_type
 from portero.errors import ConfigurationError, DataError
 
@@ -93,7 +94,7 @@ class Catalogue:
         """
         found = self.models.get(name)
         if found is None:
-            near = relations.nearest(name, self.models)
+            near = nearest(name, self.models)
             raise DataError(
                 404,
                 "PGRST205",
@@ -210,7 +211,7 @@ def _known(names: Iterable[str], table: sa.Table, model: str, does: str) -> None
     known = {column.name for column in table.columns}
     for name in names:
         if name not in known:
-            near = relations.nearest(name, known)
+            near = nearest(name, known, LIKELY)
             also = f"; did you mean {near!r}?" if near else "."
             raise ConfigurationError(f"{model!r} {does} the column {name!r}, which it does not have{also}")
 

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import orjson
 
-from portero.data.read_plan import PlannedAggregate, PlannedColumn, PlannedEmbed, PlannedNode
+from portero.data.read_plan import PlannedAggregate, PlannedColumn, PlannedEmbed, PlannedNode, members_of
+from portero.data.wire_types import Kind
 
 EACH: Final = None
 """In a place: every element of an array."""
@@ -24,21 +25,34 @@ _LONGEST_INTEGER: Final = 18
 
 
 def conversions_of(node: PlannedNode, above: Place = (EACH,)) -> Iterator[tuple[Place, Process]]:
-    """Give the places of a node's rows whose values are converted; of equal keys the first counts."""
-    seen: set[str] = set()
-    for item in node.items:
-        if isinstance(item, PlannedAggregate):
-            seen.add(item.key)
-        elif isinstance(item, PlannedColumn):
-            process = item.column.wire.result
-            if process is not None and item.key not in seen:
-                yield (*above, item.key), process
-            seen.add(item.key)
-        elif item.is_spread:
-            found = _spread(item, above)
-            yield from (each for each in found if each[0][len(above)] not in seen)
-        else:
-            yield from conversions_of(item.node, (*above, item.key, *_each(item)))
+    """Give the places of a node's rows whose values are converted."""
+    members = members_of(node)
+    for key, item in members.items():
+        if isinstance(item, PlannedColumn) and item.column.wire.result is not None:
+            yield (*above, key), item.column.wire.result
+    for embed in node.embeds:
+        if embed.is_spread:
+            found = _spread(embed, above)
+            yield from (each for each in found if members[str(each[0][len(above)])] is embed)
+        elif members.get(embed.key) is embed:
+            yield from conversions_of(embed.node, (*above, embed.key, *_each(embed)))
+
+
+def forms_of(node: PlannedNode) -> dict[str, str]:
+    """Give the members of a node's rows whose JSON does not show their type, for CSV: arrays and timestamps."""
+    found: dict[str, str] = {}
+    for key, item in members_of(node).items():
+        column = item.operand if isinstance(item, PlannedAggregate) and item.function in ("min", "max") else item
+        if isinstance(item, PlannedEmbed):
+            if item.is_spread and item.relation.to_one:
+                found |= {each: form for each, form in forms_of(item.node).items() if each == key}
+        elif isinstance(column, PlannedColumn) and not column.steps and column.cast is None:
+            wire = column.column.wire
+            if wire.kind is Kind.ARRAY:
+                found[key] = "array"
+            elif wire.name.startswith("timestamp"):
+                found[key] = "moment"
+    return found
 
 
 def _spread(embed: PlannedEmbed, above: Place) -> Iterator[tuple[Place, Process]]:

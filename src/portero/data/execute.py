@@ -6,7 +6,7 @@ Nothing of a caller is kept in a compiled read: `me.*` are holes filled at each 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from portero.data.binds import KEYS, Codec
 from portero.data.caller import ME_ID, ME_ROLE, ME_TEXT
-from portero.data.conversions import Place, conversions_of, converted
+from portero.data.conversions import Place, conversions_of, converted, forms_of
 from portero.data.dialects import Sql
 from portero.data.nodes import Media
 from portero.data.operators import Limits
@@ -46,6 +46,7 @@ class CompiledRead:
         keys: the members of a row, in order (the header line of CSV).
         zone: the time zone that instants are shown in, where the database has to be told.
         conversions: places of the body whose values Python converts.
+        forms: of CSV, the columns whose JSON does not show their type.
         estimate: what PostgreSQL is asked for a planned or estimated count, with its parameters as in the statement.
     """
 
@@ -60,6 +61,7 @@ class CompiledRead:
     is_guarded: bool
     zone: str | None = None
     conversions: tuple[tuple[Place, Process], ...] = ()
+    forms: Mapping[str, str] = field(default_factory=dict)
     estimate: CompiledRead | None = None
 
 
@@ -83,6 +85,7 @@ class ResultSet(NamedTuple):
         keys: the members of a row, in order.
         stands: the caller's session stands (True for callers without one).
         is_exact: `total` was counted, not estimated.
+        forms: as of `CompiledRead`.
     """
 
     body: bytes
@@ -92,6 +95,7 @@ class ResultSet(NamedTuple):
     keys: tuple[str, ...] = ()
     stands: bool = True
     is_exact: bool = True
+    forms: Mapping[str, str] = field(default_factory=dict)
 
 
 def compile_read(plan: ReadPlan, sql: Sql, limits: Limits, standing: sa.ColumnElement[Any] | None) -> CompiledRead:
@@ -145,6 +149,7 @@ def _compiled(writer: ReadSql, statement: sa.Select[Any], plan: ReadPlan, is_gua
         is_counted=plan.shape.count is not None,
         is_guarded=is_guarded,
         conversions=tuple(conversions_of(plan.root)),
+        forms=forms_of(plan.root) if plan.shape.media.kind == "csv" else {},
     )
 
 
@@ -207,7 +212,7 @@ def result_of(filled: FilledRead, row: Sequence[Any]) -> ResultSet:
         body = converted(body, compiled.conversions)
     total = row[2] if compiled.is_counted else None
     stands = not compiled.is_guarded or row[-1] == 1
-    return ResultSet(body, row[1], total, filled.offset, compiled.keys, stands)
+    return ResultSet(body, row[1], total, filled.offset, compiled.keys, stands, forms=compiled.forms)
 
 
 def planned_total(total: int | None, plan: Any, most: int) -> int:

@@ -7,10 +7,11 @@ with the place of the fault. The doctests are its specification.
 from __future__ import annotations
 
 import re
+from typing import NoReturn
 
 from portero.data.grammar import DEEPEST, read_steps
 from portero.data.nodes import Condition, Expression, Field, Path, Tree
-from portero.data.scanner import Scanner
+from portero.data.scanner import FIELD_NAME, Scanner
 from portero.errors import DataError
 
 COMPARISONS = frozenset({"eq", "neq", "gt", "gte", "lt", "lte", "like", "ilike", "match", "imatch", "isdistinct"})
@@ -20,6 +21,7 @@ RANGES = frozenset({"cs", "cd", "ov", "sl", "sr", "nxr", "nxl", "adj"})
 OPERATORS = COMPARISONS | TEXT_SEARCHES | RANGES | {"in", "is"}
 IS_WORDS = frozenset({"null", "not_null", "true", "false", "unknown"})
 _EXPECTED = "operator (eq, gt, ...)"
+_OPERAND = f"{FIELD_NAME}, negation operator (not) or logic operator (and, or)"
 _QUOTED_ELEMENT = re.compile(r'"((?:[^"\\]|\\.)*)"(?= *[,)])', re.DOTALL)
 
 
@@ -34,7 +36,7 @@ def parse_key(text: str) -> tuple[Path, Field]:
     Raises:
         DataError: PGRST100.
     """
-    scanner = Scanner(text, "filter")
+    scanner = Scanner(text, "tree path")
     path, target = _dotted(scanner)
     steps = read_steps(scanner)
     if not scanner.at_end():
@@ -151,12 +153,14 @@ def parse_tree(joiner: str, is_negated: bool, text: str, values: list[str]) -> T
     >>> parse_tree("or", False, "()", values)
     Traceback (most recent call last):
     ...
-    portero.errors.DataError: PGRST100: "failed to parse logic tree (())" (line 1, column 2)
+    portero.errors.DataError: PGRST100: "failed to parse logic tree (())" (line 1, column 4)
 
     Raises:
         DataError: PGRST100.
     """
-    scanner = Scanner(text, "logic tree")
+    # PostgREST reads the operator and the value as one text, and counts its columns so.
+    operator = f"not.{joiner}" if is_negated else joiner
+    scanner = Scanner(operator + text, "logic tree", start=len(operator), shown=text)
     tree = Tree("and" if joiner == "and" else "or", _operands(scanner, values, 1), is_negated)
     if not scanner.at_end():
         scanner.fail("end of input")
@@ -171,7 +175,8 @@ def _operands(scanner: Scanner, values: list[str], depth: int) -> tuple[Expressi
     found = [_operand(scanner, values, depth)]
     while scanner.take(","):
         found.append(_operand(scanner, values, depth))
-    scanner.expect(")")
+    if not scanner.take(")"):
+        scanner.fail('"," or ")"')
     scanner.skip_blanks()
     return tuple(found)
 
@@ -186,15 +191,35 @@ def _operand(scanner: Scanner, values: list[str], depth: int) -> Expression:
         scanner.at = branch.end()
         joiner = branch[2]
         return Tree("and" if joiner == "and" else "or", _operands(scanner, values, depth + 1), branch[1] is not None)
-    name = scanner.name()
+    start = scanner.at
+    name = scanner.name(_OPERAND)
     target = Field(name, read_steps(scanner))
-    scanner.expect(".")
+    if not scanner.take("."):
+        _fail_after_name(scanner, start)
     is_negated = scanner.take("not.")
+    if scanner.text.startswith("not.", start) and _word_ahead(scanner) not in OPERATORS:
+        scanner.fail("logic operator (and, or)")
     operator, modifier = _operator(scanner)
     raw = _tree_value(scanner, operator)
     condition = _condition(scanner, target, operator, modifier, is_negated, raw, values)
     scanner.skip_blanks()
     return condition
+
+
+def _word_ahead(scanner: Scanner) -> str:
+    start = scanner.at
+    word = scanner.word()
+    scanner.at = start
+    return word
+
+
+def _fail_after_name(scanner: Scanner, start: int) -> NoReturn:
+    """A name that begins like `and` or `or` is taken for one of them."""
+    for joiner in ("and", "or"):
+        if scanner.text.startswith(joiner, start):
+            scanner.at = start + len(joiner)
+            scanner.fail('"("')
+    scanner.fail("delimiter (.)")
 
 
 def _tree_value(scanner: Scanner, operator: str) -> str:

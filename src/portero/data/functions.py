@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 
 from portero.data.arguments import ArgumentType, wanted_type
 from portero.data.policy import refused
-from portero.data.relations import nearest
 from portero.data.request import SCHEMA
+from portero.data.similar_names import nearest
 from portero.errors import ConfigurationError, DataError
 from portero.principal import AUTHENTICATED, SERVICE_ROLE, Principal
 
@@ -144,7 +144,8 @@ class Function:
         """
         required = {name for name, each in self.parameters.items() if each.is_required}
         if not required <= given.keys() <= self.parameters.keys():
-            raise not_found(self.name, given, f"Perhaps you meant to call the function {self.signature}")
+            meant = f"{SCHEMA}.{self.name}({', '.join(sorted(self.parameters))})"
+            raise not_found(self.name, given, f"Perhaps you meant to call the function {meant}")
         bound = {name: each.default for name, each in self.parameters.items() if not each.is_required}
         for name, value in given.items():
             bound[name] = self._value(self.parameters[name], value, is_text=is_text)
@@ -186,7 +187,7 @@ class Functions:
         found = self.by_name.get(name)
         if found is None:
             near = nearest(name, self.by_name)
-            hint = f"Perhaps you meant to call the function {self.by_name[near].signature}" if near else None
+            hint = f"Perhaps you meant to call the function {SCHEMA}.{near}" if near else None
             raise not_found(name, given, hint)
         return found
 
@@ -194,10 +195,12 @@ class Functions:
 def not_found(name: str, given: Iterable[str], hint: str | None) -> DataError:
     """Make the PGRST202 refusal, which names the arguments that came."""
     name = name[:_LONGEST_NAME]
-    names = ", ".join(sorted(str(each)[:_LONGEST_NAME] for each in given)[:20])
+    arguments = sorted(str(each)[:_LONGEST_NAME] for each in given)[:20]
+    names = ", ".join(arguments)
     call = f"{SCHEMA}.{name}({names})" if names else f"{SCHEMA}.{name} without parameters"
     message = f"Could not find the function {call} in the schema cache"
-    what = f"with parameters {names}" if names else "without parameters"
+    word = "parameters" if len(arguments) > 1 else "parameter"
+    what = f"with {word} {names}" if names else "without parameters"
     details = f"Searched for the function {SCHEMA}.{name} {what}, but no matches were found in the schema cache."
     return DataError(404, "PGRST202", message, details=details, hint=hint)
 

@@ -7,6 +7,7 @@ doctests are its specification.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from portero.data.nodes import STAR, ColumnItem, EmbedItem, Field, Item, JoinKind, JsonStep, OrderTerm, StarItem
 from portero.data.scanner import Scanner
@@ -95,12 +96,16 @@ def _embed(scanner: Scanner, name: str, alias: str | None, is_spread: bool, dept
         raise DataError(400, "PGRST100", "embeds are nested too deeply", hint="Ask for fewer levels in one request.")
     hint: str | None = None
     join: JoinKind = "left"
+    start = scanner.at
     while scanner.take("!"):
         word = scanner.name()
         if word == "inner":
             join = "inner"
         elif word != "left":
             hint = word
+    if not scanner.peek("(") and not is_spread and scanner.at > start:
+        scanner.at = start
+        scanner.refuse("'!'", 'letter, digit, "-", "->>", "->", "::", ".", ")", "," or end of input')
     scanner.expect("(")
     scanner.skip_blanks()
     items: tuple[Item, ...] = () if scanner.peek(")") else _items(scanner, depth_left - 1)
@@ -128,7 +133,7 @@ def _cast(scanner: Scanner) -> str | None:
         scanner.at += 1
     name = scanner.text[start : scanner.at].strip()
     if not name:
-        scanner.fail("type name")
+        scanner.fail("letter or digit")
     return name.lower()
 
 
@@ -158,7 +163,7 @@ def _json_key(scanner: Scanner) -> str | int:
     while not scanner.at_end() and text[scanner.at] not in _JSON_STOPS and not text.startswith("->", scanner.at):
         scanner.at += 1
     if scanner.at == start:
-        scanner.fail("JSON key or index")
+        scanner.fail('"-", digit or any non reserved character different from: .,>()')
     return text[start : scanner.at]
 
 
@@ -183,8 +188,6 @@ def parse_order(text: str) -> tuple[OrderTerm, ...]:
     terms = [_order_term(scanner)]
     while scanner.take(","):
         terms.append(_order_term(scanner))
-    if not scanner.at_end():
-        scanner.fail('delimiter (.), "," or end of input')
     return tuple(terms)
 
 
@@ -196,15 +199,26 @@ def _order_term(scanner: Scanner) -> OrderTerm:
     target = Field(name, read_steps(scanner))
     if relation is not None:
         scanner.expect(")")
-    is_descending = False
-    if scanner.take(".desc"):
-        is_descending = True
-    else:
-        scanner.take(".asc")
-    nulls_first: bool | None = None
-    if scanner.take(".nullsfirst"):
-        nulls_first = True
-    elif scanner.take(".nullslast"):
-        nulls_first = False
+    goes_on = 'delimiter (.), "," or end of input'
+    direction = nulls = _word_after_dot(scanner, ("asc", "desc", "nullsfirst", "nullslast"))
+    if direction in ("asc", "desc"):
+        nulls = _word_after_dot(scanner, ("nullsfirst", "nullslast"))
+    if nulls in ("nullsfirst", "nullslast"):
+        goes_on = '"," or end of input'
     scanner.skip_blanks()
-    return OrderTerm(target, relation, is_descending, nulls_first)
+    if not scanner.at_end() and not scanner.peek(","):
+        scanner.refuse(f"'{scanner.text[scanner.at]}'", goes_on)
+    return OrderTerm(target, relation, direction == "desc", nulls == "nullsfirst" if nulls is not None else None)
+
+
+def _word_after_dot(scanner: Scanner, words: Sequence[str]) -> str | None:
+    """Read a dot and one of these words; None if there is no dot."""
+    if not scanner.take("."):
+        return None
+    for word in words:
+        if scanner.take(word):
+            return word
+    rest = scanner.text[scanner.at :]
+    odd = next((rest[at : at + 1] for at, mark in enumerate(words[0]) if rest[at : at + 1] != mark), "")
+    quoted = [f'"{word}"' for word in words]
+    return scanner.refuse(f'"{odd}"' if odd else "end of input", f"{', '.join(quoted[:-1])} or {quoted[-1]}")

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from portero.data.casts import cast_json, cast_value, kind_of
 from portero.data.dialects import Sql
+from portero.data.read_errors import no_function
 from portero.data.read_plan import (
     PlannedAggregate,
     PlannedColumn,
@@ -82,7 +83,7 @@ def grouped_page(
     """
     leaves: dict[str, _Leaf] = {}
     for leaf in _leaves(writer, node, source, ()):
-        leaves.setdefault(leaf.key, leaf)
+        leaves[leaf.key] = leaf
     found = list(leaves.values())
     rows = writer.paged(query([leaf.held.label(f"m{place}") for place, leaf in enumerate(found)]))
     held = [rows.columns[f"m{place}"] for place in range(len(found))]
@@ -100,7 +101,7 @@ def grouped_page(
 
 def _leaves(writer: Writer, node: PlannedNode, source: Source, path: tuple[PlannedEmbed, ...]) -> Iterator[_Leaf]:
     """Give the members of a node's rows; `path` are the spreads on the way down from the rows that are grouped."""
-    for item in node.items:
+    for item in sorted(node.items, key=lambda item: isinstance(item, PlannedEmbed)):
         if isinstance(item, PlannedAggregate):
             yield _aggregate(writer, item, source, path)
         elif isinstance(item, PlannedColumn):
@@ -134,6 +135,9 @@ def _column(writer: Writer, item: PlannedColumn, source: Source, path: tuple[Pla
     embed, wire = (path[-1] if path else None), item.column.wire
     kind, _ = kind_of(item)
     is_made = bool(item.steps) or item.cast is not None
+    if item.cast is not None and _groups_by_itself(item):
+        held = _down(writer, path, source, lambda child: child.columns[item.column.name])
+        return _Leaf(item.key, held, lambda value: cast_json(item, value, writer.sql), None, embed, item)
 
     def value(child: Source) -> Clause:
         held = child.columns[item.column.name]
@@ -149,6 +153,11 @@ def _column(writer: Writer, item: PlannedColumn, source: Source, path: tuple[Pla
     return _Leaf(item.key, _down(writer, path, source, value), finish, None, embed, item)
 
 
+def _groups_by_itself(item: PlannedColumn) -> bool:
+    """Without an alias PostgREST groups by a column, not by its cast: an order may name it then."""
+    return not item.steps and item.key == item.column.name and item.column.wire.kind is not Kind.JSON
+
+
 def _aggregate(writer: Writer, item: PlannedAggregate, source: Source, path: tuple[PlannedEmbed, ...]) -> _Leaf:
     if item.operand is None:
         held = _down(writer, path, source, lambda child: sa.literal_column("1", sa.Integer()))
@@ -156,7 +165,7 @@ def _aggregate(writer: Writer, item: PlannedAggregate, source: Source, path: tup
     operand = item.operand
     kind, name = kind_of(operand)
     if kind not in _TAKES.get(item.function, frozenset(Kind)):
-        raise DataError(404, "42883", f"function {item.function}({name}) does not exist")
+        raise no_function(item.function, name)
     is_made = bool(operand.steps) or operand.cast is not None
 
     def value(child: Source) -> Clause:
@@ -191,8 +200,9 @@ def _place(
         item = leaf.column
         if item is None or leaf.embed is not term.embed or item.column is not term.column:
             continue
-        if item.steps == term.steps and item.cast is None:
-            return writer.sql.bytewise(one) if kind_of(item)[0] is Kind.TEXT else one
+        if item.steps == term.steps and (item.cast is None or _groups_by_itself(item)):
+            kind = kind_of(item)[0] if item.steps else item.column.wire.kind
+            return writer.sql.bytewise(one) if kind is Kind.TEXT else one
     model = node.model if term.embed is None else term.embed.node.model
     name = f"{model.name}.{term.column.name}"
     raise DataError(

@@ -18,6 +18,7 @@ from portero.data.catalogue import Column
 from portero.data.dialects import Sql
 from portero.data.filter_grammar import RANGES, TEXT_SEARCHES
 from portero.data.nodes import Condition, JsonStep
+from portero.data.read_errors import no_operator
 from portero.data.wire_types import Kind, WireType, wire_type
 from portero.errors import DataError
 
@@ -52,6 +53,10 @@ class _Side:
     expression: Clause
     wire: WireType
     is_json: bool = False
+
+    def listed(self, sql: Sql) -> WireType:
+        """Give the type of a list's elements: of a place in a document they are JSON literals."""
+        return sql.json_scalar if self.is_json else self.wire
 
 
 def condition_sql(column: Column, held: Clause, condition: Condition, sql: Sql, binds: Binds, limits: Limits) -> Clause:
@@ -100,8 +105,8 @@ def _operation(side: _Side, condition: Condition, sql: Sql, binds: Binds, limits
     if name in _REGULAR:
         pattern = binds.slot(slot, lambda text: sql.regular_codec(text, limits.longest_pattern), sa.Text())
         return sql.match_value(_text(side, "~"), pattern, folds=_REGULAR[name])
-    if name == "in" and not side.is_json:
-        return sql.in_list(side.expression, side.wire, slot, binds, limits.longest_list)
+    if name == "in":
+        return sql.in_list(side.expression, side.listed(sql), slot, binds, limits.longest_list)
     if name in ("cs", "cd") and side.wire.kind in (Kind.JSON, Kind.ARRAY):
         return sql.contains(side.expression, side.wire, slot, binds, turned=name == "cd")
     if name == "ov" and side.wire.kind in (Kind.JSON, Kind.ARRAY):
@@ -127,8 +132,9 @@ def _compare(side: _Side, name: str, slot: int, sql: Sql, binds: Binds) -> Claus
 
 def _quantified(side: _Side, condition: Condition, slot: int, sql: Sql, binds: Binds, limits: Limits) -> Clause:
     name, modifier = condition.operator, str(condition.modifier)
-    if name in _COMPARE and not side.is_json:
-        return sql.quantified(modifier, side.expression, side.wire, slot, binds, limits.longest_list, _COMPARE[name])
+    if name in _COMPARE:
+        wire = side.listed(sql)
+        return sql.quantified(modifier, side.expression, wire, slot, binds, limits.longest_list, _COMPARE[name])
     if name in _PATTERNS:
         folds = _PATTERNS[name]
         held = _text(side, "~~")
@@ -168,7 +174,7 @@ def _as_patterns(wire: WireType, parse: Callable[[str], Any]) -> WireType:
 
 def _text(side: _Side, symbol: str) -> Clause:
     if side.wire.kind not in (Kind.TEXT, Kind.OTHER) or side.is_json:
-        raise DataError(404, "42883", f"operator does not exist: {side.wire.name} {symbol} unknown")
+        raise no_operator(side.wire.name, symbol)
     return side.expression
 
 

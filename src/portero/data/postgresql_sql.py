@@ -51,6 +51,7 @@ class PostgresqlSql:
 
     def __init__(self) -> None:
         self.compiler = psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
+        self.json_scalar = WireType("jsonb", Kind.OTHER, _checked_json, _checked_json, TextOf(JSONB()))
 
     def json_object(self, pairs: Sequence[tuple[Clause, Clause]]) -> Clause:
         """Build one JSON object; a wide one is put together from pieces of 50 members."""
@@ -79,6 +80,9 @@ class PostgresqlSql:
     def in_list(self, column: Clause, wire: WireType, slot: int, binds: Binds, longest: int) -> Clause:
         """Compare with a list in one bound parameter, whatever its length."""
 
+        if wire.kind is Kind.ARRAY:
+            return column.in_(sa.select(_arrays(wire, slot, json_functions.list_elements, longest, binds)))
+
         def codec(text: str) -> Any:
             return [wire.parse(one) for one in json_functions.list_elements(text, longest)]
 
@@ -92,8 +96,11 @@ class PostgresqlSql:
         def codec(text: str) -> Any:
             return [wire.parse(one) for one in json_functions.group_elements(text, longest)]
 
-        bind = _array(wire, slot, codec, binds)
-        each = sa.func.unnest(bind, type_=wire.bind_type).column_valued()
+        each: Any
+        if wire.kind is Kind.ARRAY:
+            each = _arrays(wire, slot, json_functions.group_elements, longest, binds)
+        else:
+            each = sa.func.unnest(_array(wire, slot, codec, binds), type_=wire.bind_type).column_valued()
         holds = operate(column, each)
         found = sa.exists().where(holds) if modifier == "any" else ~sa.exists().where(~holds)
         # NULL compared with anything is neither true nor false, also under `not`.
@@ -183,6 +190,14 @@ class PostgresqlSql:
             return sa.cast(value, sa.Boolean())
         return sa.cast(value, sa.BigInteger() if target == "integer" else sa.Numeric())
 
+    def json_text(self, value: Clause) -> Clause:
+        """Cast to text."""
+        return sa.cast(value, sa.Text())
+
+    def array_text(self, value: Clause) -> Clause:
+        """Cast to text."""
+        return sa.cast(value, sa.Text())
+
     def as_json(self, text: Clause) -> Clause:
         """Read a text as a JSON document."""
         return sa.cast(text, sa.JSON())
@@ -210,6 +225,19 @@ def _array(wire: WireType, slot: int, codec: Any, binds: Binds) -> Clause:
     if isinstance(wire.bind_type, TextOf):
         return sa.cast(binds.slot(slot, codec, ARRAY(sa.Text())), ARRAY(wire.bind_type.type_))
     return binds.slot(slot, codec, ARRAY(wire.bind_type))
+
+
+def _arrays(wire: WireType, slot: int, split: Any, longest: int, binds: Binds) -> Clause:
+    """Give arrays as rows: PostgreSQL knows no array of arrays, so their texts are bound and cast one by one."""
+
+    def codec(text: str) -> list[str]:
+        found: list[str] = split(text, longest)
+        for one in found:
+            wire.parse(one)
+        return found
+
+    each = sa.func.unnest(binds.slot(slot, codec, ARRAY(sa.Text())), type_=sa.Text()).column_valued()
+    return sa.cast(each, wire.bind_type)
 
 
 def _key(step: JsonStep) -> Clause:

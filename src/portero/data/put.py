@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from portero.data.catalogue import Model
-from portero.data.nodes import Condition, DataRequest
+from portero.data.nodes import Condition, DataRequest, Page
 from portero.data.payload import read_payload
+from portero.data.request import read_offset
 from portero.errors import DataError
 
 
@@ -19,10 +20,11 @@ def check_put(request: DataRequest, model: Model) -> DataRequest:
         DataError: PGRST105 (405) other filters than the key's; PGRST114 (400) a page; PGRST115 (400) another key in the
             body; 42703; 22xxx.
     """
-    if any(not page.path for page in request.shape.pages):
+    if any(not page.path and not _is_whole(page, request) for page in request.shape.pages):
         raise DataError(400, "PGRST114", "limit/offset querystring parameters are not allowed for PUT")
     key = _key(request, model)
-    payload = read_payload(request.body, request.content_type, request.columns, 1)
+    request = replace(request, columns=None)  # PUT writes the whole row
+    payload = read_payload(request.body, request.content_type, None, 1)
     row: Mapping[str, Any] = payload.rows[0] if len(payload.rows) == 1 else {}
     if any(row.get(name) is None or model.column(name).wire.parse_json(row[name]) != key[name] for name in key):
         raise DataError(400, "PGRST115", "Payload values do not match URL in primary key column(s)")
@@ -32,16 +34,24 @@ def check_put(request: DataRequest, model: Model) -> DataRequest:
 
 def _key(request: DataRequest, model: Model) -> dict[str, Any]:
     """The key's values, off `?id=eq.7`."""
-    conditions = [one.expression for one in request.shape.filters if not one.path]
+    conditions = request.shape.filters
     found = {
-        one.field.name: request.values[one.slot]
+        one.expression.field.name: request.values[one.expression.slot]
         for one in conditions
-        if isinstance(one, Condition) and _is_plain_eq(one) and one.slot is not None
+        if isinstance(one.expression, Condition)
+        and not one.path
+        and _is_plain_eq(one.expression)
+        and one.expression.slot is not None
     }
     if len(found) != len(conditions) or set(found) != set(model.primary_key) or not found:
         message = "Filters must include all and only primary key columns with 'eq' operators"
         raise DataError(405, "PGRST105", message)
     return {name: model.column(name).wire.parse(text) for name, text in found.items()}
+
+
+def _is_whole(page: Page, request: DataRequest) -> bool:
+    """An offset of nothing leaves all rows."""
+    return page.limit is None and page.offset is not None and read_offset(request.values[page.offset]) == 0
 
 
 def _is_plain_eq(one: Condition) -> bool:

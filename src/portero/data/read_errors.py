@@ -7,7 +7,7 @@ from typing import Final
 from portero.errors import DataError
 
 _SQLITE: Final = (
-    ("user-defined function raised", "22P02", "invalid input syntax for the type of a cast"),
+    ("user-defined function raised", "22P02", "invalid input for the type of a value"),
     ("malformed JSON", "22P02", "invalid input syntax for type json"),
     ("JSON cannot hold BLOB", "22P02", "invalid input syntax for type json"),
     ("integer overflow", "22003", "integer out of range"),
@@ -27,13 +27,29 @@ _CLASSES: Final = {
     "42": "an operator is not available for these types",
     "54": "the request is too complex",
 }
+_NO_MATCH: Final = "No {} matches the given name and argument types. You might need to add explicit type casts."
+_NO_OPERATOR: Final = _NO_MATCH.format("operator")
+
+
+def no_operator(left: str, symbol: str, right: str = "unknown") -> DataError:
+    """Make the refusal 42883 (404) of an operator that a type does not have.
+
+    >>> no_operator("integer", "~~").message
+    'operator does not exist: integer ~~ unknown'
+    """
+    return DataError(404, "42883", f"operator does not exist: {left} {symbol} {right}", hint=_NO_OPERATOR)
+
+
+def no_function(name: str, argument: str) -> DataError:
+    """Make the refusal 42883 (404) of a function that a type does not have."""
+    return DataError(404, "42883", f"function {name}({argument}) does not exist", hint=_NO_MATCH.format("function"))
 
 
 def refusal_of_read(error: Exception) -> Exception:
     """Name a driver's error; one that no request can cause is given back as it is.
 
     >>> refusal_of_read(RuntimeError("user-defined function raised exception"))
-    DataError('22P02: invalid input syntax for the type of a cast')
+    DataError('22P02: invalid input for the type of a value')
     """
     state = getattr(error, "sqlstate", None)
     if isinstance(state, str):
@@ -49,4 +65,6 @@ def _postgresql(error: Exception, state: str) -> Exception:
     message = _STATES.get(state) or _CLASSES.get(state[:2])
     if message is None:
         return error
-    return DataError(404 if state == "42883" else 400, state, message)
+    if state == "42883":
+        return DataError(404, state, message, hint=_NO_OPERATOR)
+    return DataError(400, state, message)

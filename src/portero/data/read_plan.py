@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -27,6 +28,7 @@ from portero.data.nodes import (
     StarItem,
 )
 from portero.data.policy import Verb
+from portero.data.read_errors import no_operator
 from portero.data.relations import Relation
 from portero.data.wire_types import Kind
 from portero.errors import DataError
@@ -274,8 +276,8 @@ class Planner:
             if one.operator == "is" and one.word in ("null", "not_null"):
                 return PlannedNullTest(embed, (one.word == "null") != one.is_negated)
             if one.field.name not in node.model.columns:
-                hint = "Only is null or not is null filters are allowed on embedded resources"
-                raise DataError(400, "PGRST120", f"Bad operator on the '{embed.key}' embedded resource", hint=hint)
+                what = "Only is null or not is null filters are allowed on embedded resources"
+                raise DataError(400, "PGRST120", f"Bad operator on the '{embed.key}' embedded resource", details=what)
         return PlannedCondition(json_column(node.model, one.field), one)
 
     def order(self, node: PlannedNode, term: OrderTerm) -> PlannedOrder:
@@ -290,11 +292,10 @@ class Planner:
             return PlannedOrder(column, term.field.steps, term.is_descending, nulls_first)
         embed = self.find_embed(node, term.relation)
         if embed is None:
-            raise not_embedded(term.relation)
+            raise not_embedded(node, term.relation)
         if not embed.relation.to_one:
-            name = embed.node.model.name
-            message = f"A related order on '{name}' is not possible"
-            details = f"'{node.model.name}' and '{name}' do not form a many-to-one or one-to-one relationship"
+            message = f"A related order on '{embed.key}' is not possible"
+            details = f"'{node.model.name}' and '{embed.key}' do not form a many-to-one or one-to-one relationship"
             raise DataError(400, "PGRST118", message, details=details)
         target = _unaliased(embed.node, term.field)
         column = json_column(embed.node.model, target)
@@ -309,7 +310,7 @@ class Planner:
         for name in path:
             embed = self.find_embed(node, name)
             if embed is None:
-                raise not_embedded(name)
+                raise not_embedded(node, name)
             node = embed.node
         return node
 
@@ -323,14 +324,16 @@ class Planner:
         return next((embed for embed in node.embeds if embed.name == name), None)
 
 
-def not_embedded(name: str) -> DataError:
-    """Make the PGRST108 refusal."""
-    return DataError(
-        400,
-        "PGRST108",
-        f"'{name}' is not an embedded resource in this request",
-        hint=f"Verify that '{name}' is included in the 'select' query parameter.",
-    )
+def not_embedded(node: PlannedNode, name: str) -> DataError:
+    """Make the PGRST108 refusal; an embed that only goes by its alias is named."""
+    message = f"'{name}' is not an embedded resource in this request"
+    alias = next((embed.key for embed in node.embeds if embed.name == name), None)
+    if alias is None:
+        hint = f"Verify that '{name}' is included in the 'select' query parameter."
+        return DataError(400, "PGRST108", message, hint=hint)
+    details = "Target names are not allowed in filters if they have an alias"
+    hint = f"Change '{name}' to '{alias}' in filters, orders or limits."
+    return DataError(400, "PGRST108", message, details=details, hint=hint)
 
 
 def json_column(model: Model, target: Field) -> Column:
@@ -341,10 +344,15 @@ def json_column(model: Model, target: Field) -> Column:
     """
     column = model.column(target.name)
     if target.steps and column.wire.kind not in _JSON_KINDS:
-        raise DataError(404, "42883", f"operator does not exist: {column.wire.name} -> unknown")
-    if any(step.as_text for step in target.steps[:-1]):
-        raise DataError(404, "42883", "operator does not exist: text -> unknown")
+        raise no_operator(column.wire.name, *_arrow(target.steps[0]))
+    for step, after in pairwise(target.steps):
+        if step.as_text:
+            raise no_operator("text", *_arrow(after))
     return column
+
+
+def _arrow(step: JsonStep) -> tuple[str, str]:
+    return "->>" if step.as_text else "->", "integer" if isinstance(step.key, int) else "unknown"
 
 
 def _name_of(target: Field) -> str:
@@ -367,17 +375,24 @@ def _is_all_open(node: PlannedNode) -> bool:
     return all(isinstance(one, sa.True_) for one in policies) and all(_is_all_open(each.node) for each in node.embeds)
 
 
+def members_of(node: PlannedNode) -> dict[str, PlannedItem]:
+    """Give the members of a node's rows, in order, and the item each comes from.
+
+    Of equal keys the last counts, as a reader of JSON has it, and embeds come after columns, as PostgREST writes them.
+    An embed of empty embeds only filters and gives none.
+    """
+    found: dict[str, PlannedItem] = {item.key: item for item in node.items if not isinstance(item, PlannedEmbed)}
+    for item in node.embeds:
+        if item.is_spread:
+            found.update(dict.fromkeys(members_of(item.node), item))
+        elif members_of(item.node):
+            found[item.key] = item
+    return found
+
+
 def keys_of(node: PlannedNode) -> tuple[str, ...]:
-    """Give the members of a node's rows, in order; an embed of empty embeds only filters and gives none."""
-    found: dict[str, None] = {}
-    for item in node.items:
-        if not isinstance(item, PlannedEmbed):
-            found.setdefault(item.key)
-        elif item.is_spread:
-            found.update(dict.fromkeys(key for key in keys_of(item.node) if key not in found))
-        elif keys_of(item.node):
-            found.setdefault(item.key)
-    return tuple(found)
+    """Give the keys of a node's rows, in order."""
+    return tuple(members_of(node))
 
 
 def _unaliased(node: PlannedNode, target: Field) -> Field:

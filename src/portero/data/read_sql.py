@@ -29,12 +29,14 @@ from portero.data.read_plan import (
     PlannedCondition,
     PlannedEmbed,
     PlannedExpression,
+    PlannedItem,
     PlannedNode,
     PlannedNullTest,
     PlannedOrder,
     ReadPlan,
     is_grouped,
     keys_of,
+    members_of,
 )
 from portero.data.request import read_limit, read_offset
 from portero.data.semi_joins import caller_first
@@ -202,22 +204,25 @@ class ReadSql:
     def row(self, node: PlannedNode, source: Source) -> Clause:
         """Write the JSON object of one row of a node."""
         known = {*node.model.columns, *(embed.relation.target for embed in node.embeds)}
-        return self.sql.json_object([(_key(key, known), self.member(node, source, key)) for key in keys_of(node)])
+        if source.members is not None:
+            pairs = [(_key(key, known), source.members[key]) for key in keys_of(node)]
+        else:
+            pairs = [
+                (_key(key, known), self._member(node, item, source, key)) for key, item in members_of(node).items()
+            ]
+        return self.sql.json_object(pairs)
 
     def member(self, node: PlannedNode, source: Source, key: str) -> Clause:
-        """Write the value of one member of a node's rows; of equal keys the first counts."""
+        """Write the value of one member of a node's rows."""
         if source.members is not None:
             return source.members[key]
-        for item in node.items:
-            if not isinstance(item, PlannedEmbed):
-                if item.key == key and isinstance(item, PlannedColumn):
-                    return self._value(node, item, source)
-            elif item.is_spread:
-                if key in keys_of(item.node):
-                    return self.spread(item, source, key)
-            elif item.key == key and keys_of(item.node):
-                return self.embedded(item, source)
-        raise AssertionError(key)
+        return self._member(node, members_of(node)[key], source, key)
+
+    def _member(self, node: PlannedNode, item: PlannedItem, source: Source, key: str) -> Clause:
+        if isinstance(item, PlannedEmbed):
+            return self.spread(item, source, key) if item.is_spread else self.embedded(item, source)
+        assert isinstance(item, PlannedColumn)  # rows with aggregates are grouped, and have their members in the source
+        return self._value(node, item, source)
 
     def embedded(self, embed: PlannedEmbed, parent: Source) -> Clause:
         """Write an embed as a subquery: an object or NULL, or an array."""

@@ -39,6 +39,7 @@ from portero.data.read_sql import where_of
 from portero.data.request import read_request
 from portero.data.row_version import names_a_row
 from portero.data.shape_budget import ShapeBudget
+from portero.data.target_names import warnings
 from portero.principal import ANON, SERVICE_ROLE, Principal
 from portero.settings import Settings
 from portero.store.prepared import run
@@ -163,6 +164,7 @@ class Reads:
         followed = applied(request.preferences, method=request.method, overrides_transaction=overrides)
         if followed:
             headers.append(("Preference-Applied", followed))
+        headers.extend(warnings(request.shape))
         return tuple(headers)
 
     def _compiled_for(self, shape: ReadShape, role: str, guarded: bool) -> CompiledRead:
@@ -284,7 +286,8 @@ def _location(http: HttpRequest) -> str:
     path = quote(http.path)
     if not http.query:
         return path
-    query = "&".join(sorted(part for part in http.query.split("&") if part))
+    parts = [part if "=" in part else f"{part}=" for part in http.query.split("&") if part]
+    query = "&".join(sorted(parts, key=lambda part: part.partition("=")[0]))
     return f"{path}?{quote(query, safe=_QUERY_MARKS)}"
 
 

@@ -8,7 +8,6 @@ Obeys contract data.md §4.2 (embedding, hints, ambiguity, self references) and 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,12 +15,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from portero.data.similar_names import LIKELY, nearest
 from portero.errors import ConfigurationError, DataError
 
 Pairs = tuple[tuple[sa.Column[Any], sa.Column[Any]], ...]
 
 _LONGEST_NAME = 63  # PostgreSQL's NAMEDATALEN - 1: the names it makes itself are cut to it
-_LONGEST_GUESS = 128  # similarity costs the product of both lengths: a stranger's long name is not worth it
 
 
 class Cardinality(StrEnum):
@@ -246,14 +245,14 @@ def _single_columns(relation: Relation, sides: Mapping[str, Side]) -> tuple[str 
 
 def _none_found(candidates: Sequence[Relation], source: str, target: str, hint: str | None) -> DataError:
     using = f" using the hint '{hint}'" if hint else ""
-    near = nearest(target, (relation.target for relation in candidates if relation.target != target))
+    near = nearest(target, [relation.target for relation in candidates], LIKELY)
     return DataError(
         400,
         "PGRST200",
         f"Could not find a relationship between '{source}' and '{target}' in the schema cache",
         details=f"Searched for a foreign key relationship between '{source}' and '{target}'{using} in the schema "
         "'public', but no matches were found.",
-        hint=f"Perhaps you meant '{near}' instead of '{target}'." if near and not hint else None,
+        hint=f"Perhaps you meant '{near}' instead of '{target}'." if near else None,
     )
 
 
@@ -291,14 +290,3 @@ def _described(relation: Relation, sides: Mapping[str, Side]) -> str:
 
 def _listed(columns: Iterable[sa.Column[Any]], side: Side) -> str:
     return ", ".join(column.name for column in columns if column.name in side.readable)
-
-
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """Give the most similar of `names`, or None if nothing is near.
-
-    >>> nearest("filmz", ["actors", "films"])
-    'films'
-    """
-    if len(name) > _LONGEST_GUESS:
-        return None
-    return next(iter(difflib.get_close_matches(name, sorted(set(names)), n=1, cutoff=0.6)), None)

@@ -39,6 +39,7 @@ RESERVED: Final = frozenset({"order", "limit", "offset", "and", "or"})
 _RANGE = re.compile(r"([0-9]{1,18})-([0-9]{1,18})?")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 _LONGEST_NAME = 200
+_NO_LIMIT: Final = "Limit should be greater than or equal to zero."
 
 
 def read_request(http: HttpRequest, settings: Settings) -> DataRequest:
@@ -165,9 +166,9 @@ class _Query:
         if name == "select":
             self.items = parse_select(value, max_depth=self.settings.max_embed_depth)
         elif name == "columns":
-            self.columns = _names(value)
+            self.columns = _names(value, "columns parameter")
         elif name == "on_conflict":
-            self.on_conflict = _names(value)
+            self.on_conflict = _names(value, "on_conflict parameter")
         elif name.rpartition(".")[2] in RESERVED:
             self.reserved(name, value)
         elif value:
@@ -200,7 +201,10 @@ class _Query:
         ends = [] if last is None else [last + 1]
         if () in self.limits:
             start = read_offset(self.values[self.offsets[()]]) if () in self.offsets else 0
-            ends.append(start + read_limit(self.values[self.limits[()]]))
+            limit = read_limit(self.values[self.limits[()]])
+            if limit and (start + limit <= offset or (ends and ends[0] <= offset)):
+                raise bad_range(_NO_LIMIT)  # the page and the range have no row in common
+            ends.append(start + limit)
         self.offsets[()] = len(self.values)
         self.values.append(str(offset))
         if ends:
@@ -228,7 +232,7 @@ def read_limit(text: str) -> int:
     if not _NUMBER.fullmatch(text):
         raise syntax_error("limit", text, "a whole number is wanted")
     if (limit := int(text)) < 0:
-        raise bad_range("Limit should be greater than or equal to zero.")
+        raise bad_range(_NO_LIMIT)
     return limit
 
 
@@ -243,11 +247,11 @@ def read_offset(text: str) -> int:
     return max(0, int(text))
 
 
-def _names(text: str) -> tuple[str, ...]:
+def _names(text: str, what: str) -> tuple[str, ...]:
     """Read `columns` or `on_conflict`; blank text is the empty list that supabase-py sends with no rows."""
     if not text.strip():
         return ()
-    scanner = Scanner(text, "columns parameter")
+    scanner = Scanner(text, what)
     found: list[str] = []
     while not found or scanner.take(","):
         scanner.skip_blanks()

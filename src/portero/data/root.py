@@ -11,6 +11,7 @@ import orjson
 from portero.data.answer import VARY
 from portero.data.catalogue import Catalogue
 from portero.data.functions import Function
+from portero.data.media import media_range, ranked, unavailable
 from portero.data.nodes import DataAnswer
 from portero.data.openapi import document
 from portero.data.request import READ_METHODS, check_profile
@@ -56,7 +57,7 @@ class Root:
 
 
 def choose(accept: str) -> str:
-    """Choose the media type of the document; the first acceptable wins.
+    """Choose the media type of the document, as `media.choose_media` does.
 
     >>> choose(""), choose("text/html, application/json;q=0.9")
     ('application/openapi+json', 'application/json')
@@ -66,8 +67,8 @@ def choose(accept: str) -> str:
     """
     if not accept.strip():
         return _OPENAPI
-    for part in accept.split(","):
-        found = _MEDIA.get(part.partition(";")[0].strip().lower())
+    for name, _ in ranked([media_range(part) for part in accept.lower().split(",")]):
+        found = _MEDIA.get(name)
         if found is not None:
             return found
-    raise DataError(406, "PGRST107", f"None of these media types are available: {accept[:200]}")
+    raise unavailable(accept)

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from portero.errors import DataError
 
+FIELD_NAME = "field name (* or [a..z0..9_$])"
 _NAME_EXTRA = frozenset("_ $")
 
 
@@ -21,14 +22,20 @@ def syntax_error(what: str, text: str, details: str, position: int = 0) -> DataE
 
 
 class Scanner:
-    """Reads `text` from left to right; `what` names it in refusals."""
+    """Reads `text` from left to right; `what` names it in refusals.
 
-    __slots__ = ("at", "text", "what")
+    Args:
+        start: where to begin.
+        shown: what refusals show of the text; default: all of it.
+    """
 
-    def __init__(self, text: str, what: str) -> None:
+    __slots__ = ("at", "shown", "text", "what")
+
+    def __init__(self, text: str, what: str, start: int = 0, shown: str | None = None) -> None:
         self.text = text
         self.what = what
-        self.at = 0
+        self.at = start
+        self.shown = text if shown is None else shown
 
     def fail(self, expected: str) -> NoReturn:
         """Raise PGRST100 here.
@@ -36,8 +43,15 @@ class Scanner:
         Raises:
             DataError: PGRST100.
         """
-        found = f'"{self.text[self.at]}"' if self.at < len(self.text) else "end of input"
-        raise syntax_error(self.what, self.text, f"unexpected {found} expecting {expected}", self.at)
+        self.refuse(f'"{self.text[self.at]}"' if self.at < len(self.text) else "end of input", expected)
+
+    def refuse(self, found: str, expected: str) -> NoReturn:
+        """Raise PGRST100 here, and say what was found.
+
+        Raises:
+            DataError: PGRST100.
+        """
+        raise syntax_error(self.what, self.shown, f"unexpected {found} expecting {expected}", self.at)
 
     def peek(self, word: str) -> bool:
         """Say whether `word` comes next."""
@@ -81,7 +95,7 @@ class Scanner:
         self.expect('"')
         return "".join(parts)
 
-    def name(self) -> str:
+    def name(self, expected: str = FIELD_NAME) -> str:
         """Read a name: quoted, or letters, digits, `_`, `$`, blanks and `-` where no `>` follows.
 
         >>> Scanner("field-with_sep::text", "select").name()
@@ -97,7 +111,7 @@ class Scanner:
         self.at = at
         found = text[start:at].strip(" ")
         if not found:
-            self.fail("field name (* or [a..z0..9_$])")
+            self.fail(expected)
         return found
 
     def word(self) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.types import TypeEngine
 
-from portero.data import json_functions, regular_expressions, zones
+from portero.data import json_functions, json_texts, regular_expressions, zones
 from portero.data.binds import KEYS, Binds
 from portero.data.nodes import JsonStep
 from portero.data.patterns import bounded, glob_of
@@ -37,6 +37,8 @@ FUNCTIONS = (
     SqliteFunction("portero_integer", 1, json_functions.integer),
     SqliteFunction("portero_number", 1, json_functions.number),
     SqliteFunction("portero_boolean", 1, json_functions.boolean),
+    SqliteFunction("portero_json_text", 1, json_texts.json_text),
+    SqliteFunction("portero_array_text", 1, json_texts.array_text),
 )
 """What every SQLite connection must know: `Database.open(…, sqlite_functions=FUNCTIONS)`."""
 
@@ -72,6 +74,8 @@ class SqliteSql:
 
     def __init__(self) -> None:
         self.compiler = HidingDialect(json_serializer=_compact)
+        scalar = json_functions.scalar_of
+        self.json_scalar = WireType("jsonb", Kind.OTHER, scalar, scalar, sa.Text())
 
     def json_object(self, pairs: Sequence[tuple[Clause, Clause]]) -> Clause:
         """Build one JSON object; SQLite takes up to 1,000 arguments."""
@@ -218,6 +222,14 @@ class SqliteSql:
             return sa.func.json(sa.func.portero_boolean(value), type_=sa.Text())
         name = {"integer": "portero_integer", "numeric": "portero_number"}[target]
         return getattr(sa.func, name)(value)  # type: ignore[no-any-return]
+
+    def json_text(self, value: Clause) -> Clause:
+        """Write JSON as PostgreSQL's jsonb does, with blanks."""
+        return sa.func.portero_json_text(value, type_=sa.Text())
+
+    def array_text(self, value: Clause) -> Clause:
+        """Write an array, kept as JSON, as PostgreSQL's literal."""
+        return sa.func.portero_array_text(value, type_=sa.Text())
 
     def as_json(self, text: Clause) -> Clause:
         """Read a text as a JSON document."""

@@ -30,10 +30,10 @@ def write_answer(
     """
     headers: Headers = [VARY]
     if request.method != "PUT":
-        headers.append(("Content-Range", _content_range(request, affected)))
+        headers.append(("Content-Range", _content_range(request, affected if rows is None else rows.count)))
     if applied:
         headers.append(("Preference-Applied", applied))
-    if key:
+    if key and request.method == "POST":
         query = "&".join(f"{quote(name)}=eq.{quote(value, safe='')}" for name, value in key.items())
         headers.append(("Location", f"/{quote(request.model)}?{query}"))
     status = _status(request, inserted, is_shown=rows is not None)

@@ -32,6 +32,7 @@ from portero.data.reads import Reads
 from portero.data.request import read_request
 from portero.data.row_version import check_version, is_whole, version_of
 from portero.data.standing import check_session, standing_of
+from portero.data.target_names import warnings
 from portero.data.undone import Undone, is_undone
 from portero.data.write_answer import write_answer
 from portero.data.write_plan import DeletePlan, InsertPlan, UpdatePlan, WritePlan
@@ -129,6 +130,7 @@ class Writes:
         rows = written.rows
         if rows is not None and rows.size == 1 and request.method != "DELETE" and is_whole(request.shape):
             answer.headers.append(("ETag", version_of(rows.body)))
+        answer.headers.extend(warnings(request.shape))
         return answer
 
     def plan(self, request: DataRequest, role: str) -> WritePlan:
