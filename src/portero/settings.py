@@ -184,6 +184,15 @@ class Settings:
         20,
         "New kinds of data request that a caller may send in a second, ten times as many at once; 0: any.",
     )
+    max_select: int = _row(_whole, 300, "Most items in one select, those of its embeds included.")
+    max_sources: int = _row(
+        _whole, 512, "Most tables that one statement reads; a filter on an embed reads the embed's once more."
+    )
+    max_tree_depth: int = _row(_whole, 32, "Deepest and(…), or(…) within one another.")
+    max_json_path: int = _row(_whole, 32, "Most arrows in one JSON path.")
+    max_json_depth: int = _row(_whole, 32, "Deepest JSON in a request body.")
+    max_operations: int = _row(_whole, 100, "Most operations in one batch: they hold the writer's turn together.")
+    max_batch_rows: int = _row(_whole, 10_000, "Most rows that the operations of one batch give back together.")
     server_timing: bool = _row(_flag, False, "Add Server-Timing to the answers of the data API.")
     smtp_url: str = _row(
         _smtp_url, "", "Mail server: smtps://user:password@host:465, or smtp+starttls://…:587.", is_secret=True

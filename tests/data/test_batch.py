@@ -172,8 +172,9 @@ def test_what_is_no_operation_is_refused(scene: Scene, one: Any) -> None:
 def test_what_is_no_batch_is_refused(scene: Scene) -> None:
     for body in (b"", b"{}", b"[", b'"x"'):
         assert (400, "PGRST102") == refused(scene.ask("POST", batch.PATH, body))[:2]
-    many = [operation("GET", "/notes")] * (batch.MOST + 1)
-    assert (413, "54000") == refused(scene.ask("POST", batch.PATH, many))[:2]
+    many = [operation("GET", "/notes")] * 101
+    too_many = (413, "54000", "more than 100 operations in one batch")
+    assert too_many == refused(scene.ask("POST", batch.PATH, many))
     assert (405, "PGRST117") == refused(scene.ask("GET", batch.PATH))[:2]
     assert [("Allow", "OPTIONS,POST")] == scene.api.describe(batch.PATH, "anon").headers
 
@@ -205,3 +206,27 @@ def test_operations_after_a_read_only_function_write(scene: Scene) -> None:
 def test_an_operation_does_not_say_how_the_transaction_ends(scene: Scene, end: str) -> None:
     status, members = run(scene, operation("PATCH", "/notes?id=eq.1", {"stars": 2}, Prefer=f"tx={end}"))
     assert (400, "PGRST102", 0) == (status, members["code"], members["operation"])
+
+
+def test_all_operations_together_give_back_no_more_rows_than_the_setting(scene: Scene) -> None:
+    limits = replace(scene.api.settings, max_batch_rows=3)
+    api = DataApi(scene.api.catalogue, scene.database, limits, app.standing(), scene.api.functions)
+    few = Scene(scene.database, api)
+    read, call = operation("GET", "/pages"), operation("GET", "/rpc/double?number=2")
+    status, answers = run(few, read, call, operation("POST", "/notes", {"title": "not shown"}))
+    assert (200, [200, 200, 201]) == (status, [each["status"] for each in answers])
+    shown = operation("POST", "/notes", {"title": "shown"}, **SHOW)
+    for operations in ([shown, read, call], [shown, call, read], [read, call, shown]):
+        status, refusal = run(few, *operations)
+        expected = (413, "54000", "more than 3 rows to give back", 2)
+        assert expected == (status, refusal["code"], refusal["message"], refusal["operation"])
+    assert ["not shown"] == [row["title"] for row in scene.rows(Note) if "shown" in row["title"]]
+
+
+def test_json_of_a_batch_is_as_deep_as_the_bodies_of_its_operations_may_be(scene: Scene) -> None:
+    document: Any = "x"
+    for _ in range(31):
+        document = [document]
+    status, answers = run(scene, operation("PATCH", "/notes?id=eq.1", {"info": document}))
+    assert (200, 204) == (status, answers[0]["status"])
+    assert (400, "PGRST102") == refused(scene.ask("PATCH", "/notes?id=eq.1", {"info": [document]}))[:2]

@@ -139,7 +139,7 @@ def test_names_that_no_component_can_have_are_written_otherwise() -> None:
     )
     made = described(catalogue, "anon")
     OpenAPIV31SpecValidator(made).validate()
-    assert ["/", "/Film%20%7BTitles%7D"] == list(made["paths"])
+    assert ["/", "/Film%20%7BTitles%7D", "/-/batch"] == list(made["paths"])
     names = [each["name"] for each in made["components"]["parameters"].values()]
     assert {'"a b"', "a_b"} <= set(names)
 
@@ -206,3 +206,26 @@ def test_a_filter_names_the_operators_of_its_type() -> None:
     assert re.search(patterns["postgresql"], "wfts(english).fox")
     for text in ("x", "wfts(english).fox", "eq(some).x"):
         assert not re.search(patterns["sqlite"], text)
+
+
+def test_the_batch_is_described_with_the_form_of_its_operations_and_answers() -> None:
+    """A list of operations as the endpoint reads them, and its bound."""
+    made = json.loads(json.dumps(document(scene.catalogue("sqlite"), "anon", "/rest/v1", (), 7)))
+    OpenAPIV31SpecValidator(made).validate()
+    post = made["paths"]["/-/batch"]["post"]
+    assert {"$ref": "#/components/schemas/Batch"} == post["requestBody"]["content"]["application/json"]["schema"]
+    batch = made["components"]["schemas"]["Batch"]
+    assert (7, ["method", "path"]) == (batch["maxItems"], batch["items"]["required"])
+    assert {"200", "300", "400", "401", "403", "404", "409", "412", "413", "503"} <= set(post["responses"])
+    assert "operation" in made["components"]["schemas"]["Refusal"]["properties"]
+
+
+def test_versions_are_described_where_they_are_looked_at() -> None:
+    """If-Match on what changes one row, ETag on what shows one."""
+    path = described(scene.catalogue("sqlite"), "authenticated")["paths"]["/pages"]
+    used = {
+        method: {each.get("$ref", "").rpartition("/")[2] for each in operation.get("parameters", ())}
+        for method, operation in path.items()
+    }
+    assert {"put", "patch", "delete"} == {method for method in used if "ifMatch" in used[method]}
+    assert "ETag" in path["get"]["responses"]["200"]["headers"]

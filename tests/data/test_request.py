@@ -183,6 +183,13 @@ def test_any_query_and_any_header_give_a_request_or_data_error(query: str, prefe
         ({"max_embeds": 1}, "select=directors(name),actors(name)"),
         ({"max_embeds": 1}, "select=directors(films(id))"),
         ({"max_embed_depth": 1}, "select=directors(films(id))"),
+        ({"max_select": 2}, "select=id,title,year"),
+        ({"max_select": 2}, "select=id,directors(name)"),
+        ({"max_tree_depth": 1}, "or=(id.eq.1,and(id.eq.2))"),
+        ({"max_json_path": 1}, "select=info->a->b"),
+        ({"max_json_path": 1}, "info->a->>b=eq.1"),
+        ({"max_json_path": 1}, "order=info->a->b"),
+        ({"max_json_path": 1}, "or=(info->a->>b.eq.1)"),
     ],
 )
 def test_every_bound_of_a_request_is_a_setting_with_a_clear_refusal(limits: dict[str, int], query: str) -> None:

@@ -95,5 +95,8 @@ def test_several_rows_have_no_version(scene: Scene) -> None:
     assert [0, 0, 0] == [row["stars"] for row in scene.rows(Note)]
 
 
-def test_an_insert_asks_for_no_version(scene: Scene) -> None:
-    assert 201 == write(scene, "POST", "/notes", {"title": "n"}, '"x"').status
+def test_a_row_that_is_made_has_no_version_to_name(scene: Scene) -> None:
+    answer = write(scene, "POST", "/notes", {"title": "n"}, '"x"')
+    assert (412, "PORTERO412") == refused(answer)[:2]
+    assert 2 == len(scene.rows(Note))
+    assert 201 == write(scene, "POST", "/notes", {"title": "n"}, "*").status

@@ -7,6 +7,7 @@ transaction begins. The first refusal undoes all and is the answer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -40,8 +41,7 @@ from portero.principal import Principal
 from portero.settings import Settings
 
 PATH: Final = "/-/batch"
-MOST: Final = 100
-"""Operations of one batch: they hold the one writer's turn until the last of them is done."""
+_SHOWN: Final = re.compile(r"([0-9]+)-([0-9]+)/")
 _MEMBERS: Final = frozenset({"method", "path", "headers", "body"})
 _HEADERS: Final = {
     "accept": "accept",
@@ -53,7 +53,17 @@ _HEADERS: Final = {
     "content-type": "content_type",
     "if-match": "if_match",
 }
-Run = Callable[[sa.Connection], DataAnswer]
+_AROUND: Final = 2
+"""How much deeper the JSON of an operation's body stands in the batch's."""
+Run = Callable[[sa.Connection], "_Done"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """The answer of an operation, and how many rows it gives back."""
+
+    answer: DataAnswer
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +87,7 @@ class Batch:
     """Runs batches.
 
     Args:
-        settings: the limits; `max_batch` bounds each insert.
+        settings: the limits; `max_batch` bounds each insert, `max_batch_rows` what all operations give back.
         reads, writes, calls: what runs operations.
     """
 
@@ -93,15 +103,15 @@ class Batch:
         """Run a batch, and answer each operation, or the refusal of the first that was refused; `whose` as for reads.
 
         Raises:
-            DataError: PGRST117 (405) another method; PGRST102 no list of operations; 54000 (413) too many of them;
-                PGRST303 (401) the session has ended.
+            DataError: PGRST117 (405) another method; PGRST102 no list of operations; 54000 (413) too many of them,
+                or too many rows to give back; PGRST303 (401) the session has ended.
             DatabaseUnavailable: the database cannot be asked now.
         """
         if http.method != "POST":
             raise DataError(405, "PGRST117", f"Unsupported HTTP method: {http.method[:20]}")
         preferences = parse_prefer(http.prefer)
         try:
-            listed = enumerate(_listed(http.body))
+            listed = enumerate(_listed(http.body, self.settings))
             operations = [self._operation(place, one, principal, now, whose) for place, one in listed]
             answers = self._run(operations, principal, now, is_kept=not is_undone(self.settings, preferences))
         except _Failed as failed:
@@ -118,7 +128,7 @@ class Batch:
         try:
             with opened() as connection:
                 check_session(connection, self.writes.standing, principal, now)
-                answers = [_ran(place, each, connection) for place, each in enumerate(operations)]
+                answers = list(self._answers(operations, connection))
                 if not is_kept:
                     raise Undone(answers)
         except Undone as undone:
@@ -128,6 +138,17 @@ class Batch:
             # What a commit refuses (a constraint that is deferred) belongs to no single operation.
             raise refusal_of_statement(error) or error from error
         return answers
+
+    def _answers(self, operations: list[_Operation], connection: sa.Connection) -> Iterator[DataAnswer]:
+        """Run the operations in order, until they give back too many rows together."""
+        left = most = self.settings.max_batch_rows
+        for place, operation in enumerate(operations):
+            done = _ran(place, operation, connection)
+            left -= done.rows
+            if left < 0:
+                hint = "Ask for fewer rows, or in several batches."
+                raise _Failed(place, DataError(413, "54000", f"more than {most} rows to give back", hint=hint))
+            yield done.answer
 
     def _operation(
         self, place: int, one: Any, principal: Principal, now: datetime, whose: Callable[[], str] | None
@@ -150,10 +171,10 @@ class Batch:
         except DataError as refusal:
             raise _Failed(place, refusal) from refusal
 
-    def _call(self, call: Call, principal: Principal, now: datetime, connection: sa.Connection) -> DataAnswer:
+    def _call(self, call: Call, principal: Principal, now: datetime, connection: sa.Connection) -> _Done:
         with _read_only(connection) if call.function.is_read_only else nullcontext():
             answer = self.calls.run(connection, call, principal, now)
-        return _in_utc(answer, call.request.shape.zone, connection)
+        return _Done(_in_utc(answer, call.request.shape.zone, connection), _shown_rows(answer))
 
     def _read(
         self,
@@ -163,7 +184,7 @@ class Batch:
         principal: Principal,
         now: datetime,
         connection: sa.Connection,
-    ) -> DataAnswer:
+    ) -> _Done:
         filled = prepared.filled
         if filled.compiled.zone is not None:
             set_zone(connection, filled.compiled.zone)
@@ -177,19 +198,26 @@ class Batch:
             answer.headers.append(("ETag", version_of(result.body)))
         if http.method == "HEAD":
             answer = DataAnswer(answer.status, answer.headers)
-        return _in_utc(answer, zone, connection)
+        return _Done(_in_utc(answer, zone, connection), result.count)
 
     def _write(
         self, request: DataRequest, plan: WritePlan, principal: Principal, now: datetime, connection: sa.Connection
-    ) -> DataAnswer:
+    ) -> _Done:
         try:
             written = self.writes.perform(connection, request, plan, principal, now)
         except sa.exc.DBAPIError as error:
             raise self.writes.refusal(error, plan, principal) from error
-        return _in_utc(self.writes.answer_of(request, written), request.shape.zone, connection)
+        answer = _in_utc(self.writes.answer_of(request, written), request.shape.zone, connection)
+        return _Done(answer, 0 if written.rows is None else written.rows.count)
 
 
-def _ran(place: int, operation: _Operation, connection: sa.Connection) -> DataAnswer:
+def _shown_rows(answer: DataAnswer) -> int:
+    """A function's rows are those its Content-Range speaks of; without one it gives one value."""
+    found = _SHOWN.match(dict(answer.headers).get("Content-Range", ""))
+    return 1 if found is None else int(found[2]) - int(found[1]) + 1
+
+
+def _ran(place: int, operation: _Operation, connection: sa.Connection) -> _Done:
     try:
         return operation.run(connection)
     except DataError as refusal:
@@ -221,16 +249,17 @@ def _in_utc(answer: DataAnswer, zone: str | None, connection: sa.Connection) -> 
     return answer
 
 
-def _listed(body: bytes) -> list[Any]:
+def _listed(body: bytes, settings: Settings) -> list[Any]:
     """Read the list of operations."""
     try:
-        operations = strict_json.parse(body, exact=True)
+        operations = strict_json.parse(body, max_depth=settings.max_json_depth + _AROUND, exact=True)
     except ValueError as error:
         raise DataError(400, "PGRST102", "Empty or invalid json", details=str(error)) from None
     if not isinstance(operations, list):
         raise DataError(400, "PGRST102", "A batch is a list of operations")
-    if len(operations) > MOST:
-        raise DataError(413, "54000", f"more than {MOST} operations in one batch", hint="Send them in several batches.")
+    if len(operations) > settings.max_operations:
+        message = f"more than {settings.max_operations} operations in one batch"
+        raise DataError(413, "54000", message, hint="Send them in several batches.")
     return operations
 
 

@@ -31,6 +31,7 @@ from portero.data.prefer import applied
 from portero.data.read_errors import refusal_of_read
 from portero.data.reads import Reads, set_zone
 from portero.data.request import RESERVED, check_profile, decode, read_request
+from portero.data.row_version import check_no_version
 from portero.data.standing import check_session
 from portero.data.statement_errors import refusal_of_statement
 from portero.data.undone import Undone, is_undone
@@ -116,12 +117,13 @@ class Calls:
         if http.method not in _METHODS:
             raise DataError(405, "PGRST101", f"Cannot use the {http.method[:20]} method on RPC")
         if http.method == "POST":
+            check_no_version(http.if_match)
             check_profile(http.content_profile)
             http = http._replace(accept_profile="")
         query = http.query.split("&") if http.query else []
         given: Mapping[str, Any]
         if http.method == "POST":
-            given, is_text = _body(http)
+            given, is_text = _body(http, self.settings.max_json_depth)
             function = self.functions.find(http.path, given)
         else:
             known = self.functions.by_name.get(http.path.removeprefix(PREFIX).removesuffix("/"))
@@ -215,7 +217,7 @@ class Calls:
         return DataAnswer(200, [("Content-Type", shape.media.name), *headers], orjson.dumps(value))
 
 
-def _body(http: HttpRequest) -> tuple[Mapping[str, Any], bool]:
+def _body(http: HttpRequest, deepest: int) -> tuple[Mapping[str, Any], bool]:
     """Read the arguments of a POST; an empty body has none."""
     media = http.content_type.partition(";")[0].strip().lower()
     if not http.body.strip():
@@ -225,7 +227,7 @@ def _body(http: HttpRequest) -> tuple[Mapping[str, Any], bool]:
             return dict(parse_qsl(http.body.decode("utf-8"), keep_blank_values=True)), True
         if media not in ("", "application/json"):
             raise DataError(400, "PGRST102", f"Content-Type not acceptable: {media[:100]}")
-        value = strict_json.parse(http.body, exact=True)
+        value = strict_json.parse(http.body, max_depth=deepest, exact=True)
     except ValueError as error:
         raise DataError(400, "PGRST102", "Empty or invalid json", details=str(error)) from None
     if not isinstance(value, dict):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NoReturn
 
-from portero.data.grammar import DEEPEST, read_steps
+from portero.data.grammar import read_steps
 from portero.data.nodes import Condition, Expression, Field, Path, Tree
 from portero.data.scanner import FIELD_NAME, Scanner
 from portero.errors import DataError
@@ -143,8 +143,8 @@ def _condition(
     return Condition(target, operator, len(values) - 1, is_negated, modifier)
 
 
-def parse_tree(joiner: str, is_negated: bool, text: str, values: list[str]) -> Tree:
-    """Read the value of `and=` or `or=`.
+def parse_tree(joiner: str, is_negated: bool, text: str, values: list[str], deepest: int = 32) -> Tree:
+    """Read the value of `and=` or `or=`, in which trees may stand `deepest` deep.
 
     >>> values = []
     >>> tree = parse_tree("or", False, '(year.lt.1950,not.and(title.eq."a,b",id.in.(1,2)))', values)
@@ -161,20 +161,20 @@ def parse_tree(joiner: str, is_negated: bool, text: str, values: list[str]) -> T
     # PostgREST reads the operator and the value as one text, and counts its columns so.
     operator = f"not.{joiner}" if is_negated else joiner
     scanner = Scanner(operator + text, "logic tree", start=len(operator), shown=text)
-    tree = Tree("and" if joiner == "and" else "or", _operands(scanner, values, 1), is_negated)
+    tree = Tree("and" if joiner == "and" else "or", _operands(scanner, values, deepest), is_negated)
     if not scanner.at_end():
         scanner.fail("end of input")
     return tree
 
 
-def _operands(scanner: Scanner, values: list[str], depth: int) -> tuple[Expression, ...]:
-    if depth > DEEPEST:
-        raise DataError(400, "PGRST100", "a logic tree is nested too deeply")
+def _operands(scanner: Scanner, values: list[str], depth_left: int) -> tuple[Expression, ...]:
+    if depth_left <= 0:
+        raise DataError(400, "PGRST100", "a logic tree is nested too deeply", hint="Ask for a flatter condition.")
     scanner.skip_blanks()
     scanner.expect("(")
-    found = [_operand(scanner, values, depth)]
+    found = [_operand(scanner, values, depth_left)]
     while scanner.take(","):
-        found.append(_operand(scanner, values, depth))
+        found.append(_operand(scanner, values, depth_left))
     if not scanner.take(")"):
         scanner.fail('"," or ")"')
     scanner.skip_blanks()
@@ -184,13 +184,15 @@ def _operands(scanner: Scanner, values: list[str], depth: int) -> tuple[Expressi
 _BRANCH = re.compile(r"(not\.)?(and|or) *(?=\()")
 
 
-def _operand(scanner: Scanner, values: list[str], depth: int) -> Expression:
+def _operand(scanner: Scanner, values: list[str], depth_left: int) -> Expression:
     scanner.skip_blanks()
     branch = _BRANCH.match(scanner.text, scanner.at)
     if branch is not None:
         scanner.at = branch.end()
         joiner = branch[2]
-        return Tree("and" if joiner == "and" else "or", _operands(scanner, values, depth + 1), branch[1] is not None)
+        return Tree(
+            "and" if joiner == "and" else "or", _operands(scanner, values, depth_left - 1), branch[1] is not None
+        )
     start = scanner.at
     name = scanner.name(_OPERAND)
     target = Field(name, read_steps(scanner))

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from portero.data import openapi_answers as answers
+from portero.data import openapi_batch
 from portero.data import openapi_parameters as parameters
 from portero.data import openapi_schemas as schemas
 from portero.data.catalogue import Catalogue, Model
@@ -32,7 +33,9 @@ _INFO: Final = {
 }
 
 
-def document(catalogue: Catalogue, role: str, server: str, functions: Iterable[Function] = ()) -> dict[str, Any]:
+def document(
+    catalogue: Catalogue, role: str, server: str, functions: Iterable[Function] = (), most_operations: int = 100
+) -> dict[str, Any]:
     """Describe the API as callers of a role may use it.
 
     Args:
@@ -40,6 +43,7 @@ def document(catalogue: Catalogue, role: str, server: str, functions: Iterable[F
         role: the caller's.
         server: where the data API is served, such as `/rest/v1`.
         functions: those that are served.
+        most_operations: most operations of one batch.
     """
     writer = _Writer(catalogue, role)
     paths = {"/": _root_path()}
@@ -48,6 +52,7 @@ def document(catalogue: Catalogue, role: str, server: str, functions: Iterable[F
         if verbs:
             paths[f"/{quote(model.name, safe='')}"] = writer.path(model, verbs)
     paths |= function_paths(functions, role)
+    paths["/-/batch"] = openapi_batch.path()
     return {
         "openapi": "3.1.0",
         "info": _INFO,
@@ -56,7 +61,7 @@ def document(catalogue: Catalogue, role: str, server: str, functions: Iterable[F
         "tags": writer.tags,
         "paths": paths,
         "components": {
-            "schemas": {**answers.schemas(), **writer.schemas},
+            "schemas": {**answers.schemas(), **openapi_batch.schemas(most_operations), **writer.schemas},
             "parameters": {**parameters.shared_parameters(), **writer.parameters},
             "headers": answers.headers(),
             "responses": answers.responses(),
@@ -158,14 +163,14 @@ class _Writer:
     def _name(self, model: str) -> str:
         """Give a model a component's name, which may hold fewer characters."""
         name = _UNFIT.sub("_", model)
-        while name in self.names or name in answers.schemas():
+        while name in self.names or name in answers.schemas() or name in openapi_batch.schemas(0):
             name += "_"
         self.names[name] = model
         return name
 
     def _reads(self, model: Model, name: str, filters: Sequence[str]) -> dict[str, Any]:
         used = [f"{name}.select", *filters, f"{name}.order", "limit", "offset", "range", "rangeUnit", "prefer.read"]
-        also = ("Content-Range", "Content-Location", "Preference-Applied")
+        also = ("Content-Range", "Content-Location", "Preference-Applied", "ETag", "Warning")
         get = {
             "200": answers.rows("The rows.", name, *also),
             "206": answers.rows("A page of the rows; the total was asked for.", name, *also),
@@ -179,7 +184,7 @@ class _Writer:
         }
 
     def _insert(self, model: Model, name: str, verbs: set[Verb]) -> dict[str, Any]:
-        also = ("Content-Range", "Preference-Applied", "Location")
+        also = ("Content-Range", "Preference-Applied", "Location", "ETag", "Warning")
         if Verb.SELECT in verbs:
             used = [f"{name}.select", "columns", "on_conflict", "prefer.insert"]
             given = {
@@ -197,23 +202,26 @@ class _Writer:
         if not all(column in model.writable for column in model.primary_key):
             return {}
         given = {
-            "200": answers.rows("Replaced; the row was preferred.", name, "Preference-Applied"),
-            "201": answers.rows("Inserted; the row was preferred.", name, "Preference-Applied"),
+            "200": answers.rows("Replaced; the row was preferred.", name, "Preference-Applied", "ETag"),
+            "201": answers.rows("Inserted; the row was preferred.", name, "Preference-Applied", "ETag"),
             "204": answers.empty("Written.", "Preference-Applied"),
         }
-        used = [f"{name}.select", "columns", "prefer.insert"]
+        used = [f"{name}.select", "prefer.insert", "ifMatch"]
         operation = _operation(model, "Insert or replace one row", used, {**given, **_write_refusals()})
         operation["parameters"] += [parameters.key_parameter(model.columns[key]) for key in model.primary_key]
         return {"put": {**operation, "requestBody": _body(f"{name}.new", is_many=False)}}
 
     def _change(self, model: Model, name: str, sentence: str, filters: Sequence[str]) -> dict[str, Any]:
-        also = ("Content-Range", "Preference-Applied")
+        also = ("Content-Range", "Preference-Applied", "ETag", "Warning")
         given = {
             "200": answers.rows("Done; the rows were preferred.", name, *also),
             "204": answers.empty("Done.", *also),
         }
         return _operation(
-            model, sentence, [f"{name}.select", *filters, "columns", "prefer.change"], {**given, **_write_refusals()}
+            model,
+            sentence,
+            [f"{name}.select", *filters, "columns", "prefer.change", "ifMatch"],
+            {**given, **_write_refusals()},
         )
 
 

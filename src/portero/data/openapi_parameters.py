@@ -61,6 +61,7 @@ def shared_parameters() -> dict[str, Any]:
         "on_conflict": _query("on_conflict", "The unique key that an upsert goes by.", _text()),
         "columns": _query("columns", "The only keys of the body that are taken.", _text()),
         "range": _header("Range", "The page as first-last row, counted from 0.", _text("0-9")),
+        "ifMatch": _header("If-Match", "The versions (ETag) of the one row that may be met; * for any.", _text("*")),
         "rangeUnit": _header("Range-Unit", "The unit of Range.", {"type": "string", "enum": ["items"]}),
         **{
             f"prefer.{kind}": _header(

@@ -40,10 +40,11 @@ _REGULAR = {"match": False, "imatch": True}
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a list and a pattern may be."""
+    """How long a list and a pattern may be, and how many row sources one statement may name."""
 
     longest_list: int
     longest_pattern: int
+    most_sources: int = 512
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,12 +32,15 @@ class Payload:
     rows: tuple[Mapping[str, Any], ...]
 
 
-def read_payload(body: bytes, content_type: str, columns: Sequence[str] | None, most: int) -> Payload:
+def read_payload(
+    body: bytes, content_type: str, columns: Sequence[str] | None, most: int, deepest: int = 32
+) -> Payload:
     """Read the body of POST, PATCH or PUT.
 
     Args:
         content_type: the header; without one the body is JSON.
         most: most rows that will be taken; of CSV one more is read and then no further.
+        deepest: how deep JSON may be nested.
         columns: the names of `columns=`; None without it. An empty list (supabase-py with no rows) takes all.
 
     >>> read_payload(b'{"title": "Heat", "year": 1995}', "", None, 500).columns
@@ -49,7 +52,7 @@ def read_payload(body: bytes, content_type: str, columns: Sequence[str] | None, 
     media = content_type.partition(";")[0].strip().lower()
     match media:
         case "" | "application/json":
-            value = _json(body)
+            value = _json(body, deepest)
         case "text/csv":
             value = _csv(_text(body), most)
         case "application/x-www-form-urlencoded":
@@ -67,9 +70,9 @@ def read_payload(body: bytes, content_type: str, columns: Sequence[str] | None, 
     return Payload(keys, tuple(rows))
 
 
-def _json(body: bytes) -> Any:
+def _json(body: bytes, deepest: int) -> Any:
     try:
-        return strict_json.parse(body, exact=True)
+        return strict_json.parse(body, max_depth=deepest, exact=True)
     except ValueError as error:
         raise _bad("Empty or invalid json", str(error)) from None
 

@@ -63,7 +63,13 @@ class DataApi:
         self.writes = Writes(database, settings, self.reads, standing)
         self.functions = functions or Functions()
         served = tuple(self.functions.by_name.values())
-        self.root = Root(catalogue, settings.data_path, is_served=settings.openapi, functions=served)
+        self.root = Root(
+            catalogue,
+            settings.data_path,
+            is_served=settings.openapi,
+            functions=served,
+            most_operations=settings.max_operations,
+        )
         self._standing = standing_of(standing, self.reads.sql)
         self.calls = Calls(self.functions, database, settings, self.reads, self._standing, around)
         self.batch = batch.Batch(settings, self.reads, self.writes, self.calls)

@@ -13,8 +13,8 @@ from portero.data.request import read_offset
 from portero.errors import DataError
 
 
-def check_put(request: DataRequest, model: Model) -> DataRequest:
-    """Turn a PUT into the upsert it means.
+def check_put(request: DataRequest, model: Model, deepest: int = 32) -> DataRequest:
+    """Turn a PUT into the upsert it means; its JSON may be nested `deepest` deep.
 
     Raises:
         DataError: PGRST105 (405) other filters than the key's; PGRST114 (400) a page; PGRST115 (400) another key in the
@@ -24,7 +24,7 @@ def check_put(request: DataRequest, model: Model) -> DataRequest:
         raise DataError(400, "PGRST114", "limit/offset querystring parameters are not allowed for PUT")
     key = _key(request, model)
     request = replace(request, columns=None)  # PUT writes the whole row
-    payload = read_payload(request.body, request.content_type, None, 1)
+    payload = read_payload(request.body, request.content_type, None, 1, deepest)
     row: Mapping[str, Any] = payload.rows[0] if len(payload.rows) == 1 else {}
     if any(row.get(name) is None or model.column(name).wire.parse_json(row[name]) != key[name] for name in key):
         raise DataError(400, "PGRST115", "Payload values do not match URL in primary key column(s)")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from portero.data.catalogue import Catalogue, Column, Model
+from portero.data.fields import json_column, name_of
 from portero.data.nodes import (
     ColumnItem,
     Condition,
@@ -28,13 +28,10 @@ from portero.data.nodes import (
     StarItem,
 )
 from portero.data.policy import Verb
-from portero.data.read_errors import no_operator
 from portero.data.relations import Relation
-from portero.data.wire_types import Kind
 from portero.errors import DataError
 
 Steps = tuple[JsonStep, ...]
-_JSON_KINDS = frozenset({Kind.JSON, Kind.ARRAY})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -237,7 +234,7 @@ class Planner:
             operand = PlannedColumn(key, column, item.field.steps, item.cast)
             return PlannedAggregate(key, item.aggregate, operand, item.aggregate_cast)
         column = json_column(model, item.field)
-        return PlannedColumn(item.alias or _name_of(item.field), column, item.field.steps, item.cast)
+        return PlannedColumn(item.alias or name_of(item.field), column, item.field.steps, item.cast)
 
     def embed_item(self, model: Model, item: EmbedItem) -> PlannedEmbed:
         """Resolve an embed: its relation, its target's policy, and the junction's.
@@ -334,30 +331,6 @@ def not_embedded(node: PlannedNode, name: str) -> DataError:
     details = "Target names are not allowed in filters if they have an alias"
     hint = f"Change '{name}' to '{alias}' in filters, orders or limits."
     return DataError(400, "PGRST108", message, details=details, hint=hint)
-
-
-def json_column(model: Model, target: Field) -> Column:
-    """Find the column of a field; a path needs a JSON document or an array.
-
-    Raises:
-        DataError: 42703 no such column; 42883 a path into another type.
-    """
-    column = model.column(target.name)
-    if target.steps and column.wire.kind not in _JSON_KINDS:
-        raise no_operator(column.wire.name, *_arrow(target.steps[0]))
-    for step, after in pairwise(target.steps):
-        if step.as_text:
-            raise no_operator("text", *_arrow(after))
-    return column
-
-
-def _arrow(step: JsonStep) -> tuple[str, str]:
-    return "->>" if step.as_text else "->", "integer" if isinstance(step.key, int) else "unknown"
-
-
-def _name_of(target: Field) -> str:
-    """Name a field in the answer: the last key of its path; an index goes by the key before it."""
-    return next((step.key for step in reversed(target.steps) if isinstance(step.key, str)), target.name)
 
 
 def is_grouped(node: PlannedNode) -> bool:

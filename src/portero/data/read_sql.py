@@ -109,8 +109,9 @@ class ReadSql:
         Raises:
             DataError: 54001 (400): too many sources for one statement.
         """
-        if self._made >= _MOST_NAMES:
-            # A filter on an embed is written wherever the embed is asked for: a short request can name thousands.
+        if self._made >= self.limits.most_sources:
+            # A filter on an embed is written wherever the embed is asked for: a short request can name thousands, and
+            # SQLAlchemy takes about two milliseconds for each.
             raise DataError(400, "54001", "the request is too complex", hint="Ask for fewer embeds in one request.")
         columns: list[Any] = [column.label(column.name) for column in model.table.columns]
         columns += [one.label(f"{ROW}_{at}") for at, one in enumerate(also)]
@@ -327,8 +328,6 @@ class ReadSql:
         return f"{letter}{self._made}"
 
 
-_MOST_NAMES = 512
-"""Row sources and pages of one statement; SQLAlchemy takes about two milliseconds for each."""
 #: What a UUID column holds that is the caller's id in every row: written once, not put together for each row.
 ME_AS_TEXT = sa.bindparam(ME_TEXT, type_=sa.Text())
 ROW = "portero_row"

@@ -97,7 +97,7 @@ class Reads:
         self.settings = settings
         self.standing = standing
         self.sql = sql_of(catalogue.dialect)
-        self.limits = Limits(settings.max_list, settings.max_pattern)
+        self.limits = Limits(settings.max_list, settings.max_pattern, settings.max_sources)
         self.budget = ShapeBudget(settings.max_new_shapes)
         self._thread = threading.local()
         self._strange: set[int] = set()

@@ -15,8 +15,6 @@ from portero.data.media import choose_media
 from portero.data.nodes import (
     STAR,
     DataRequest,
-    EmbedItem,
-    Expression,
     Filter,
     HttpRequest,
     Item,
@@ -25,9 +23,9 @@ from portero.data.nodes import (
     Page,
     Path,
     ReadShape,
-    Tree,
 )
 from portero.data.prefer import parse_prefer
+from portero.data.request_size import check_size
 from portero.data.scanner import Scanner, syntax_error
 from portero.errors import DataError
 from portero.settings import Settings
@@ -154,12 +152,7 @@ class _Query:
             name, equals, value = part.partition("=")
             if equals:
                 self.parameter(decode(name), decode(value))
-        terms = sum(len(terms) for terms in self.orders.values())
-        if _count(self.filters) + terms > self.settings.max_conditions:
-            most = self.settings.max_conditions
-            raise DataError(400, "PGRST100", f"more than {most} conditions and order terms in one request")
-        if _embeds(self.items) > self.settings.max_embeds:
-            raise DataError(400, "PGRST100", f"more than {self.settings.max_embeds} embeds in one request")
+        check_size(self.items, self.filters, tuple(self.orders.values()), self.settings)
 
     def parameter(self, name: str, value: str) -> None:
         """Read one parameter."""
@@ -181,7 +174,8 @@ class _Query:
         if word in ("and", "or"):
             is_negated = before == "not" or before.endswith(".not")
             path = parse_path(before.removesuffix("not").removesuffix(".") if is_negated else before)
-            self.filters.append(Filter(path, parse_tree(word, is_negated, value, self.values)))
+            deepest = self.settings.max_tree_depth
+            self.filters.append(Filter(path, parse_tree(word, is_negated, value, self.values, deepest)))
         elif word == "order":
             self.orders[parse_path(before)] = parse_order(value)
         elif value:
@@ -260,18 +254,3 @@ def _names(text: str, what: str) -> tuple[str, ...]:
     if not scanner.at_end():
         scanner.fail('"," or end of input')
     return tuple(found)
-
-
-def _count(filters: list[Filter]) -> int:
-    waiting: list[Expression] = [one.expression for one in filters]
-    count = 0
-    while waiting:
-        one = waiting.pop()
-        count += 1
-        if isinstance(one, Tree):
-            waiting.extend(one.operands)
-    return count
-
-
-def _embeds(items: tuple[Item, ...]) -> int:
-    return sum(1 + _embeds(item.items) for item in items if isinstance(item, EmbedItem))

@@ -31,11 +31,25 @@ class Root:
         path: where the data API is served.
         is_served: the document is served at all.
         functions: those that are served.
+        most_operations: most operations of one batch.
     """
 
-    def __init__(self, catalogue: Catalogue, path: str, *, is_served: bool, functions: Iterable[Function] = ()) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        path: str,
+        *,
+        is_served: bool,
+        functions: Iterable[Function] = (),
+        most_operations: int = 100,
+    ) -> None:
         self.is_served = is_served
-        self._document = lru_cache(32)(lambda role: orjson.dumps(document(catalogue, role, path, functions)))
+
+        @lru_cache(32)
+        def made(role: str) -> bytes:
+            return orjson.dumps(document(catalogue, role, path, functions, most_operations))
+
+        self._document = made
 
     def answer(self, method: str, accept: str, profile: str, role: str) -> DataAnswer:
         """Give the document for a role.

@@ -49,6 +49,20 @@ def _is_plain_eq(one: Condition) -> bool:
     return one.operator == "eq" and not one.is_negated and one.modifier is None and not one.field.steps
 
 
+def check_no_version(if_match: str) -> None:
+    """Refuse a POST that names versions: what is made, or called, has none yet (RFC 9110 §13.1.1).
+
+    `*` holds, for the table or function that a POST is sent to is there.
+
+    Raises:
+        DataError: PORTERO412 (412).
+    """
+    if if_match and if_match.strip() != "*":
+        details = "If-Match names the version of a row that is there; a POST makes rows or calls a function"
+        hint = "Use PATCH, PUT or DELETE to write over one row, or send no If-Match."
+        raise DataError(412, "PORTERO412", "Precondition failed", details=details, hint=hint)
+
+
 def check_version(if_match: str, version: str | None, count: int) -> None:
     """Refuse a write whose row is not the one that was read.
 

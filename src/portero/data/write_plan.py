@@ -117,7 +117,7 @@ def plan_insert(request: DataRequest, model: Model, role: str, settings: Setting
             42P10 a conflict target that is no unique key; 54000 (413) too many rows.
     """
     model.policies.of(Verb.INSERT, role)
-    payload = read_payload(request.body, request.content_type, request.columns, settings.max_batch)
+    payload = _payload(request, settings)
     if len(payload.rows) > settings.max_batch:
         message = f"more than {settings.max_batch} rows in one request"
         raise DataError(413, "54000", message, hint="Send them in several requests.")
@@ -169,7 +169,7 @@ def plan_update(
     """
     policy = model.policies.of(Verb.UPDATE, role)
     visible = model.policies.of(Verb.SELECT, role)
-    payload = read_payload(request.body, request.content_type, request.columns, settings.max_batch)
+    payload = _payload(request, settings)
     columns = [_writable(model, name) for name in payload.columns]
     if columns:
         _want_filter(model, settings, filters, "UPDATE")
@@ -194,6 +194,12 @@ def plan_delete(
     visible = model.policies.of(Verb.SELECT, role)
     _want_filter(model, settings, filters, "DELETE")
     return DeletePlan(model, _all(visible, policy, filters))
+
+
+def _payload(request: DataRequest, settings: Settings) -> Payload:
+    return read_payload(
+        request.body, request.content_type, request.columns, settings.max_batch, settings.max_json_depth
+    )
 
 
 def wants_rows(request: DataRequest) -> bool:

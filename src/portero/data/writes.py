@@ -30,7 +30,7 @@ from portero.data.prefer import applied
 from portero.data.put import check_put
 from portero.data.reads import Reads
 from portero.data.request import read_request
-from portero.data.row_version import check_version, is_whole, version_of
+from portero.data.row_version import check_no_version, check_version, is_whole, version_of
 from portero.data.standing import check_session, standing_of
 from portero.data.target_names import warnings
 from portero.data.undone import Undone, is_undone
@@ -140,8 +140,10 @@ class Writes:
             DataError: any refusal of a name, a body, a value, or a verb without a policy.
         """
         model = self.reads.catalogue.model(request.model)
+        if request.method == "POST":
+            check_no_version(request.if_match)
         if request.method == "PUT":
-            request = check_put(request, model)
+            request = check_put(request, model, self.settings.max_json_depth)
         if request.method in ("POST", "PUT"):
             return write_plan.plan_insert(request, model, role, self.settings)
         filters = self.reads.where(request, role)
