@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from portero.data.execute import ResultSet
+from portero.data.execute import NO_FORMS, ResultSet
 from portero.data.json_texts import Number, literal, spaced
 from portero.data.nodes import DataAnswer, Media, Preferences
 from portero.data.request import bad_range
@@ -26,7 +26,6 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _QUOTED: Final = re.compile(r'[\s",()\\]')
 #: PostgreSQL's text of an offset has no minutes where there are none.
 _MINUTES: Final = re.compile(r"([+-][0-9]{2}):00$")
-_NO_FORMS: Final[Mapping[str, str]] = {}
 
 
 def read_answer(result: ResultSet, media: Media, static: Sequence[tuple[str, str]]) -> DataAnswer:
@@ -88,7 +87,7 @@ def check_affected(count: int, preferences: Preferences) -> None:
         raise DataError(400, "PGRST124", message, details=f"The query affects {count} rows")
 
 
-def write_csv(body: bytes, keys: Sequence[str], forms: Mapping[str, str] = _NO_FORMS) -> bytes:
+def write_csv(body: bytes, keys: Sequence[str], forms: Mapping[str, str] = NO_FORMS) -> bytes:
     """Write a JSON array of objects as CSV: values as PostgreSQL's text, LF, no last newline (RFC 4180).
 
     A text that a spreadsheet would compute gets an apostrophe. NULL is nothing, an empty text is `""`.

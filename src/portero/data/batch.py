@@ -198,7 +198,7 @@ class Batch:
             answer.headers.append(("ETag", version_of(result.body)))
         if http.method == "HEAD":
             answer = DataAnswer(answer.status, answer.headers)
-        return _Done(_in_utc(answer, zone, connection), result.count)
+        return _Done(_in_utc(answer, zone, connection), result.size)
 
     def _write(
         self, request: DataRequest, plan: WritePlan, principal: Principal, now: datetime, connection: sa.Connection
@@ -208,7 +208,7 @@ class Batch:
         except sa.exc.DBAPIError as error:
             raise self.writes.refusal(error, plan, principal) from error
         answer = _in_utc(self.writes.answer_of(request, written), request.shape.zone, connection)
-        return _Done(answer, 0 if written.rows is None else written.rows.count)
+        return _Done(answer, 0 if written.rows is None else written.rows.size)
 
 
 def _shown_rows(answer: DataAnswer) -> int:

@@ -26,6 +26,7 @@ from portero.principal import Principal
 from portero.store.sessions import NOW, SESSION_ID
 
 _EXPLAIN = "EXPLAIN (FORMAT JSON) "
+NO_FORMS: Mapping[str, str] = {}
 FACTS = (ME_ID, ME_TEXT, ME_ROLE, SESSION_ID, NOW, KEYS)
 #: Those of them that differ between the requests of one token.
 _PASSING = frozenset({NOW, KEYS})
@@ -95,7 +96,7 @@ class ResultSet(NamedTuple):
     keys: tuple[str, ...] = ()
     stands: bool = True
     is_exact: bool = True
-    forms: Mapping[str, str] = field(default_factory=dict)
+    forms: Mapping[str, str] = NO_FORMS
 
 
 def compile_read(plan: ReadPlan, sql: Sql, limits: Limits, standing: sa.ColumnElement[Any] | None) -> CompiledRead:

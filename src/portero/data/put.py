@@ -23,7 +23,7 @@ def check_put(request: DataRequest, model: Model, deepest: int = 32) -> DataRequ
     if any(not page.path and not _is_whole(page, request) for page in request.shape.pages):
         raise DataError(400, "PGRST114", "limit/offset querystring parameters are not allowed for PUT")
     key = _key(request, model)
-    request = replace(request, columns=None)  # PUT writes the whole row
+    request = request._replace(columns=None)  # PUT writes the whole row
     payload = read_payload(request.body, request.content_type, None, 1, deepest)
     row: Mapping[str, Any] = payload.rows[0] if len(payload.rows) == 1 else {}
     if any(row.get(name) is None or model.column(name).wire.parse_json(row[name]) != key[name] for name in key):

@@ -30,7 +30,7 @@ def write_answer(
     """
     headers: Headers = [VARY]
     if request.method != "PUT":
-        headers.append(("Content-Range", _content_range(request, affected if rows is None else rows.count)))
+        headers.append(("Content-Range", _content_range(request, affected if rows is None else rows.size)))
     if applied:
         headers.append(("Preference-Applied", applied))
     if key and request.method == "POST":
