@@ -70,7 +70,7 @@ def _measured(runtime: Any, token: str, query: str) -> list[str]:
     ]
     times = [_best(stage, ROUNDS) for stage in stages]
     times.append(_best(lambda: api.reads.compile(shape, principal.role, True), 30))
-    times.append(_best(lambda: api.database.fetch_all(prepared.filled.compiled.sql, parameters), ROUNDS))
+    times.append(_best(lambda: api.database.fetch_all(prepared.filled.sql, parameters), ROUNDS))
     return [f"{one:8.1f}" for one in times] + [f"{len(answer.body):7}"]
 
 

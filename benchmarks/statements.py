@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from benchmarks.workloads import MAKERS, Tokens, by_hand, prepared
-from portero.data.execute import facts_of, parameters_of
+from portero.data.execute import parameters_of
 from portero.data.nodes import HttpRequest
 
 _MOUNT = "/rest/v1"
@@ -36,8 +36,8 @@ def main() -> None:
             path, _, query = request.path.partition("?")
             http = HttpRequest("GET", path.removeprefix(_MOUNT), query)
             filled = runtime.data.reads.prepare(http, principal.role, guarded=True).filled
-            values = parameters_of(filled, facts_of(principal, datetime.now(UTC)))
-            made[path, query, authorization] = filled.compiled.sql, tuple(values)
+            values = parameters_of(filled, principal, datetime.now(UTC))
+            made[path, query, authorization] = filled.sql, tuple(values)
     pathlib.Path(sys.argv[2]).write_bytes(pickle.dumps(made))
 
 

@@ -76,7 +76,7 @@ def explained(api: DataApi, query: str) -> str:
     filled = api.reads.prepare(HttpRequest("GET", "/notes", query), who.role, guarded=True).filled
     parameters = parameters_of(filled, who, NOW)
     word = "EXPLAIN QUERY PLAN " if api.database.dialect_name == "sqlite" else "EXPLAIN (FORMAT TEXT) "
-    rows = api.database.fetch_all(word + filled.compiled.sql, parameters)
+    rows = api.database.fetch_all(word + filled.sql, parameters)
     return "\n".join(str(row[-1]) for row in rows)
 
 
@@ -110,6 +110,18 @@ def test_the_statement_answers_what_it_explains(database: Database) -> None:
     rows: list[dict[str, Any]] = json.loads(answer.body)
     assert 20 == len(rows)
     assert {str(OWNERS[7])} == {row["owner"] for row in rows}
+
+
+def test_postgresql_plans_a_page_once_and_not_at_every_request(empty_postgresql_url: str) -> None:
+    """A limit that it does not know would make it plan each time; callers and values may differ, the page may not."""
+    database = Database.open(empty_postgresql_url)
+    with filled(database) as api:
+        for owner in OWNERS[:12]:
+            found = api.answer(HttpRequest("GET", "/notes", PAGE + "&offset=0"), Principal("member", owner, None), NOW)
+            assert 200 == found.status
+        plans = database.fetch_all("SELECT custom_plans, generic_plans FROM pg_prepared_statements WHERE NOT from_sql")
+    database.close()
+    assert [(5, 6)] == plans
 
 
 def test_new_rows_are_checked_by_their_keys_alone(database: Database) -> None:

@@ -53,7 +53,7 @@ def test_a_row_by_key_and_an_embed_are_found_through_their_indexes(tmp_path: Pat
     with opened(f"sqlite:///{tmp_path / 'films.db'}") as library:
         http = HttpRequest("GET", "/films", "id=eq.1&select=id,directors(name)")
         filled = library.api.reads.prepare(http, "service_role", guarded=False).filled
-        rows = library.database.fetch_all("EXPLAIN QUERY PLAN " + filled.compiled.sql, filled.parameters)
+        rows = library.database.fetch_all("EXPLAIN QUERY PLAN " + filled.sql, filled.parameters)
         steps = [row[3] for row in rows]
         assert "SEARCH films USING INTEGER PRIMARY KEY (rowid=?)" in steps
         assert "SEARCH directors USING INTEGER PRIMARY KEY (rowid=?)" in steps

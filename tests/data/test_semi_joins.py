@@ -177,7 +177,7 @@ def plan_of(api: DataApi, query: str) -> str:
     filled = api.reads.prepare(
         HttpRequest("GET", "/documents", query, prefer="count=exact"), who.role, guarded=False
     ).filled
-    rows = api.database.fetch_all("EXPLAIN QUERY PLAN " + filled.compiled.sql, parameters_of(filled, who, NOW))
+    rows = api.database.fetch_all("EXPLAIN QUERY PLAN " + filled.sql, parameters_of(filled, who, NOW))
     return "\n".join(str(row[-1]) for row in rows)
 
 

@@ -86,7 +86,7 @@ def test_a_statement_is_prepared_at_its_second_use_and_once_for_numbers_of_every
     sql = "SELECT %s::bigint"
     assert connection.fetch_all(sql, (1,)) == [(1,)]
     assert _prepared(connection) == 0
-    for number in (2, 70_000, 2**40, None):
+    for number in (2, 70_000, 2**40):
         assert connection.fetch_all(sql, (number,)) == [(number,)]
     assert _prepared(connection) == 1
 
@@ -94,11 +94,25 @@ def test_a_statement_is_prepared_at_its_second_use_and_once_for_numbers_of_every
 def test_no_more_statements_are_prepared_than_the_bound(
     connection: ReadingConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgresql_reads, "_MOST_STATEMENTS", 3)
+    monkeypatch.setattr(postgresql_reads, "_MOST_PREPARED", 3)
     for number in range(5):
         for _ in range(2):
             assert connection.fetch_all(f"SELECT {number}", ()) == [(number,)]
     assert _prepared(connection) == 3
+
+
+def test_statements_that_never_come_again_push_out_none_that_is_prepared(
+    connection: ReadingConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql_reads, "_MOST_PREPARED", 2)
+    monkeypatch.setattr(postgresql_reads, "_MOST_SEEN", 4)
+    for _ in range(2):
+        connection.fetch_all("SELECT 'often'", ())
+    before = list(connection._statements)
+    for number in range(10):
+        assert connection.fetch_all(f"SELECT {number}", ()) == [(number,)]
+    assert list(connection._statements) == before
+    assert len(connection._seen) == 4
 
 
 def test_a_statement_that_is_refused_when_it_is_prepared_is_refused(connection: ReadingConnection) -> None:

@@ -190,7 +190,7 @@ class Batch:
             set_zone(connection, filled.compiled.zone)
         try:
             parameters = tuple(parameters_of(filled, principal, now))
-            result = result_of(filled, connection.exec_driver_sql(filled.compiled.sql, parameters).fetchall()[0])
+            result = result_of(filled, connection.exec_driver_sql(filled.sql, parameters).fetchall()[0])
         except sa.exc.DBAPIError as error:
             raise refusal_of_read(error.orig if isinstance(error.orig, Exception) else error) from error
         answer = read_answer(result, prepared.media, prepared.headers)

@@ -23,12 +23,19 @@ class Binds:
 
     def __init__(self) -> None:
         self.codecs: dict[str, tuple[int, Codec]] = {}
+        self.numbers: dict[str, tuple[int, Codec]] = {}
 
     def slot(self, slot: int, codec: Codec, type_: TypeEngine[Any]) -> sa.BindParameter[Any]:
         """Give the bind of a slot; a slot used twice in one statement (page and count) is one bind."""
         name = f"s{slot}"
         self.codecs[name] = (slot, codec)
         return sa.bindparam(name, None, type_=type_)
+
+    def number(self, slot: int, codec: Codec) -> sa.ColumnElement[int]:
+        """Give the place of a number that will stand in the text itself; its codec gives an int."""
+        name = f"portero_number_{slot}_"
+        self.numbers[name] = (slot, codec)
+        return sa.literal_column(name, sa.BigInteger())
 
 
 class ValueBinds(Binds):

@@ -173,7 +173,7 @@ class Calls:
         if compiled.zone is not None:
             set_zone(connection, compiled.zone)
         try:
-            cursor = connection.exec_driver_sql(compiled.sql, tuple(parameters_of(filled, principal, now)))
+            cursor = connection.exec_driver_sql(filled.sql, tuple(parameters_of(filled, principal, now)))
             result = result_of(filled, cursor.fetchall()[0])
         except sa.exc.DBAPIError as error:
             raise refusal_of_read(error.orig if isinstance(error.orig, Exception) else error) from error

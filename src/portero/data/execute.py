@@ -42,6 +42,7 @@ class CompiledRead:
         sql: the text, in the driver's paramstyle.
         template: the parameters, with the constants in place.
         codecs: (position, slot, codec) of the request's values.
+        numbers: (place in the text, slot, codec) of those that stand in it.
         holes: (position, fact, process, name among the caller's `forms`) of the caller's facts.
         offset: the slot of the top's offset, or None.
         keys: the members of a row, in order (the header line of CSV).
@@ -60,6 +61,7 @@ class CompiledRead:
     media: Media
     is_counted: bool
     is_guarded: bool
+    numbers: tuple[tuple[str, int, Codec], ...] = ()
     zone: str | None = None
     conversions: tuple[tuple[Place, Process], ...] = ()
     forms: Mapping[str, str] = field(default_factory=dict)
@@ -71,6 +73,7 @@ class FilledRead:
     """A compiled read with the request's values in place; the caller's facts are still holes."""
 
     compiled: CompiledRead
+    sql: str
     parameters: tuple[Any, ...]
     offset: int
 
@@ -149,6 +152,7 @@ def _compiled(writer: ReadSql, statement: sa.Select[Any], plan: ReadPlan, is_gua
         media=plan.shape.media,
         is_counted=plan.shape.count is not None,
         is_guarded=is_guarded,
+        numbers=tuple((name, slot, codec) for name, (slot, codec) in writer.binds.numbers.items()),
         conversions=tuple(conversions_of(plan.root)),
         forms=forms_of(plan.root) if plan.shape.media.kind == "csv" else {},
     )
@@ -169,8 +173,19 @@ def fill(compiled: CompiledRead, values: Sequence[str]) -> FilledRead:
     parameters = list(compiled.template)
     for position, slot, codec in compiled.codecs:
         parameters[position] = codec(values[slot])
+    sql = compiled.sql
+    if compiled.numbers:
+        sql = _placed(sql, tuple([(name, codec(values[slot])) for name, slot, codec in compiled.numbers]))
     offset = 0 if compiled.offset is None else read_offset(values[compiled.offset])
-    return FilledRead(compiled, tuple(parameters), offset)
+    return FilledRead(compiled, sql, tuple(parameters), offset)
+
+
+@lru_cache(1024)
+def _placed(sql: str, numbers: tuple[tuple[str, int], ...]) -> str:
+    """Put numbers into the text; requests that ask for the same page share one text."""
+    for name, number in numbers:
+        sql = sql.replace(name, f"{number:d}")
+    return sql
 
 
 def facts_of(principal: Principal, now: datetime) -> dict[str, Any]:

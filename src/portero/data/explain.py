@@ -72,7 +72,7 @@ def explain(api: DataApi, http: HttpRequest, principal: Principal, now: datetime
     plan = api.reads.planner(principal.role).plan(request.shape)
     filled = api.reads.prepare(http, principal.role, guarded=principal.user_id is not None).filled
     parameters = tuple(parameters_of(filled, principal, now))
-    sql = filled.compiled.sql
+    sql = filled.sql
     return Told(
         nodes=tuple(_told(api, plan.root, 0, plan.root.model.name, None)),
         sql=sql,

@@ -154,7 +154,7 @@ class DataApi:
         try:
             if compiled.zone is not None:
                 return self._run_in_zone(prepared, compiled.zone, principal, now)
-            rows = self.database.fetch_all(compiled.sql, parameters_of(filled, principal, now))
+            rows = self.database.fetch_all(filled.sql, parameters_of(filled, principal, now))
             result = result_of(filled, rows[0])
             return result if prepared.estimate is None else self._estimated(result, prepared.estimate, principal, now)
         except self._driver_error as error:
@@ -168,13 +168,13 @@ class DataApi:
             set_zone(connection, zone)
             filled = prepared.filled
             parameters = tuple(parameters_of(filled, principal, now))
-            rows = connection.exec_driver_sql(filled.compiled.sql, parameters).fetchall()
+            rows = connection.exec_driver_sql(filled.sql, parameters).fetchall()
         result = result_of(filled, rows[0])
         return result if prepared.estimate is None else self._estimated(result, prepared.estimate, principal, now)
 
     def _estimated(self, result: ResultSet, estimate: FilledRead, principal: Principal, now: datetime) -> ResultSet:
         """Ask PostgreSQL's planner how many rows there are."""
-        plan = self.database.fetch_all(estimate.compiled.sql, parameters_of(estimate, principal, now))[0][0]
+        plan = self.database.fetch_all(estimate.sql, parameters_of(estimate, principal, now))[0][0]
         return result._replace(total=planned_total(result.total, plan, self.settings.max_rows), is_exact=False)
 
     def read_root(self, http: HttpRequest, principal: Principal, now: datetime) -> DataAnswer:

@@ -280,9 +280,9 @@ class ReadSql:
         if node.limit is None:
             query = query.limit(sa.literal_column(str(most)))
         else:
-            query = query.limit(self.binds.slot(node.limit, _limit_up_to(most), sa.BigInteger()))
+            query = query.limit(self.sql.page_number(node.limit, _limit_up_to(most), self.binds))
         if node.offset is not None:
-            query = query.offset(self.binds.slot(node.offset, read_offset, sa.BigInteger()))
+            query = query.offset(self.sql.page_number(node.offset, read_offset, self.binds))
         return query
 
     def _order(self, term: PlannedOrder, source: Source) -> Clause:

@@ -250,7 +250,7 @@ class Reads:
         text = key_text(keys, [key.type for key in self.catalogue.model(request.model).row_key], self.sql)
         if compiled.zone is not None:
             set_zone(connection, compiled.zone)
-        cursor = run(connection, compiled.sql, tuple(parameters_of(filled, principal, now, text)))
+        cursor = run(connection, filled.sql, tuple(parameters_of(filled, principal, now, text)))
         return result_of(filled, cursor.fetchall()[0])
 
     def where(self, request: DataRequest, role: str) -> sa.ColumnElement[Any] | None:

@@ -89,6 +89,10 @@ class SqliteSql:
         """Hand the document to Python as bytes."""
         return sa.cast(array, sa.LargeBinary())
 
+    def page_number(self, slot: int, codec: Any, binds: Binds) -> Clause:
+        """Bind a limit or an offset."""
+        return binds.slot(slot, codec, sa.BigInteger())
+
     def in_list(self, column: Clause, wire: WireType, slot: int, binds: Binds, longest: int) -> Clause:
         """Compare with a list in one bound parameter, whatever its length."""
         bind = binds.slot(slot, self._elements(wire, longest, json_functions.list_elements), sa.Text())

@@ -26,8 +26,10 @@ from psycopg.types.numeric import Int8Dumper
 
 from portero.errors import DatabaseUnavailable
 
-#: Prepared statements of a connection: the server keeps a plan for each, in each of its processes.
-_MOST_STATEMENTS = 128
+#: Prepared statements of a connection (the server keeps a plan for each, in each of its processes), and texts that were
+#: run once: whoever asks something new again and again pushes out only these.
+_MOST_PREPARED = 128
+_MOST_SEEN = 256
 #: Connections that are kept open; more are opened for a crowd, and closed after it.
 _MOST_IDLE = 8
 _PLACES = re.compile(r"%(?:\(([^)]*)\)s|s|%)")
@@ -48,15 +50,17 @@ class _Statement:
         text: with `$1`, `$2`, …
         names: of the parameters, where they have any.
         formats: one a parameter: psycopg chooses.
-        prepared: parameter types → the name it is prepared under, or None when it was run once.
+        prepared: parameter types → the name it is prepared under.
+        is_kept: it came before, and is worth preparing.
     """
 
-    __slots__ = ("formats", "names", "prepared", "text")
+    __slots__ = ("formats", "is_kept", "names", "prepared", "text")
 
-    def __init__(self, sql: str) -> None:
+    def __init__(self, sql: str, is_kept: bool) -> None:
+        self.is_kept = is_kept
         self.names: list[str] = []
         self.formats: list[Any] = []
-        self.prepared: dict[tuple[int, ...], bytes | None] = {}
+        self.prepared: dict[tuple[int, ...], bytes] = {}
         self.text = _PLACES.sub(self._place, sql).encode()
 
     def values(self, parameters: Sequence[Any] | Mapping[str, Any]) -> Sequence[Any]:
@@ -92,6 +96,7 @@ class ReadingConnection:
         self._libpq = connection.pgconn
         self._adapters = Transformer(connection)
         self._statements: OrderedDict[str, _Statement] = OrderedDict()
+        self._seen: OrderedDict[int, None] = OrderedDict()
         # Behind a pooler others prepare on the same server: a name of theirs must never be taken for one of ours.
         self._names = f"portero_{secrets.token_hex(6)}"
         self._named = 0
@@ -106,7 +111,7 @@ class ReadingConnection:
         """
         statement = self._statements.get(sql)
         if statement is None:
-            statement = self._remember(sql)
+            statement = self._found(sql)
         else:
             self._statements.move_to_end(sql)
         adapters = self._adapters
@@ -128,10 +133,9 @@ class ReadingConnection:
         self.connection.close()
 
     def _run(self, statement: _Statement, given: Sequence[Any], types: tuple[int, ...]) -> Any:
-        """Run a statement that is not prepared; prepare it if it was run before."""
+        """Run a statement that is not prepared; prepare it if it is worth it."""
         libpq, formats = self._libpq, self._adapters.formats
-        if types not in statement.prepared or not self._prepares:
-            statement.prepared[types] = None
+        if not (statement.is_kept and self._prepares):
             return libpq.exec_params(statement.text, given, types, formats)
         self._named += 1
         name = f"{self._names}_{self._named}".encode()
@@ -159,12 +163,21 @@ class ReadingConnection:
             raise self._error(result)
         return result
 
-    def _remember(self, sql: str) -> _Statement:
-        if len(self._statements) >= _MOST_STATEMENTS:
+    def _found(self, sql: str) -> _Statement:
+        """Keep a text that was seen before; of a new one remember only that it was there."""
+        seen = hash(sql)
+        statement = _Statement(sql, seen in self._seen)
+        if not statement.is_kept:
+            self._seen[seen] = None
+            if len(self._seen) > _MOST_SEEN:
+                self._seen.popitem(last=False)
+            return statement
+        del self._seen[seen]
+        if len(self._statements) >= _MOST_PREPARED:
             _, oldest = self._statements.popitem(last=False)
-            for name in filter(None, oldest.prepared.values()):
+            for name in oldest.prepared.values():
                 self._libpq.exec_(b"DEALLOCATE " + name)
-        statement = self._statements[sql] = _Statement(sql)
+        self._statements[sql] = statement
         return statement
 
     def _error(self, result: Any) -> Exception:
