@@ -119,10 +119,7 @@ class Reads:
             DataError: everything the parser, the planner and the codecs refuse; PORTERO429.
         """
         try:
-            # All of it is the key: a header that means nothing here takes as much room as one that does.
-            if sum(map(len, http)) <= _LONGEST_KEPT:
-                return self._kept(http, role, guarded)
-            return self._prepare(http, role, guarded)
+            return self._kept(http, role, guarded)
         except _NotKept as large:
             prepared: PreparedRead = large.made
             return prepared
@@ -146,7 +143,8 @@ class Reads:
 
     def _keepable(self, http: HttpRequest, role: str, guarded: bool) -> PreparedRead:
         prepared = self._prepare(http, role, guarded)
-        if len(prepared.filled.compiled.sql) > _LONGEST_OF_A_REQUEST:
+        # All of it is the key: a header that means nothing here takes as much room as one that does.
+        if sum(map(len, http)) > _LONGEST_KEPT or len(prepared.filled.compiled.sql) > _LONGEST_OF_A_REQUEST:
             raise _NotKept(prepared)
         return prepared
 

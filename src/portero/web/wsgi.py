@@ -150,7 +150,6 @@ def _answer(environ: Mapping[str, Any], runtime: Runtime, path: str, watch: Stop
     if watch is not None:
         watch.mark("jwt")
     method = environ["REQUEST_METHOD"]
-    is_write = method in WRITE_METHODS
     if not path.isascii():
         path = _text_of(path)
     if method == "OPTIONS":
@@ -168,11 +167,14 @@ def _answer(environ: Mapping[str, Any], runtime: Runtime, path: str, watch: Stop
         get("HTTP_RANGE", ""),
         get("HTTP_RANGE_UNIT", ""),
         get("HTTP_ACCEPT_PROFILE", ""),
-        get("HTTP_CONTENT_PROFILE", ""),
-        get("CONTENT_TYPE", ""),
-        read_body(environ, runtime.settings.max_body) if is_write else b"",
-        get("HTTP_IF_MATCH", "") if is_write else "",
     )
+    if method in WRITE_METHODS:
+        http = http._replace(
+            content_profile=get("HTTP_CONTENT_PROFILE", ""),
+            content_type=get("CONTENT_TYPE", ""),
+            body=read_body(environ, runtime.settings.max_body),
+            if_match=get("HTTP_IF_MATCH", ""),
+        )
     return data.answer(
         http,
         principal,
