@@ -8,6 +8,7 @@ password hash must not stand on the only one.
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import signal
 import socket
@@ -37,7 +38,7 @@ DRAIN: Final = 25
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Processes.")
-@click.option("--threads", default=4, show_default=True, type=click.IntRange(2, 64), help="Threads of each process.")
+@click.option("--threads", default=8, show_default=True, type=click.IntRange(2, 64), help="Threads of each process.")
 @click.option("--dev", is_flag=True, help="Development: reload on changes, make missing tables, confirm sign-ups.")
 @click.option("--reload/--no-reload", default=None, help="Restart when a .py file changes. Default: with --dev.")
 @click.option("--examples", is_flag=True, help="Print commands to copy: sign up, add a note, list notes.")
@@ -147,4 +148,7 @@ def load_for_worker(path: str) -> Any:
     if runtime.mail_worker is not None and not app.testing:
         # What was left when the last process stopped is sent now, not with the next mail.
         runtime.mail_worker.wake()
+    # What is there now stays for good: without this the collector walks all of it again and again.
+    gc.collect()
+    gc.freeze()
     return app

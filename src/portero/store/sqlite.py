@@ -316,7 +316,7 @@ class SqliteFile:
             clock, connection, cursor = self._idle.pop()
         except IndexError:
             clock = _Clock(self._limit)
-            connection = self._connect(clock, "query_only=ON", "wal_autocheckpoint=0", "cache_size=-8000")
+            connection = self._connect(clock, "query_only=ON", "wal_autocheckpoint=0", "cache_size=-4000")
             cursor = connection.cursor()
         reader = _Reader(clock, connection, cursor)
         # Where a thread ends its connection waits for another. Closed there it would end the process: a server's thread

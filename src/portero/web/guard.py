@@ -74,7 +74,8 @@ def principal_of(environ: Mapping[str, Any], runtime: Runtime, now: float) -> Pr
     if bearer is not None and not bearer.startswith(PREFIX):
         # The usual client sends its key twice, or its user's token beside a publishable key.
         if key is None:
-            _nobody(runtime)
+            if runtime.settings.require_api_key:
+                raise _key_is_missing()
         elif not _is_same(key, bearer):
             _key_principal(key, environ, runtime, now)
         return runtime.identity.access_tokens.principal(bearer, now)
@@ -183,8 +184,12 @@ def _check_key(key: str | None, environ: Mapping[str, Any], runtime: Runtime, no
 
 def _nobody(runtime: Runtime) -> Principal:
     if runtime.settings.require_api_key:
-        raise InvalidToken(TokenFault.KEY, "apikey is missing")
+        raise _key_is_missing()
     return NOBODY
+
+
+def _key_is_missing() -> InvalidToken:
+    return InvalidToken(TokenFault.KEY, "apikey is missing")
 
 
 def _key_principal(key: str, environ: Mapping[str, Any], runtime: Runtime, now: float) -> Principal:
