@@ -44,6 +44,7 @@ from portero.store.sqlite_driver import refuse_other_library
 from portero.web.function_context import session_in_context
 from portero.web.mail_worker import MailWorker
 from portero.web.runtime import Runtime
+from portero.web.sweep_worker import sweeper
 
 #: Flask-JWT-Extended's default for a developer's own tokens. The object itself, not its value, says that nobody set it.
 DEFAULT_LIFETIME: Final = timedelta(minutes=15)
@@ -112,7 +113,7 @@ def assemble(
         policy.seal(metadata)
     transport = hook_assembly.transport_of(store.settings, asked)
     worker = None if transport is None else MailWorker(context, transport)
-    return Runtime(store.settings, store.database, context, data, worker)
+    return Runtime(store.settings, store.database, context, data, worker, sweeper(store.settings, store.database))
 
 
 def open_store(app: Flask, models: Iterable[Any]) -> Store:

@@ -160,8 +160,8 @@ class Portero(flask_jwt_extended.JWTManager):
             if frozen is None:
                 frozen = self.assemble(app)
                 app.extensions[_RUNTIME] = frozen
-                if frozen.mail_worker is not None and not app.testing:
-                    frozen.mail_worker.listen()
+                if not app.testing:
+                    frozen.begin()
         return frozen
 
     def assemble(self, app: Flask, passwords: Passwords | None = None) -> Runtime:
@@ -180,9 +180,7 @@ class Portero(flask_jwt_extended.JWTManager):
         """Close the store of an application and forget its runtime; the next request freezes it again."""
         runtime = self.hold(app, None)
         if runtime is not None:
-            if runtime.mail_worker is not None:
-                runtime.mail_worker.stop()
-            runtime.database.close()
+            runtime.close()
 
     def open_store(self, app: Flask) -> assembly.Store:
         """Open an application's database before its tables are there; the caller closes it."""

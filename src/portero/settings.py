@@ -153,6 +153,14 @@ class Settings:
     throttle_update: int = _row(_whole, 30, "Changes of a user's own record in five minutes.")
     throttle_mfa: int = _row(_whole, 15, "Challenges and codes of second factors a minute, of one user.")
     mfa_enroll: bool = _row(_flag, True, "Let users enrol second factors; those enrolled before go on to count.")
+    sweep_interval: timedelta = _row(
+        _seconds,
+        timedelta(minutes=15),
+        "How often a server removes what is over; one of its workers does it. 0: never.",
+    )
+    audit_kept: timedelta = _row(
+        _seconds, timedelta(days=365), "How long entries of the audit are kept; 0 keeps them for ever."
+    )
     max_rows: int = _row(_whole, 1000, "Most rows in one answer, at every level of a read.")
     max_body: int = _row(_whole, 1024 * 1024, "Largest request body at the data API; bytes.")
     max_batch: int = _row(_whole, 500, "Most rows in one bulk insert.")

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
+import sqlalchemy as sa
 from tests.at_once import at_once
 
 from portero.store import challenges, factors, recovery_codes
@@ -13,6 +14,7 @@ from portero.store.challenges import ChallengeRecord
 from portero.store.engine import Database
 from portero.store.factors import FactorRecord
 from portero.store.recovery_codes import RecoveryCodeRecord
+from portero.store.tables import Challenge
 from portero.store.users import UserRecord
 
 LIFE = timedelta(minutes=5)
@@ -78,8 +80,9 @@ def test_a_new_challenge_takes_away_those_whose_time_is_over(
     with database.writing() as connection:
         challenges.insert(connection, later)
         assert challenges.of_factor(connection, challenge.factor_id, challenge.id) is None
-        assert 0 == challenges.sweep(connection, now + LIFE)
-        assert 1 == challenges.sweep(connection, now + 2 * LIFE)
+        found = sa.select(Challenge.id)
+        assert [] == connection.execute(found.where(challenges.over(now + LIFE))).all()
+        assert 1 == len(connection.execute(found.where(challenges.over(now + 2 * LIFE))).all())
 
 
 def codes_of(factor: FactorRecord, count: int) -> list[RecoveryCodeRecord]:

@@ -64,7 +64,7 @@ def test_a_fault_that_nobody_foresaw_does_not_end_the_worker(api: Api, caplog: p
         assert telling.came.wait(10)
     finally:
         worker.stop()
-    assert "the outbox could not be worked on" in caplog.text
+    assert "the background work failed" in caplog.text
 
 
 def test_a_frozen_application_sends_unless_it_is_tested(sqlite_url: str) -> None:

@@ -27,8 +27,8 @@ from portero.cli.database import differences, opened_store
 from portero.cli.examples import examples_for
 from portero.cli.project import app_path, extension_of, load_app, load_environment
 from portero.cli.reload import run_and_reload
-from portero.cli.sweep import swept_now
 from portero.errors import ConfigurationError
+from portero.web.sweep_worker import sweep_now
 
 #: Seconds a worker may finish its requests after a stop signal.
 DRAIN: Final = 25
@@ -112,7 +112,7 @@ def prepare(app: Flask, url: str, examples: bool) -> str:
     extension = extension_of(app)
     runtime = extension.freeze(app)
     try:
-        swept_now(runtime)
+        sweep_now(runtime)
         lines = ["", f"  Portero serves {app.name} at {url}", ""]
         if runtime.settings.dev:
             lines += differences_of(app)

@@ -1,40 +1,27 @@
-"""`portero sweep`: remove what is over. `portero serve` does the same once at its start; run it nightly beside it."""
+"""`portero sweep`: remove what is over, now. `portero serve` does it at its start and from time to time by itself."""
 
 from __future__ import annotations
 
 import dataclasses
-from datetime import UTC, datetime
 
 import click
 
 from portero.cli.project import extension_of, load_app
-from portero.store.sweep import Swept
-from portero.store.sweep import sweep as sweep_store
-from portero.web.runtime import Runtime
+from portero.web.sweep_worker import sweep_now
 
 
 @click.command()
 @click.pass_context
 def sweep(context: click.Context) -> None:
-    """Remove overdue sessions, void counters, codes, links and sent mails.
+    """Remove overdue sessions, void counters, codes, links, sent mails and old entries of the audit.
 
     Nothing that still counts is touched. Exit code 1: the database cannot be written now.
     """
     app = load_app(context)
     extension = extension_of(app)
     try:
-        swept = swept_now(extension.freeze(app))
+        swept = sweep_now(extension.freeze(app))
     finally:
         extension.close(app)
     for name, rows in dataclasses.asdict(swept).items():
         click.echo(f"{name.replace('_', ' ')}: {rows}")
-
-
-def swept_now(runtime: Runtime) -> Swept:
-    """Sweep the store of an application by its own limits.
-
-    Raises:
-        DatabaseUnavailable: the database cannot be written now.
-    """
-    limits = runtime.settings
-    return sweep_store(runtime.database, datetime.now(UTC), time_box=limits.session_time_box, idle=limits.session_idle)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -29,6 +30,11 @@ def record(connection: sa.Connection, event: Event) -> None:
         address=event.address,
         details=dict(event.details),
     )
+
+
+def over(written_before: datetime) -> sa.ColumnElement[bool]:
+    """Give the condition of entries written before an instant."""
+    return _TABLE.c.at < written_before
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,6 @@ def spend(connection: sa.Connection, challenge_id: UUID, now: datetime) -> bool:
     return connection.execute(sa.update(_TABLE).where(standing).values(verified_at=now)).rowcount == 1
 
 
-def sweep(connection: sa.Connection, now: datetime) -> int:
-    """Remove challenges whose time is over; give how many."""
-    return connection.execute(sa.delete(_TABLE).where(_TABLE.c.expires_at <= now)).rowcount
+def over(now: datetime) -> sa.ColumnElement[bool]:
+    """Give the condition of challenges whose time is over."""
+    return _TABLE.c.expires_at <= now

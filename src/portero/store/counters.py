@@ -45,6 +45,11 @@ def sweep(connection: sa.Connection, now: datetime, *, limit: int = 1000) -> int
     return _SWEEP.changed(connection, now=now, most=limit)
 
 
+def over(now: datetime) -> sa.ColumnElement[bool]:
+    """Give the condition of void counters."""
+    return _TABLE.c.window_ends_at <= now
+
+
 def _hit(dialect_name: str) -> sa.Executable:
     over = _IS_OVER
     added: Any = (sqlite if dialect_name == "sqlite" else postgresql).insert(_TABLE)

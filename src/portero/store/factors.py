@@ -115,12 +115,15 @@ def delete_unverified(connection: sa.Connection, user_id: UUID, factor_type: Fac
     return connection.execute(sa.delete(_TABLE).where(pending)).rowcount
 
 
-def delete_stale(connection: sa.Connection, created_before: datetime, user_id: UUID | None = None) -> int:
-    """Remove factors that were never verified, of one user or of everybody; give how many."""
-    stale = (_TABLE.c.status == "unverified") & (_TABLE.c.created_at < created_before)
-    if user_id is not None:
-        stale &= _TABLE.c.user_id == user_id
+def delete_stale(connection: sa.Connection, created_before: datetime, user_id: UUID) -> int:
+    """Remove a user's factors that were never verified; give how many."""
+    stale = stale_before(created_before) & (_TABLE.c.user_id == user_id)
     return connection.execute(sa.delete(_TABLE).where(stale)).rowcount
+
+
+def stale_before(created_before: datetime) -> sa.ColumnElement[bool]:
+    """Give the condition of factors that were enrolled before an instant and never verified."""
+    return (_TABLE.c.status == "unverified") & (_TABLE.c.created_at < created_before)
 
 
 _OF_USER = Prepared(

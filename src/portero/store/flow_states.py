@@ -60,6 +60,6 @@ def spend(connection: sa.Connection, flow_id: UUID, now: datetime) -> bool:
     return connection.execute(sa.update(_TABLE).where(standing).values(spent_at=now)).rowcount == 1
 
 
-def sweep(connection: sa.Connection, created_before: datetime) -> int:
-    """Remove flows that began before an instant; give how many."""
-    return connection.execute(sa.delete(_TABLE).where(_TABLE.c.created_at < created_before)).rowcount
+def over(created_before: datetime) -> sa.ColumnElement[bool]:
+    """Give the condition of flows that began before an instant."""
+    return _TABLE.c.created_at < created_before

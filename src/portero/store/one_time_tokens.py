@@ -102,9 +102,9 @@ def delete_of_user(connection: sa.Connection, user_id: UUID, purposes: Collectio
     return connection.execute(statement).rowcount
 
 
-def sweep(connection: sa.Connection, now: datetime) -> int:
-    """Remove tokens whose time is over; give how many."""
-    return connection.execute(sa.delete(_TABLE).where(_TABLE.c.expires_at <= now)).rowcount
+def over(now: datetime) -> sa.ColumnElement[bool]:
+    """Give the condition of tokens whose time is over."""
+    return _TABLE.c.expires_at <= now
 
 
 def _all(connection: sa.Connection, query: sa.Select[tuple[object, ...]]) -> Sequence[OneTimeTokenRecord]:

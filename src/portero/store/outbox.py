@@ -62,6 +62,12 @@ def latest(connection: sa.Connection, limit: int) -> Sequence[OutgoingMailRecord
     return _all(connection, sa.select(*_TABLE.c).order_by(_TABLE.c.created_at.desc(), _TABLE.c.id).limit(limit))
 
 
+def has_waiting(connection: sa.Connection, created_before: datetime) -> bool:
+    """Tell whether a mail that was written before an instant still waits to be sent."""
+    waits = _TABLE.c.next_try_at.is_not(None) & (_TABLE.c.created_at < created_before)
+    return connection.execute(sa.select(_TABLE.c.id).where(waits).limit(1)).first() is not None
+
+
 def claim(connection: sa.Connection, mail: OutgoingMailRecord, until: datetime) -> bool:
     """Take a due mail until an instant: true for exactly one of all who saw it due."""
     unclaimed = (_TABLE.c.id == mail.id) & (_TABLE.c.next_try_at == mail.next_try_at)
@@ -88,10 +94,15 @@ def give_up(connection: sa.Connection, mail_id: UUID, fault: str, now: datetime)
     connection.execute(sa.update(_TABLE).where(_TABLE.c.id == mail_id).values(values))
 
 
-def sweep(connection: sa.Connection, created_before: datetime) -> int:
-    """Remove mails written before an instant for which nothing more is to be done; give how many."""
-    over = (_TABLE.c.created_at < created_before) & _TABLE.c.next_try_at.is_(None)
-    return connection.execute(sa.delete(_TABLE).where(over)).rowcount
+def forget_failed(connection: sa.Connection, now: datetime) -> None:
+    """Remove the texts of mails that were given up and whose time is over: nobody can try them again."""
+    gone = _TABLE.c.failed_at.is_not(None) & (_TABLE.c.expires_at <= now) & _TABLE.c.sealed_message.is_not(None)
+    connection.execute(sa.update(_TABLE).where(gone).values(sealed_message=None))
+
+
+def over(created_before: datetime) -> sa.ColumnElement[bool]:
+    """Give the condition of mails written before an instant for which nothing more is to be done."""
+    return (_TABLE.c.created_at < created_before) & _TABLE.c.next_try_at.is_(None)
 
 
 def _all(connection: sa.Connection, query: sa.Select[tuple[object, ...]]) -> Sequence[OutgoingMailRecord]:

@@ -122,11 +122,12 @@ def delete_of_user(connection: sa.Connection, user_id: UUID, except_id: UUID | N
     return connection.execute(statement).rowcount
 
 
-def delete_overdue(connection: sa.Connection, *, created_before: datetime, touched_before: datetime) -> int:
-    """End sessions older than the time box and those not refreshed for too long; give how many ended."""
+def over(created_before: datetime, touched_before: datetime) -> sa.ColumnElement[bool]:
+    """Give the condition of sessions older than the time box, and of those not refreshed for too long."""
     touched_at = sa.func.coalesce(_TABLE.c.refreshed_at, _TABLE.c.created_at, type_=UtcDateTime())
-    overdue = (_TABLE.c.created_at < created_before) | (touched_at < touched_before)
-    return connection.execute(sa.delete(_TABLE).where(overdue)).rowcount
+    # Who was not touched is no younger: said for the index on when a session began.
+    is_old_enough = _TABLE.c.created_at < max(created_before, touched_before)
+    return is_old_enough & ((_TABLE.c.created_at < created_before) | (touched_at < touched_before))
 
 
 def standing() -> sa.ColumnElement[int]:

@@ -1,31 +1,65 @@
-"""Removing what is over: sessions past their time, void counters, challenges nobody answered, factors nobody verified.
+"""Removing what is over, so that no table grows without a bound; nothing that still counts is touched.
 
-Nothing that still counts is touched.
+Sessions past their time, void counters, challenges nobody answered, factors nobody verified, links and codes, flows,
+mails that are done, old audit entries. What is over is looked for by a reader and removed in small transactions that
+look again, so no writer waits long, and two sweeps at one time remove each row once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from portero.store import challenges, counters, factors, flow_states, one_time_tokens, outbox, sessions
+import sqlalchemy as sa
+
+from portero.store import audit, challenges, counters, factors, flow_states, one_time_tokens, outbox, sessions
 from portero.store.engine import Database
+from portero.store.tables import (
+    AuditEntry,
+    Challenge,
+    Counter,
+    Factor,
+    FlowState,
+    OneTimeToken,
+    OutgoingMail,
+    OwnTable,
+    Session,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
     """How many rows went."""
 
-    sessions: int
-    counters: int
+    sessions: int = 0
+    counters: int = 0
     challenges: int = 0
     factors: int = 0
     one_time_tokens: int = 0
     flow_states: int = 0
     mails: int = 0
+    audit_entries: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long what is kept; nothing is no limit.
+
+    Attributes:
+        time_box: a session, from its sign-in.
+        idle: a session that is not refreshed.
+        audit: an entry of the audit.
+    """
+
+    time_box: timedelta = timedelta(0)
+    idle: timedelta = timedelta(0)
+    audit: timedelta = timedelta(0)
+
+
+#: Rows removed from one table in one transaction.
+AT_ONCE: Final = 500
 #: An enrolment that nobody finished within this is not being finished now.
 _UNVERIFIED_FOR: Final = timedelta(days=1)
 #: The longest link's life, and a little for its code.
@@ -33,32 +67,82 @@ _FLOW_FOR: Final = timedelta(days=2)
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: How long it can be seen what became of a mail.
 _MAIL_FOR: Final = timedelta(days=7)
+#: The counter that says that somebody sweeps; it holds nobody's name.
+_TURN: Final = "sweep"
+
+_Over = dict[str, tuple[type[OwnTable], sa.ColumnElement[bool]]]
 
 
-def sweep(database: Database, now: datetime, *, time_box: timedelta, idle: timedelta) -> Swept:
-    """Remove sessions older than `time_box` or not refreshed for `idle`, and whatever else is over.
-
-    Args:
-        time_box, idle: as the settings say; 0 is no limit.
+def sweep(database: Database, now: datetime, limits: Limits) -> Swept:
+    """Remove whatever is over.
 
     Raises:
-        DatabaseUnavailable: the database cannot be written now.
+        DatabaseUnavailable: the database cannot be read or written now.
     """
-    with database.writing() as connection:
-        ended = sessions.delete_overdue(
-            connection, created_before=_before(now, time_box), touched_before=_before(now, idle)
-        )
-        asked = challenges.sweep(connection, now)
-        stale = factors.delete_stale(connection, now - _UNVERIFIED_FOR)
-        return Swept(
-            ended,
-            counters.sweep(connection, now),
-            asked,
-            stale,
-            one_time_tokens.sweep(connection, now),
-            flow_states.sweep(connection, now - _FLOW_FOR),
-            outbox.sweep(connection, now - _MAIL_FOR),
-        )
+    removed, left = Swept(), _over(now, limits)
+    while left:
+        found = _find(database, left)
+        left = {name: left[name] for name, keys in found.items() if len(keys) == AT_ONCE}
+        removed = _sum(removed, _remove(database, _over(now, limits), found))
+    with database.writing(durable=False) as connection:
+        outbox.forget_failed(connection, now)
+    return removed
+
+
+def sweep_in_turn(database: Database, now: datetime, limits: Limits, interval: timedelta) -> Swept | None:
+    """Remove whatever is over, unless somebody else did within the interval; of all who ask, one does.
+
+    Raises:
+        DatabaseUnavailable: the database cannot be read or written now.
+    """
+    with database.writing(durable=False) as connection:
+        is_our_turn = counters.hit(connection, _TURN, 1, interval, now).allowed
+    return sweep(database, now, limits) if is_our_turn else None
+
+
+def _over(now: datetime, limits: Limits) -> _Over:
+    aged = sessions.over(_before(now, limits.time_box), _before(now, limits.idle))
+    return {
+        "sessions": (Session, aged),
+        "counters": (Counter, counters.over(now)),
+        "challenges": (Challenge, challenges.over(now)),
+        "factors": (Factor, factors.stale_before(now - _UNVERIFIED_FOR)),
+        "one_time_tokens": (OneTimeToken, one_time_tokens.over(now)),
+        "flow_states": (FlowState, flow_states.over(now - _FLOW_FOR)),
+        "mails": (OutgoingMail, outbox.over(now - _MAIL_FOR)),
+        "audit_entries": (AuditEntry, audit.over(_before(now, limits.audit))),
+    }
+
+
+def _find(database: Database, over: _Over) -> dict[str, Sequence[Any]]:
+    with database.reading() as connection:
+        return {
+            name: connection.execute(sa.select(_key(kind)).where(is_over).limit(AT_ONCE)).scalars().all()
+            for name, (kind, is_over) in over.items()
+        }
+
+
+def _remove(database: Database, over: _Over, found: dict[str, Sequence[Any]]) -> dict[str, int]:
+    """Remove the rows that were found, those that are over still; a power cut may bring them back, over as they are."""
+    found = {name: keys for name, keys in found.items() if keys}
+    if not found:
+        return {}
+    with database.writing(durable=False) as connection:
+        removed = {}
+        for name, keys in found.items():
+            kind, is_over = over[name]
+            statement = sa.delete(kind.__table__).where(_key(kind).in_(keys), is_over)
+            removed[name] = connection.execute(statement).rowcount
+        return removed
+
+
+def _key(kind: type[OwnTable]) -> sa.Column[Any]:
+    (key,) = kind.__table__.primary_key.columns
+    return key
+
+
+def _sum(one: Swept, other: dict[str, int]) -> Swept:
+    return Swept(**{name: getattr(one, name) + other.get(name, 0) for name in Swept.__slots__})
 
 
 def _before(now: datetime, limit: timedelta) -> datetime:

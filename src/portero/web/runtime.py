@@ -13,6 +13,7 @@ from flask import Flask, current_app
 from portero.identity.context import IdentityContext
 from portero.settings import Settings
 from portero.store.engine import Database
+from portero.web.background import Background
 from portero.web.mail_worker import MailWorker
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Runtime:
         identity: what `identity` functions take first.
         data: the data API; None where the auth API is served alone.
         mail_worker: sends mails while it serves; None where none can be sent.
+        sweeper: removes what is over while it serves; None where the setting says never.
     """
 
     settings: Settings
@@ -45,6 +47,22 @@ class Runtime:
     identity: IdentityContext
     data: DataApi | None = None
     mail_worker: MailWorker | None = None
+    sweeper: Background | None = None
+
+    def begin(self) -> None:
+        """Begin what is done beside the requests."""
+        if self.mail_worker is not None:
+            self.mail_worker.listen()
+        if self.sweeper is not None:
+            self.sweeper.start()
+
+    def close(self) -> None:
+        """End what is done beside the requests, and close the database."""
+        if self.mail_worker is not None:
+            self.mail_worker.stop()
+        if self.sweeper is not None:
+            self.sweeper.stop()
+        self.database.close()
 
 
 def runtime() -> Runtime:
