@@ -30,13 +30,12 @@ from portero.identity.hooks import Hook, hooks_in
 from portero.settings import Settings, read_settings
 from portero.web import problems
 from portero.web.routes import blueprint
-from portero.web.runtime import EXTENSION, Runtime
+from portero.web.runtime import EXTENSION, FROZEN, Runtime
 from portero.web.wsgi import DataMount
 
 Models = TypeVar("Models")
 Blocklist = Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
 
-_RUNTIME: Final = "portero.runtime"
 _METHODS: Final = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"]
 _LATE: Final = (
     "{what} comes after the application was frozen (at its first request, or by `portero serve`): "
@@ -132,7 +131,7 @@ class Portero(flask_jwt_extended.JWTManager):
         return functions
 
     def _refuse_late(self, what: str) -> None:
-        if any(_RUNTIME in app.extensions for app in self._apps):
+        if any(FROZEN in app.extensions for app in self._apps):
             raise ConfigurationError(_LATE.format(what=what))
 
     def hooks(self, *what: Any) -> None:
@@ -151,15 +150,15 @@ class Portero(flask_jwt_extended.JWTManager):
             ConfigurationError: something cannot be served; the sentence says what and what to do.
             DatabaseUnavailable: the database cannot be reached.
         """
-        frozen: Runtime | None = app.extensions.get(_RUNTIME)
+        frozen: Runtime | None = app.extensions.get(FROZEN)
         if frozen is not None:
             return frozen
         app = getattr(app, "_get_current_object", lambda: app)()
         with self._lock:
-            frozen = app.extensions.get(_RUNTIME)
+            frozen = app.extensions.get(FROZEN)
             if frozen is None:
                 frozen = self.assemble(app)
-                app.extensions[_RUNTIME] = frozen
+                app.extensions[FROZEN] = frozen
                 if not app.testing:
                     frozen.begin()
         return frozen
@@ -171,9 +170,9 @@ class Portero(flask_jwt_extended.JWTManager):
     def hold(self, app: Flask, runtime: Runtime | None) -> Runtime | None:
         """Put another runtime in the place of the present one, for a test, and give the present one back."""
         with self._lock:
-            present: Runtime | None = app.extensions.pop(_RUNTIME, None)
+            present: Runtime | None = app.extensions.pop(FROZEN, None)
             if runtime is not None:
-                app.extensions[_RUNTIME] = runtime
+                app.extensions[FROZEN] = runtime
         return present
 
     def close(self, app: Flask) -> None:

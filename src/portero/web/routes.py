@@ -18,13 +18,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import NotFound
 from werkzeug.routing import RequestRedirect
 
 from portero.errors import AuthError
 from portero.settings import Settings
-from portero.web import cors, guard, health, mail_box, problems
+from portero.web import cors, guard, health, mail_box, problems, start_page
 from portero.web.auth import (
     admin_audit,
     admin_links,
@@ -46,7 +46,7 @@ from portero.web.auth import (
 from portero.web.auth.call import Call
 from portero.web.caller import caller_of
 from portero.web.headers import security_headers
-from portero.web.runtime import runtime
+from portero.web.runtime import frozen, runtime
 
 LOG: Final = logging.getLogger("portero.web")
 _READS: Final = ("GET", "HEAD")
@@ -187,12 +187,20 @@ class _Edge:
         """Answer preflights, and what no route fits, before anything else runs."""
         missing = request.routing_exception
         if not self._is_ours():
-            is_health = request.path == health.PATH and isinstance(missing, NotFound) and request.method in _READS
-            return Response(health.ALIVE, content_type="application/json") if is_health else None
+            is_missing = isinstance(missing, NotFound) and request.method in _READS
+            return self._at_the_root() if is_missing else None
         if request.method == "OPTIONS":
             return _preflight(self.settings)
         # A redirect is how Flask puts doubled slashes right; the guard stands behind it.
         return None if missing is None or isinstance(missing, RequestRedirect) else _refusal(missing)
+
+    def _at_the_root(self) -> Response | None:
+        """Answer for the two paths outside ours that an application may leave to us."""
+        if request.path == health.PATH:
+            return Response(health.body(frozen()), content_type="application/json")
+        if request.path == start_page.PATH and start_page.is_development(current_app, self.settings):
+            return start_page.answer(current_app, request, self.settings)
+        return None
 
     def add_headers(self, response: Response) -> Response:
         """Add the headers every answer carries, refusals included."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from portero.data.pipeline import DataApi
 
 EXTENSION = "portero"
+#: Where an application keeps its runtime once it is frozen.
+FROZEN = "portero.runtime"
 
 
 class Freezable(Protocol):
@@ -63,6 +65,12 @@ class Runtime:
         if self.sweeper is not None:
             self.sweeper.stop()
         self.database.close()
+
+
+def frozen() -> Runtime | None:
+    """Return the runtime of the current Flask application if it was built already."""
+    held: Runtime | None = current_app.extensions.get(FROZEN)
+    return held
 
 
 def runtime() -> Runtime:

@@ -59,9 +59,9 @@ def settings(call: Call) -> Response:
     )
 
 
-def health(_: Call) -> Response:
+def health(call: Call) -> Response:
     """Answer that the process lives."""
-    return answer(alive.CONTRACT)
+    return answer(alive.contract(call.runtime))
 
 
 def jwks(call: Call) -> Response:
