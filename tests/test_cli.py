@@ -10,6 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -22,6 +23,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.mail_server import Server
 from tests.served import free_port
 
 from portero.cli import portero
@@ -94,6 +96,9 @@ COMMANDS = [
     "keys api list",
     "keys api revoke",
     "token inspect",
+    "mail list",
+    "mail retry",
+    "mail test",
     "users create",
     "users list",
     "users ban",
@@ -200,11 +205,65 @@ def test_signing_keys_are_made_rotated_and_retired(project: Path) -> None:
     assert "--now if it leaked" in refused("keys", "retire", kid)
     assert "is retired" in told("keys", "retire", kid, "--now")
     assert 2 == told("keys", "list").count("ES256")
+    assert "waiting" not in told("keys", "list")
     assert "not for 'none'" in refused("keys", "new", "--alg", "none")
 
 
 def test_a_printed_secret_is_a_good_one() -> None:
     assert len(told("keys", "secret").strip()) >= 64
+
+
+def test_keys_that_wait_sign_signed_and_ended_are_told_apart(project: Path) -> None:
+    def standings() -> dict[str, str]:
+        lines = [line.split() for line in told("keys", "list").splitlines() if "ES256" in line]
+        return {kid: standing for kid, _, standing, *_ in lines}
+
+    def made() -> str:
+        return told("keys", "new").split("key ")[1].split(".")[0]
+
+    former, current = made(), made()
+    told("keys", "rotate")
+    waiting, retired = made(), made()
+    told("keys", "retire", retired, "--now")
+    assert {former: "former", current: "current", waiting: "waiting", retired: "retired"} == standings()
+
+
+def test_mails_are_listed_tried_again_and_tested(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "0 waiting, 0 failed, 0 sent" in told("mail", "list")
+    assert "No mail can be sent" in refused("mail", "test", "ann@example.org")
+    monkeypatch.setenv("PORTERO_SMTP_URL", f"smtp://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("PORTERO_MAIL_FROM", "shop@example.org")
+    assert "It was not taken: ConnectionRefusedError" in refused("mail", "test", "ann@example.org")
+    assert "Unable to validate email address" in refused("mail", "test", "ann")
+    told("users", "invite", "ann@example.org")
+    listed = told("mail", "list", "--state", "waiting")
+    assert "invite" in listed
+    assert "ann@example.org" not in listed
+    mail_id = listed.splitlines()[1].split()[0]
+    assert "1 mails are due now" in told("mail", "retry", mail_id)
+    assert "1 mails are due now" in told("mail", "retry", "--all")
+    assert "There is no such mail" in refused("mail", "retry", str(uuid4()))
+    assert 2 == run("mail", "retry").exit_code
+    assert 2 == run("mail", "retry", mail_id, "--all").exit_code
+
+
+def test_a_test_mail_is_taken_or_stands_in_the_log(
+    project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PORTERO_DEV", "yes")
+    assert "It is in the log" in told("mail", "test", "Ann@example.org")
+    assert "Mail to ann@example.org: A test" in caplog.text
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        monkeypatch.setenv("PORTERO_SMTP_URL", server.url)
+        monkeypatch.setenv("PORTERO_MAIL_FROM", "shop@example.org")
+        assert "It was taken." in told("mail", "test", "ann@example.org")
+        server.rcpt = "550 no such user"
+        assert "Undeliverable: the mail server says 550" in refused("mail", "test", "ben@example.org")
+        server.shutdown()
+        thread.join()
+    assert ["ann@example.org"] == [mail["To"] for mail in server.received]
 
 
 def test_api_keys_are_made_listed_and_revoked(project: Path) -> None:

@@ -1,4 +1,4 @@
-"""Whether mails get out is told by a word, from what the thread that sends them saw last (auth.md §7; threats OP-13)."""
+"""Whether mails get out is told by a word: what the thread that sends them saw last (auth.md §7; threats OP-13)."""
 
 from __future__ import annotations
 

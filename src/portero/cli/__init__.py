@@ -14,6 +14,7 @@ from portero.cli.database import db
 from portero.cli.doctor import doctor
 from portero.cli.explain import explain
 from portero.cli.keys import keys
+from portero.cli.mail import mail
 from portero.cli.new import new
 from portero.cli.policies import policies
 from portero.cli.project import APP_OPTION, note_app
@@ -44,7 +45,7 @@ def portero(context: click.Context, app_path: str | None) -> None:
     note_app(context, app_path)
 
 
-for command in (new, serve, keys, token, users, db, doctor, explain, policies, sweep):
+for command in (new, serve, keys, token, users, mail, db, doctor, explain, policies, sweep):
     portero.add_command(command)
 
 

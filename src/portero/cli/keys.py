@@ -42,17 +42,23 @@ def new(context: click.Context, alg: str) -> None:
 @keys.command("list")
 @click.pass_context
 def list_keys(context: click.Context) -> None:
-    """List the signing keys, oldest first."""
+    """List the signing keys, oldest first.
+
+    A waiting key verifies and does not sign yet; the current one signs; a former one verifies the tokens it signed, so
+    that nobody is signed out; of a retired one nothing is accepted.
+    """
     with opened(context) as runtime:
         found = runtime.identity.keyring.listing()
         if not found:
             click.echo("No signing keys: JWT_SECRET_KEY signs (HS256). To publish keys: portero keys new --alg ES256")
             return
         rows = [
-            (key.kid, key.alg, key.status, moment(key.created_at), moment(key.activated_at), moment(key.retired_at))
+            (key.kid, key.alg, key.standing, moment(key.created_at), moment(key.activated_at), moment(key.retired_at))
             for key in found
         ]
-        print_table(["kid", "alg", "status", "created", "signs from", "retired"], rows)
+        print_table(["kid", "alg", "standing", "made", "signs from", "retired"], rows)
+        if not any(key.standing == "current" for key in found):
+            click.echo("None of them signs: JWT_SECRET_KEY does (HS256).")
 
 
 @keys.command()

@@ -17,10 +17,12 @@ from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from typing import Final, Protocol
 from urllib.parse import unquote, urlsplit
+from uuid import uuid4
 
-from portero.identity import mail
-from portero.identity.context import IdentityContext
-from portero.identity.mail import Message
+from portero.identity import addresses, mail, redirects
+from portero.identity.context import Caller, IdentityContext
+from portero.identity.mail import Letter, Message
+from portero.identity.mail_templates import MailKind
 from portero.settings import Settings
 from portero.store import outbox
 from portero.store.outbox import OutgoingMailRecord
@@ -122,6 +124,19 @@ def send_due(context: IdentityContext, transport: Transport, now: datetime) -> i
     return sum(_send(context, transport, record, now) for record in found)
 
 
+def send_test(context: IdentityContext, transport: Transport, address: str, now: datetime) -> None:
+    """Send a mail that says nothing, at once and past the outbox, to see whether it can be done.
+
+    Raises:
+        AuthError: 400 validation_failed: no address.
+        Undeliverable, OSError, smtplib.SMTPException: it cannot; the text says why.
+    """
+    to = addresses.canonical_email(address)
+    values = {"SiteURL": redirects.site_url(context.settings), "Time": f"{now:%Y-%m-%d %H:%M} UTC"}
+    letter = Letter(kind=MailKind.TEST, to=to, values=values, expires_at=now)
+    transport.send(mail.render(context, letter, {}, Caller()), str(uuid4()), now)
+
+
 def email_of(message: Message, sender: str, message_id: str, now: datetime) -> EmailMessage:
     """Return a mail as it goes over the wire; a line break in a header is refused by its class."""
     made = EmailMessage()
@@ -141,7 +156,7 @@ def _send(context: IdentityContext, transport: Transport, record: OutgoingMailRe
         message = mail.read(context, record)
         fault = "its time is over" if record.expires_at <= now else "it cannot be opened" if message is None else ""
         if fault:
-            outbox.give_up(connection, record.id, fault, now)
+            outbox.give_up(connection, record.id, fault, now, keep_text=False)
     if fault or message is None:
         LOG.error("mail %s (%s) was given up: %s", record.id, record.kind, fault)
         return False
@@ -160,7 +175,7 @@ def _send(context: IdentityContext, transport: Transport, record: OutgoingMailRe
 
 def _note_refusal(context: IdentityContext, record: OutgoingMailRecord, fault: str, now: datetime) -> None:
     with context.database.writing() as connection:
-        outbox.give_up(connection, record.id, fault, now)
+        outbox.give_up(connection, record.id, fault, now, keep_text=True)
     LOG.error("mail %s (%s) was given up: %s", record.id, record.kind, fault)
 
 

@@ -51,6 +51,7 @@ class MailKind(StrEnum):
     FACTOR_ENROLLED = "mfa_factor_enrolled_notification"
     FACTOR_UNENROLLED = "mfa_factor_unenrolled_notification"
     ACCOUNT_EXISTS = "account_exists_notification"
+    TEST = "test"
 
     @property
     def is_notice(self) -> bool:

@@ -71,6 +71,9 @@ NOTICE_TEXTS: Final[Mapping[str, Mapping[str, Words]]] = {
             "account already. Sign in with it, or ask there for a new password.",
             "If it was not you, you need do nothing: nothing was changed, and nobody was told that the account exists.",
         ),
+        "test": _words(
+            "A test", "Mails of {{ .SiteURL }} arrive here.", "Somebody who runs the site asked for this mail."
+        ),
     },
     "es": {
         "new_device_notification": _words(
@@ -106,6 +109,11 @@ NOTICE_TEXTS: Final[Mapping[str, Mapping[str, Words]]] = {
             "ya tiene una cuenta. Entre con ella, o pida allí una contraseña nueva.",
             "Si no ha sido usted, no tiene que hacer nada: nada ha cambiado, y no se ha dicho a nadie que la cuenta "
             "existe.",
+        ),
+        "test": _words(
+            "Una prueba",
+            "Los mensajes de {{ .SiteURL }} llegan aquí.",
+            "Este mensaje lo ha pedido alguien que lleva el sitio.",
         ),
     },
 }

@@ -7,9 +7,10 @@ text is removed, except where a local mail box shows it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from typing import Final, Literal
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -17,6 +18,13 @@ import sqlalchemy as sa
 from portero.store.tables import OutgoingMail
 
 _TABLE = OutgoingMail.__table__
+State = Literal["waiting", "failed", "sent"]
+_STATES: Final[Mapping[State, sa.ColumnElement[bool]]] = {
+    "waiting": _TABLE.c.next_try_at.is_not(None),
+    "failed": _TABLE.c.failed_at.is_not(None),
+    "sent": _TABLE.c.sent_at.is_not(None),
+}
+STATES: Final = tuple(_STATES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +52,11 @@ class OutgoingMailRecord:
     sent_at: datetime | None = None
     failed_at: datetime | None = None
     last_fault: str = ""
+
+    @property
+    def state(self) -> State:
+        """What became of it."""
+        return "sent" if self.sent_at else "failed" if self.failed_at else "waiting"
 
 
 def insert(connection: sa.Connection, mail: OutgoingMailRecord) -> None:
@@ -88,10 +101,38 @@ def note_fault(connection: sa.Connection, mail_id: UUID, fault: str, next_try_at
     connection.execute(sa.update(_TABLE).where(_TABLE.c.id == mail_id).values(values))
 
 
-def give_up(connection: sa.Connection, mail_id: UUID, fault: str, now: datetime) -> None:
-    """Write down that a mail will not be sent, and remove its text."""
-    values = {"failed_at": now, "next_try_at": None, "sealed_message": None, "last_fault": fault}
-    connection.execute(sa.update(_TABLE).where(_TABLE.c.id == mail_id).values(values))
+def give_up(connection: sa.Connection, mail_id: UUID, fault: str, now: datetime, *, keep_text: bool) -> None:
+    """Write down that a mail will not be sent; its text is kept if somebody may want to try it again."""
+    values = {"failed_at": now, "next_try_at": None, "last_fault": fault}
+    removed = {} if keep_text else {"sealed_message": None}
+    connection.execute(sa.update(_TABLE).where(_TABLE.c.id == mail_id).values({**values, **removed}))
+
+
+def retry(connection: sa.Connection, now: datetime, mail_id: UUID | None = None) -> int:
+    """Make a mail due now that waits or was given up, or all of those; give how many.
+
+    Not those whose text is gone or whose time is over. Tries are counted anew, and so are the pauses between them.
+    """
+    can = _TABLE.c.sent_at.is_(None) & _TABLE.c.sealed_message.is_not(None) & (_TABLE.c.expires_at > now)
+    if mail_id is not None:
+        can &= _TABLE.c.id == mail_id
+    values = {"next_try_at": now, "failed_at": None, "tries": 0}
+    return connection.execute(sa.update(_TABLE).where(can).values(values)).rowcount
+
+
+def page(
+    connection: sa.Connection, state: State | None, *, offset: int = 0, limit: int = 50
+) -> Sequence[OutgoingMailRecord]:
+    """Give one page of the mails in a state, or of all, newest first; without their texts."""
+    columns = [sa.null().label(each.name) if each.name == "sealed_message" else each for each in _TABLE.c]
+    query = sa.select(*columns).where(sa.true() if state is None else _STATES[state])
+    return _all(connection, query.order_by(_TABLE.c.created_at.desc(), _TABLE.c.id).offset(offset).limit(limit))
+
+
+def counts(connection: sa.Connection) -> Mapping[State, int]:
+    """Give how many mails are in which state."""
+    query = sa.select(*(sa.func.count().filter(condition) for condition in _STATES.values())).select_from(_TABLE)
+    return dict(zip(_STATES, connection.execute(query).one(), strict=True))
 
 
 def forget_failed(connection: sa.Connection, now: datetime) -> None:

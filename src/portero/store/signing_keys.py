@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from portero.store.tables import SigningKey
 
 _TABLE = SigningKey.__table__
+Standing = Literal["waiting", "current", "former", "retired"]
 #: Any number of our own; every process that makes keys takes the same lock.
 _MAKING_KEYS_LOCK = 7_266_018_441
 
@@ -42,6 +43,13 @@ class SigningKeyRecord:
     created_at: datetime
     activated_at: datetime | None
     retired_at: datetime | None
+
+    @property
+    def standing(self) -> Standing:
+        """What it is for: `waiting` to sign, the `current` one that does, a `former` one that verifies, or nothing."""
+        if self.status == "published":
+            return "waiting" if self.activated_at is None else "former"
+        return "current" if self.status == "active" else "retired"
 
 
 def lock(connection: sa.Connection) -> None:

@@ -29,13 +29,14 @@ class MailWorker:
         transport: where mails go.
 
     Attributes:
+        transport: where mails go.
         is_failing: whether a mail has waited for more than a minute, as of the last look.
     """
 
     def __init__(self, context: IdentityContext, transport: Transport) -> None:
         self.is_failing = False
         self._context = context
-        self._transport = transport
+        self.transport = transport
         self._has_more = False
         self._background = Background("portero-mail", self._work, self._pause)
 
@@ -55,7 +56,7 @@ class MailWorker:
     def _work(self) -> None:
         self._has_more = False
         now = datetime.now(UTC)
-        self._has_more = mail_delivery.send_due(self._context, self._transport, now) > 0
+        self._has_more = mail_delivery.send_due(self._context, self.transport, now) > 0
         with self._context.database.reading() as connection:
             self.is_failing = outbox.has_waiting(connection, now - _PROMPT)
 

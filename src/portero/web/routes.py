@@ -28,6 +28,7 @@ from portero.web import cors, guard, health, mail_box, problems, start_page
 from portero.web.auth import (
     admin_audit,
     admin_links,
+    admin_mails,
     admin_users,
     factors,
     logout,
@@ -123,6 +124,8 @@ ROUTES: Final = (
     Route("POST", "/invite", Gate.ADMIN, "", admin_links.invite),
     Route("POST", "/admin/generate_link", Gate.ADMIN, "", admin_links.generate),
     Route("GET", "/admin/audit", Gate.ADMIN, "", admin_audit.get),
+    Route("GET", "/admin/mails", Gate.ADMIN, "", admin_mails.get),
+    Route("POST", "/admin/mails/<mail_id>/retry", Gate.ADMIN, "", admin_mails.retry),
     Route("GET", "/settings", Gate.OPEN, "", meta.settings),
     Route("GET", "/health", Gate.FREE, "", meta.health),
     Route("GET", "/.well-known/jwks.json", Gate.FREE, "", meta.jwks),
