@@ -281,6 +281,12 @@ def test_an_administrator_removes_a_factor(context: IdentityContext) -> None:
     app, ann = with_second_factor(context)
     assert (404, "user_not_found") == refusal(lambda: mfa.remove(context, uuid4(), app.factor_id, NOW))
     assert (404, "mfa_factor_not_found") == refusal(lambda: mfa.remove(context, ann.user.id, uuid4(), NOW))
+    assert "old" == mfa.rename(context, ann.user.id, app.factor_id, "old", NOW).friendly_name
+    other = enrolled(context, ann, "new")
+    assert (422, "mfa_factor_name_conflict") == refusal(
+        lambda: mfa.rename(context, ann.user.id, other.factor_id, "old", NOW)
+    )
+    assert (400, "validation_failed") == refusal(lambda: mfa.rename(context, ann.user.id, other.factor_id, "\0", NOW))
     assert app.factor_id == mfa.remove(context, ann.user.id, app.factor_id, NOW).id
     assert ("aal1", ["password"]) == level(context, ann.session.id)
 

@@ -116,6 +116,11 @@ class Scene:
         """Give the newest mail to an address."""
         return next(message for message in self._mails(datetime.min) if message.to == to)
 
+    @property
+    def newest_mail_id(self) -> str:
+        with self.api.context.database.reading() as connection:
+            return str(outbox.latest(connection, 1)[0].id)
+
     def events_since(self, start: datetime) -> list[str]:
         with self.api.context.database.reading() as connection:
             found = audit.latest(connection, 50)

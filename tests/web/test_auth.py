@@ -17,7 +17,7 @@ from tests.web.callers import Api, code_of, now
 from portero.identity import admin
 from portero.identity.admin import NewUser
 from portero.settings import Settings
-from portero.web.routes import ROUTES, Gate
+from portero.web.routes import NOT_SERVED, ROUTES, Gate
 
 Make = Callable[..., Api]
 UUID_4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -374,8 +374,15 @@ def test_every_url_stands_in_the_table_once() -> None:
 
 
 def test_what_administers_is_for_administrators_and_nothing_else_is() -> None:
-    administers = {route.path for route in ROUTES if route.gate is Gate.ADMIN}
-    assert {route.path for route in ROUTES if route.path.startswith("/admin")} | {"/invite"} == administers
+    every = ROUTES + NOT_SERVED
+    administers = {route.path for route in every if route.gate is Gate.ADMIN}
+    assert {route.path for route in every if route.path.startswith("/admin")} | {"/invite"} == administers
+
+
+def test_what_is_not_served_is_served_nowhere() -> None:
+    served = {(route.method, route.path) for route in ROUTES}
+    off = [(route.method, route.path) for route in NOT_SERVED]
+    assert len(off) == len(set(off) - served)
 
 
 def test_the_limits_in_the_table_are_settings() -> None:

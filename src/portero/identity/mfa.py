@@ -14,9 +14,11 @@ from typing import Final
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
+import sqlalchemy as sa
+
 from portero.crypto import totp
 from portero.errors import AuthError
-from portero.events import Happening
+from portero.events import Event, Happening
 from portero.identity import assurance, factor_limits, factor_secrets, hook_calls, notices, sessions
 from portero.identity.addresses import network_of
 from portero.identity.assurance import Asking, Holder
@@ -172,14 +174,27 @@ def remove(context: IdentityContext, user_id: UUID, factor_id: UUID, now: dateti
         AuthError: 404 user_not_found, mfa_factor_not_found.
     """
     with context.changing() as change:
-        user = users.by_id(change.connection, user_id, lock=True)
-        if user is None:
-            raise AuthError(404, "user_not_found", "User not found")
-        found = [each for each in factors.of_user(change.connection, user_id) if each.id == factor_id]
-        if not found:
-            raise _unknown_factor()
-        remove_within(context, change, user, Asking(user_id, None, Caller(), now), found[0])
-    return found[0]
+        user, factor = _of_user(change, user_id, factor_id)
+        remove_within(context, change, user, Asking(user_id, None, Caller(), now), factor)
+    return factor
+
+
+def rename(context: IdentityContext, user_id: UUID, factor_id: UUID, name: str, now: datetime) -> FactorRecord:
+    """Give a user's factor another name for an administrator, and return it.
+
+    Raises:
+        AuthError: 404 user_not_found, mfa_factor_not_found; 400 validation_failed; 422 mfa_factor_name_conflict.
+    """
+    check_name(name)
+    try:
+        with context.changing() as change:
+            user, factor = _of_user(change, user_id, factor_id)
+            factors.rename(change.connection, factor.id, name, now)
+            details = {"by": "administrator", "changed": "factors"}
+            change.record(Event(Happening.USER_UPDATED, now, user.id, details=details))
+    except sa.exc.IntegrityError as cause:
+        raise name_conflict(name) from cause
+    return replace(factor, friendly_name=name, updated_at=now)
 
 
 def remove_within(
@@ -242,6 +257,16 @@ def _own(holder: Holder, factor_id: UUID) -> FactorRecord:
         if factor.id == factor_id:
             return factor
     raise _unknown_factor()
+
+
+def _of_user(change: Change, user_id: UUID, factor_id: UUID) -> tuple[UserRecord, FactorRecord]:
+    user = users.by_id(change.connection, user_id, lock=True)
+    if user is None:
+        raise AuthError(404, "user_not_found", "User not found")
+    found = [each for each in factors.of_user(change.connection, user_id) if each.id == factor_id]
+    if not found:
+        raise _unknown_factor()
+    return user, found[0]
 
 
 def _unknown_factor() -> AuthError:

@@ -86,6 +86,16 @@ def verify(connection: sa.Connection, factor_id: UUID, now: datetime) -> bool:
     return connection.execute(sa.update(_TABLE).where(pending).values(status="verified", updated_at=now)).rowcount == 1
 
 
+def rename(connection: sa.Connection, factor_id: UUID, name: str, now: datetime) -> None:
+    """Give a factor another name.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: another factor of the user has it.
+    """
+    values = {"friendly_name": name, "updated_at": now}
+    connection.execute(sa.update(_TABLE).where(_TABLE.c.id == factor_id).values(values))
+
+
 def take_step(connection: sa.Connection, factor_id: UUID, step: int) -> bool:
     """Spend a TOTP step and all before it: true for exactly one of all who try it at one time."""
     is_new = _TABLE.c.last_step.is_(None) | (_TABLE.c.last_step < step)

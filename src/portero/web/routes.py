@@ -33,6 +33,7 @@ from portero.web.auth import (
     factors,
     logout,
     meta,
+    not_served,
     otp,
     reauthenticate,
     recover,
@@ -117,6 +118,7 @@ ROUTES: Final = (
     Route("PUT", "/admin/users/<user_id>", Gate.ADMIN, "", admin_users.put),
     Route("DELETE", "/admin/users/<user_id>", Gate.ADMIN, "", admin_users.delete),
     Route("GET", "/admin/users/<user_id>/factors", Gate.ADMIN, "", admin_users.factors),
+    Route("PUT", "/admin/users/<user_id>/factors/<factor_id>", Gate.ADMIN, "", admin_users.put_factor),
     Route("DELETE", "/admin/users/<user_id>/factors/<factor_id>", Gate.ADMIN, "", admin_users.delete_factor),
     Route("GET", "/admin/users/<user_id>/sessions", Gate.ADMIN, "", admin_users.list_sessions),
     Route("DELETE", "/admin/users/<user_id>/sessions", Gate.ADMIN, "", admin_users.end_sessions),
@@ -132,6 +134,54 @@ ROUTES: Final = (
 )
 
 
+#: What clients may ask for and is off: method and path, the gate, and what refuses.
+NOT_SERVED: Final = (
+    Route("POST", "/passkeys/authentication/options", Gate.OPEN, "", not_served.passkeys),
+    Route("POST", "/passkeys/authentication/verify", Gate.OPEN, "", not_served.passkeys),
+    Route("POST", "/passkeys/registration/options", Gate.OPEN, "", not_served.passkeys),
+    Route("POST", "/passkeys/registration/verify", Gate.OPEN, "", not_served.passkeys),
+    Route("GET", "/passkeys", Gate.OPEN, "", not_served.passkeys),
+    Route("PATCH", "/passkeys/<passkey_id>", Gate.OPEN, "", not_served.passkeys),
+    Route("DELETE", "/passkeys/<passkey_id>", Gate.OPEN, "", not_served.passkeys),
+    Route("GET", "/admin/users/<user_id>/passkeys", Gate.ADMIN, "", not_served.passkeys),
+    Route("DELETE", "/admin/users/<user_id>/passkeys/<passkey_id>", Gate.ADMIN, "", not_served.passkeys),
+    Route("GET", "/authorize", Gate.FREE, "", not_served.authorize),
+    Route("GET", "/callback", Gate.FREE, "", not_served.callback),
+    Route("POST", "/callback", Gate.FREE, "", not_served.callback),
+    Route("GET", "/user/identities/authorize", Gate.USER, "", not_served.linking),
+    Route("DELETE", "/user/identities/<identity_id>", Gate.USER, "", not_served.linking),
+    Route("GET", "/.well-known/openid-configuration", Gate.FREE, "", not_served.oauth_server),
+    Route("GET", "/.well-known/oauth-authorization-server", Gate.FREE, "", not_served.oauth_server),
+    Route("POST", "/oauth/clients/register", Gate.OPEN, "", not_served.oauth_server),
+    Route("GET", "/oauth/authorize", Gate.FREE, "", not_served.oauth_server),
+    Route("GET", "/oauth/authorizations/<authorization_id>", Gate.OPEN, "", not_served.oauth_server),
+    Route("POST", "/oauth/authorizations/<authorization_id>/consent", Gate.OPEN, "", not_served.oauth_server),
+    Route("POST", "/oauth/token", Gate.FREE, "", not_served.oauth_server),
+    Route("GET", "/oauth/userinfo", Gate.FREE, "", not_served.oauth_server),
+    Route("GET", "/user/oauth/grants", Gate.USER, "", not_served.oauth_server),
+    Route("DELETE", "/user/oauth/grants", Gate.USER, "", not_served.oauth_server),
+    Route("GET", "/admin/oauth/clients", Gate.ADMIN, "", not_served.oauth_server),
+    Route("POST", "/admin/oauth/clients", Gate.ADMIN, "", not_served.oauth_server),
+    Route("GET", "/admin/oauth/clients/<client_id>", Gate.ADMIN, "", not_served.oauth_server),
+    Route("PUT", "/admin/oauth/clients/<client_id>", Gate.ADMIN, "", not_served.oauth_server),
+    Route("DELETE", "/admin/oauth/clients/<client_id>", Gate.ADMIN, "", not_served.oauth_server),
+    Route("POST", "/admin/oauth/clients/<client_id>/regenerate_secret", Gate.ADMIN, "", not_served.oauth_server),
+    Route("GET", "/admin/custom-providers", Gate.ADMIN, "", not_served.custom_providers),
+    Route("POST", "/admin/custom-providers", Gate.ADMIN, "", not_served.custom_providers),
+    Route("GET", "/admin/custom-providers/<identifier>", Gate.ADMIN, "", not_served.custom_providers),
+    Route("PUT", "/admin/custom-providers/<identifier>", Gate.ADMIN, "", not_served.custom_providers),
+    Route("DELETE", "/admin/custom-providers/<identifier>", Gate.ADMIN, "", not_served.custom_providers),
+    Route("POST", "/sso", Gate.OPEN, "", not_served.saml),
+    Route("GET", "/sso/saml/metadata", Gate.FREE, "", not_served.saml),
+    Route("POST", "/sso/saml/acs", Gate.FREE, "", not_served.saml),
+    Route("GET", "/admin/sso/providers", Gate.ADMIN, "", not_served.saml),
+    Route("POST", "/admin/sso/providers", Gate.ADMIN, "", not_served.saml),
+    Route("GET", "/admin/sso/providers/<provider_id>", Gate.ADMIN, "", not_served.saml),
+    Route("PUT", "/admin/sso/providers/<provider_id>", Gate.ADMIN, "", not_served.saml),
+    Route("DELETE", "/admin/sso/providers/<provider_id>", Gate.ADMIN, "", not_served.saml),
+)
+
+
 def blueprint(settings: Settings) -> Blueprint:
     """Return the blueprint that serves Supabase Auth's contract under `settings.auth_path`, and `/health`.
 
@@ -139,7 +189,7 @@ def blueprint(settings: Settings) -> Blueprint:
     application's own `/health` comes first.
     """
     made = Blueprint("portero", __name__)
-    for route in ROUTES:
+    for route in ROUTES + NOT_SERVED:
         endpoint = f"{route.method}:{route.path}".replace(".", "-")
         made.add_url_rule(settings.auth_path + route.path, endpoint, _guarded(route), methods=[route.method])
     edge = _Edge(settings, tuple((name.lower(), name, value) for name, value in security_headers(settings)))

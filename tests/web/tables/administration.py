@@ -32,6 +32,7 @@ from portero import User
 NOTES = sa.Table("scenario_notes", sa.MetaData(), sa.Column("owner_id", sa.ForeignKey(User.id)))
 STRANGER = str(UUID(int=1))
 USERS, LINK, INVITE = "/admin/users", "POST /admin/generate_link", "POST /invite"
+NO_MAIL = (404, "validation_failed", "There is no such mail that waits or failed and is worth sending")
 NO_USER = (404, "user_not_found", "User not found")
 TAKEN = (422, "email_exists", "A user with this email address has already been registered")
 MADE = made_of("$ann", AN_ID)  # type: ignore[arg-type]
@@ -54,6 +55,13 @@ def made(scene: Scene) -> Values:
 def with_bob(scene: Scene) -> Values:
     Admin(scene.api).create(scene.bob, phone=f"3460{scene.number:07d}")
     return {**made(scene), "phone": f"3460{scene.number:07d}"}
+
+
+def with_mail(scene: Scene) -> Values:
+    """Ann waits for a mail."""
+    found = made(scene)
+    scene.made("POST /recover", {"email": scene.ann})
+    return {**found, "mail": scene.newest_mail_id}
 
 
 def signed_in(scene: Scene) -> Values:
@@ -234,6 +242,14 @@ LOOKING = (
     row("a user's factors", f"GET {USERS}/$id/factors", gives=(200, [])),
     row("a user's sessions", f"GET {USERS}/$id/sessions", given=signed_in, gives=(200, [ANY])),
     row("what happened to a user", "GET /admin/audit?query=author:$id", gives=(200, [ANY])),
+    row("what became of mails", "GET /admin/mails?state=waiting", gives=(200, {"mails": ANY, "counts": ANY})),
+    row(
+        "in a state there is",
+        "GET /admin/mails?state=lost",
+        refuses=(400, "validation_failed", "state is one of waiting, failed, sent"),
+    ),
+    row("a mail once more", "POST /admin/mails/$mail/retry", given=with_mail, gives=(200, {})),
+    row("but no mail that is not there", f"POST /admin/mails/{STRANGER}/retry", refuses=NO_MAIL),
     row(
         "a query that is understood",
         "GET /admin/audit?query=x",
@@ -311,6 +327,27 @@ ENDING = (
         f"DELETE {USERS}/$id/sessions/{STRANGER}",
         given=signed_in,
         refuses=(404, "session_not_found", "Session not found"),
+    ),
+    row(
+        "a factor gets another name",
+        f"PUT {USERS}/$id/factors/$factor",
+        {"friendly_name": "the old phone", "phone": "3460000"},
+        given=with_factor,
+        gives=(200, ANY),
+        events="user_updated",
+    ),
+    row(
+        "and nothing else",
+        f"PUT {USERS}/$id/factors/$factor",
+        {"phone": "3460000"},
+        given=with_factor,
+        refuses=(400, "validation_failed", "friendly_name is what can be changed"),
+    ),
+    row(
+        "of theirs",
+        f"PUT {USERS}/$id/factors/{STRANGER}",
+        {"friendly_name": "x"},
+        refuses=(404, "mfa_factor_not_found", "Factor not found"),
     ),
     row(
         "a factor is removed",

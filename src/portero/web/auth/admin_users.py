@@ -109,6 +109,15 @@ def delete_factor(call: Call) -> Response:
     return answer(factor_json(mfa.remove(call.identity, user_id, factor_id, call.now)))
 
 
+def put_factor(call: Call) -> Response:
+    """Give a user's factor another name and answer with it."""
+    user_id, factor_id = call.path_id("user_id"), call.path_id("factor_id")
+    name = body.read(call.request).text("friendly_name")
+    if name is None:
+        raise AuthError(400, "validation_failed", "friendly_name is what can be changed")
+    return answer(factor_json(mfa.rename(call.identity, user_id, factor_id, name, call.now)))
+
+
 def list_sessions(call: Call) -> Response:
     """Answer with a user's sessions, newest first."""
     found = sessions.of_user(call.identity, admin.get(call.identity, call.path_id("user_id")).user.id, call.now)
