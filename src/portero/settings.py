@@ -131,12 +131,25 @@ class Settings:
     accept_shared_secret_tokens: bool = _row(
         _flag, False, "Migration only: accept hand-made HS256 tokens without a session. Shown by `portero doctor`."
     )
+    captcha_secret: str = _row(
+        _text,
+        "",
+        "Secret of hCaptcha or Turnstile: sign-ups, sign-ins and mails then need a solved captcha.",
+        is_secret=True,
+    )
+    captcha_provider: str = _row(_one_of("hcaptcha", "turnstile"), "hcaptcha", "hcaptcha or turnstile.")
+    captcha_url: str = _row(_https_url, "", "Where captchas are verified, if not at the provider's own address.")
     cors_origins: tuple[str, ...] = _row(
         _names, ("*",), "Origins browsers may call from; * allows any, without cookies."
     )
     trusted_proxies: int = _row(_whole, 0, "How many proxies in front set X-Forwarded-For; 0 ignores the header.")
     session_time_box: timedelta = _row(_seconds, timedelta(days=30), "A session ends this long after its sign-in.")
     session_idle: timedelta = _row(_seconds, timedelta(days=14), "A session unrefreshed for this long ends.")
+    session_low_aal: timedelta = _row(
+        _seconds,
+        timedelta(0),
+        "A session without the second factor its user has ends this long after its sign-in. 0: not.",
+    )
     session_single: bool = _row(
         _flag, False, "Of a user's sessions only the latest signed in or refreshed survives its next refresh."
     )
@@ -152,6 +165,7 @@ class Settings:
     throttle_refresh: int = _row(_whole, 60, "Refreshes a minute of one session.")
     throttle_update: int = _row(_whole, 30, "Changes of a user's own record in five minutes.")
     throttle_mfa: int = _row(_whole, 15, "Challenges and codes of second factors a minute, of one user.")
+    mails_per_hour: int = _row(_whole, 0, "Mails that all callers together may cause in an hour; 0: no limit.")
     mfa_enroll: bool = _row(_flag, True, "Let users enrol second factors; those enrolled before go on to count.")
     sweep_interval: timedelta = _row(
         _seconds,

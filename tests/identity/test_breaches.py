@@ -6,14 +6,14 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import UUID
 
 import pytest
+from tests.foreign_service import Service, serving
 from tests.identity.people import HOME, NOW, context_on, signed_up
 
 from portero.errors import AuthError, ConfigurationError
-from portero.identity import admin, breaches, generated_links, sign_up, user
+from portero.identity import admin, breaches, generated_links, outbound, sign_up, user
 from portero.identity.context import IdentityContext
 from portero.identity.generated_links import LinkWish
 from portero.settings import Settings, read_settings
@@ -25,47 +25,10 @@ LISTED = f"{'0' * 35}:3\r\n{DIGEST[5:]}:17\r\n{'F' * 35}:0\r\n"
 PADDED = f"{'0' * 35}:3\r\n{DIGEST[5:]}:0\r\n"
 
 
-class Service(ThreadingHTTPServer):
-    """The range service, on this machine; it notes what it was asked."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, str]]] = []
-        self.answer: tuple[int, str] = (200, LISTED)
-        self.meanwhile: Callable[[], None] = lambda: None
-        super().__init__(("127.0.0.1", 0), Conversation)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/range"
-
-
-class Conversation(BaseHTTPRequestHandler):
-    server: Service
-
-    def do_GET(self) -> None:
-        self.server.asked.append((self.path, dict(self.headers)))
-        self.server.meanwhile()
-        status, text = self.server.answer
-        self.send_response(status)
-        if status == 302:
-            self.send_header("Location", f"{self.server.url}/elsewhere")
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    def log_message(self, *arguments: object) -> None:
-        """Say nothing on stderr."""
-
-
 @pytest.fixture
 def service() -> Iterator[Service]:
-    with Service() as found:
-        thread = threading.Thread(target=found.serve_forever, args=(0.02,))
-        thread.start()
+    with serving((200, LISTED)) as found:
         yield found
-        found.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -79,10 +42,10 @@ def sign_up_with(context: IdentityContext, password: str, email: str = "ann@exam
 
 def test_five_digits_of_the_digest_leave_and_the_answer_is_asked_to_be_padded(service: Service) -> None:
     assert breaches.is_breached(service.url, KNOWN)
-    ((path, headers),) = service.asked
-    assert f"/range/{DIGEST[:5]}" == path
-    assert "true" == headers["Add-Padding"]
-    assert {"Accept", "Accept-Encoding", "Add-Padding", "Connection", "Host", "User-Agent"} == set(headers)
+    (question,) = service.asked
+    assert ("GET", f"/asked/{DIGEST[:5]}", b"") == (question.method, question.path, question.body)
+    assert "true" == question.headers["Add-Padding"]
+    assert {"Accept", "Accept-Encoding", "Add-Padding", "Connection", "Host", "User-Agent"} == set(question.headers)
 
 
 def test_a_password_that_is_not_listed_or_only_as_padding_was_in_no_breach(service: Service) -> None:
@@ -188,9 +151,9 @@ def test_an_answer_without_end_is_not_read(service: Service) -> None:
 def test_questions_under_way_are_bounded_and_one_more_is_not_asked(
     service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(breaches, "_SLOTS", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(outbound, "_SLOTS", threading.BoundedSemaphore(1))
     assert breaches.is_breached(service.url, KNOWN)
-    breaches._SLOTS.acquire()
+    outbound._SLOTS.acquire()
     assert not breaches.is_breached(service.url, KNOWN)
     assert "too many questions are under way" in caplog.text
     assert 1 == len(service.asked)

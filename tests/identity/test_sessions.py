@@ -9,11 +9,13 @@ from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
-from tests.identity.people import HOME, NOW, happenings, signed_up, with_settings
+from tests.identity.people import HOME, NOW, PASSWORD, happenings, signed_up, with_settings
+from tests.identity.second_factors import with_second_factor
 
 from portero.crypto import refresh_tokens
-from portero.errors import AuthError
-from portero.identity import admin, sessions
+from portero.crypto.claims import LEEWAY
+from portero.errors import AuthError, InvalidToken
+from portero.identity import admin, sessions, sign_in
 from portero.identity.context import IdentityContext, SignedIn
 from portero.store import sessions as rows
 from portero.store.tables import OWN_TABLES
@@ -138,6 +140,41 @@ def test_a_session_ends_by_age_and_by_idleness(context: IdentityContext, message
             current = refreshed(context, current.refresh_token, after)
     assert (400, "session_expired", message) == (caught.value.status, caught.value.code, caught.value.message)
     assert not stands(context, current.session.id)
+
+
+@pytest.mark.parametrize(("setting", "lives"), [("session_time_box", [600, 200]), ("session_idle", [600, 600])])
+def test_no_access_token_outlives_its_session(context: IdentityContext, setting: str, lives: list[int]) -> None:
+    """So a limit holds at every API to the moment, and a client that is there refreshes in time."""
+    limited = with_settings(context, **{setting: timedelta(minutes=10)})
+    first = signed_up(limited)
+    then = timedelta(seconds=400)
+    second = refreshed(limited, first.refresh_token, then)
+    assert lives == [first.expires_in, second.expires_in]
+    end = (NOW + timedelta(minutes=10)).timestamp()
+    assert limited.access_tokens.principal(first.access_token, end - 1).session_id == first.session.id
+    with pytest.raises(InvalidToken, match="expired"):
+        limited.access_tokens.principal(first.access_token, end + LEEWAY + 1)
+
+
+def test_a_token_lives_a_second_at_least(context: IdentityContext) -> None:
+    """A client takes a life of nothing for no session."""
+    limited = with_settings(context, session_time_box=timedelta(milliseconds=300))
+    assert 1 == signed_up(limited).expires_in
+
+
+def test_a_session_that_stays_below_its_users_second_factor_ends(any_context: IdentityContext) -> None:
+    limited = with_settings(any_context, session_low_aal=timedelta(hours=1))
+    without = signed_up(limited, "bob@example.org")
+    _, raised = with_second_factor(limited)
+    low = sign_in.with_password(limited, "ann@example.org", PASSWORD, HOME, NOW)
+    assert refreshed(limited, low.refresh_token, timedelta(minutes=59)).session.id == low.session.id
+    for fine in (without, raised):
+        assert refreshed(limited, fine.refresh_token, timedelta(hours=2)).session.id == fine.session.id
+    with pytest.raises(AuthError) as caught:
+        refreshed(limited, low.refresh_token, timedelta(hours=1))
+    message = "Invalid Refresh Token: Session Expired (Low AAL: User Needs MFA Verification)"
+    assert (400, "session_expired", message) == (caught.value.status, caught.value.code, caught.value.message)
+    assert not stands(limited, low.session.id)
 
 
 def test_a_limit_of_nothing_is_no_limit(context: IdentityContext) -> None:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import time
-from uuid import uuid4
+from datetime import timedelta
+from uuid import UUID, uuid4
 
 import pytest
+import sqlalchemy as sa
 from tests.identity.people import happenings
-from tests.web.callers import Api, code_of
+from tests.web.callers import Api, code_of, now
 from tests.web.conftest import Make
 from tests.web.test_auth import AN_ID, AN_INSTANT
+
+from portero.store import factors, sessions
+from portero.store.factors import FactorRecord
+from portero.store.sessions import SessionRecord
+from portero.store.tables import Session
+from portero.web.sweep_worker import sweep_now
 
 
 def test_a_user_sees_the_own_sessions_newest_first(any_api: Api) -> None:
@@ -68,6 +76,41 @@ def test_time_ends_a_session_at_its_refresh(make: Make, setting: str, sentence: 
     answer = api.refresh(session["refresh_token"])
     assert (400, {"code": "session_expired", "message": sentence}) == (answer.status_code, answer.get_json())
     assert (403, "session_not_found") == code_of(api.call("GET", "/user", token=session["access_token"]))
+
+
+@pytest.mark.parametrize("limit", ["time_box", "idle", "single", "low_aal", "sweep"])
+def test_what_a_limit_ended_is_refused_at_both_apis_at_the_next_request(make_any: Make, limit: str) -> None:
+    wanted = {
+        "single": {"session_single": True},
+        "low_aal": {"session_low_aal": 60},
+        "sweep": {"session_time_box": 60},
+    }.get(limit, {f"session_{limit}": 60})
+    api = make_any(**wanted)
+    session = api.sign_up()
+    token = session["access_token"]
+
+    def at_both() -> list[int]:
+        rest = api.app.test_client().get("/rest/v1/", headers={"Authorization": f"Bearer {token}"})
+        return [api.call("GET", "/user", token=token).status_code, rest.status_code]
+
+    assert [200, 200] == at_both()
+    with api.context.database.writing() as connection:
+        if limit == "single":
+            later = SessionRecord(user_id=UUID(session["user"]["id"]), created_at=now() + timedelta(seconds=5))
+            sessions.insert(connection, later)
+        else:
+            connection.execute(sa.update(Session.__table__).values(created_at=now() - timedelta(minutes=2)))
+        if limit == "low_aal":
+            factor = FactorRecord(
+                user_id=UUID(session["user"]["id"]), factor_type="totp", status="verified",
+                created_at=now(), updated_at=now(),
+            )  # fmt: skip
+            factors.insert(connection, factor)
+    if limit == "sweep":
+        assert 1 == sweep_now(api.runtime).sessions
+    else:
+        assert (400, "session_expired") == code_of(api.refresh(session["refresh_token"]))
+    assert [403, 401] == at_both()
 
 
 def test_a_newer_session_ends_the_older_at_its_refresh_where_one_is_wanted(make: Make) -> None:

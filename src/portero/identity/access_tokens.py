@@ -83,9 +83,21 @@ class AccessTokens:
         return self._issuing
 
     def mint(
-        self, user: UserRecord, session: SessionRecord, now: datetime, hooks: Hooks = NO_HOOKS
+        self,
+        user: UserRecord,
+        session: SessionRecord,
+        now: datetime,
+        hooks: Hooks = NO_HOOKS,
+        ends_at: datetime | None = None,
     ) -> tuple[str, datetime]:
         """Make the access token of a session.
+
+        Args:
+            user: whose.
+            session: of which session.
+            now: the current time.
+            hooks: asked for its claims.
+            ends_at: when the session is over: the token lives no longer, and at least a second.
 
         Returns:
             The token, and when it expires.
@@ -94,11 +106,13 @@ class AccessTokens:
             ConfigurationError: a hook made claims of it that no verifier takes.
         """
         issued = int(now.timestamp())
+        left = self._lifetime if ends_at is None else int((ends_at - now).total_seconds())
+        expires = issued + max(1, min(self._lifetime, left))
         members: dict[str, Any] = {
             "iss": self._issuing.issuer,
             "sub": str(user.id),
             "aud": self._issuing.audience,
-            "exp": issued + self._lifetime,
+            "exp": expires,
             "iat": issued,
             "email": user.email or "",
             "phone": user.phone or "",
@@ -119,7 +133,7 @@ class AccessTokens:
             if len(token) > jws.LONGEST_TOKEN:
                 token = self._sign(members | {name: {}}, now.timestamp())
                 members[name] = {}
-        return token, datetime.fromtimestamp(issued + self._lifetime, UTC)
+        return token, datetime.fromtimestamp(expires, UTC)
 
     def _checked(self, members: dict[str, Any]) -> dict[str, Any]:
         try:

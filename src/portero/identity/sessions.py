@@ -7,7 +7,7 @@ here ends nothing. There is no time window to tune.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -21,6 +21,7 @@ from portero.events import Event, Happening
 from portero.identity import throttle
 from portero.identity.context import Account, Caller, Change, IdentityContext, Opened, SignedIn
 from portero.store import accounts, factors, identities, sessions
+from portero.store.factors import FactorRecord
 from portero.store.sessions import SessionRecord
 from portero.store.users import UserRecord
 
@@ -31,6 +32,7 @@ _NOT_FOUND: Final = "Invalid Refresh Token: Refresh Token Not Found"
 _USED: Final = "Invalid Refresh Token: Already Used"
 _EXPIRED: Final = "Invalid Refresh Token: Session Expired"
 _IDLE: Final = "Invalid Refresh Token: Session Expired (Inactivity)"
+_LOW: Final = "Invalid Refresh Token: Session Expired (Low AAL: User Needs MFA Verification)"
 _NEWER: Final = "Invalid Refresh Token: Session Expired (Revoked by Newer Login)"
 _AHEAD: Final = "Invalid Refresh Token: Not Issued By This Server"
 
@@ -62,7 +64,7 @@ def tokens_for(context: IdentityContext, opened: Opened, now: datetime) -> Signe
     """
     account, session, minted = opened.account, opened.session, None
     try:
-        minted = context.access_tokens.mint(account.user, session, now, context.hooks)
+        minted = context.access_tokens.mint(account.user, session, now, context.hooks, _ends_at(context, session))
     except Refused as refused:
         raise AuthError(refused.status, "unknown", refused.message) from refused
     finally:
@@ -184,6 +186,9 @@ def _advance(
     over = _over(context, session, now)
     if over is not None:
         return _end_now(change, session, caller, now, {"cause": "time"}, AuthError(400, "session_expired", over))
+    if _is_too_low(context, found.factors, session, now):
+        low = AuthError(400, "session_expired", _LOW)
+        return _end_now(change, session, caller, now, {"cause": "no second factor"}, low)
     if context.settings.session_single and not sessions.is_newest(change.connection, session):
         newer = AuthError(400, "session_expired", _NEWER)
         return _end_now(change, session, caller, now, {"cause": "newer session"}, newer)
@@ -228,6 +233,19 @@ def _over(context: IdentityContext, session: SessionRecord, now: datetime) -> st
     if _set(idle) and (session.refreshed_at or session.created_at) + idle <= now:
         return _IDLE
     return None
+
+
+def _ends_at(context: IdentityContext, session: SessionRecord) -> datetime | None:
+    """Return when a session is over if it is not refreshed: no token of it lives longer (threats SE-11, SE-12)."""
+    time_box, idle = context.settings.session_time_box, context.settings.session_idle
+    ends = [session.created_at + time_box] if _set(time_box) else []
+    return min([*ends, (session.refreshed_at or session.created_at) + idle] if _set(idle) else ends, default=None)
+
+
+def _is_too_low(context: IdentityContext, held: Iterable[FactorRecord], session: SessionRecord, now: datetime) -> bool:
+    limit = context.settings.session_low_aal
+    is_low = session.aal == "aal1" and any(factor.is_verified for factor in held)
+    return _set(limit) and is_low and session.created_at + limit <= now
 
 
 def _set(limit: timedelta) -> bool:

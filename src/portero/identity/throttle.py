@@ -16,6 +16,7 @@ address of anybody.
 from __future__ import annotations
 
 import hmac
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -28,12 +29,16 @@ from portero.identity.addresses import network_of
 from portero.identity.context import Caller, IdentityContext
 from portero.store import attempts, counters
 
+LOG: Final = logging.getLogger("portero.limits")
 MINUTE: Final = timedelta(minutes=1)
 FREE_ATTEMPTS: Final = 5
 FREE_AT_KNOWN_ADDRESS: Final = 30
 _LONGEST_DELAY: Final = timedelta(seconds=900)
 _HARD_STOP: Final = 100
 _KNOWN_FOR: Final = timedelta(days=90)
+_HOUR: Final = timedelta(hours=1)
+#: The count of the first mail that is too many.
+_SECOND: Final = 2
 _MESSAGE: Final = "Request rate limit reached"
 
 
@@ -89,7 +94,12 @@ def check(
     if limit.most == 0:
         return None
     hit = counters.hit(connection, counter_name(context, limit.name, subject), limit.most, limit.window, now)
-    return None if hit.allowed else TooMany(_come_back(hit.expires_at - now), hit.count == limit.most + 1)
+    if hit.allowed:
+        return None
+    is_first = hit.count == limit.most + 1
+    if is_first:
+        _log(limit.name)
+    return TooMany(_come_back(hit.expires_at - now), is_first)
 
 
 def check_address(
@@ -103,13 +113,23 @@ def check_address(
 def check_mail(
     context: IdentityContext, connection: sa.Connection, what: str, address: str, now: datetime
 ) -> AuthError | None:
-    """Count one mail of a kind to an address, known or not; return the refusal if there was one within the minute."""
+    """Count one mail of a kind to an address, known or not; return the refusal if there was one within the minute.
+
+    Also if all callers together caused too many within the hour, where a setting bounds that.
+    """
     hit = counters.hit(connection, counter_name(context, f"mail-{what}", address), 1, MINUTE, now)
-    if hit.allowed:
+    seconds = _seconds(hit.expires_at - now)
+    if not hit.allowed:
+        if hit.count == _SECOND:
+            _log(f"mail-{what}")
+        message = f"For security purposes, you can only request this after {seconds} seconds."
+        return AuthError(429, "over_email_send_rate_limit", message, retry_after=seconds)
+    limit = Limit("mails", context.settings.mails_per_hour, _HOUR)
+    found = check(context, connection, limit, "", now)
+    if found is None:
         return None
-    seconds = max(1, -(-(hit.expires_at - now) // timedelta(seconds=1)))
-    message = f"For security purposes, you can only request this after {seconds} seconds."
-    return AuthError(429, "over_email_send_rate_limit", message, retry_after=seconds)
+    message = "email rate limit exceeded"
+    return AuthError(429, "over_email_send_rate_limit", message, retry_after=found.refusal.retry_after)
 
 
 def take_attempt(
@@ -164,8 +184,16 @@ def stranger_of(login: str) -> str:
 
 def _come_back(wait: timedelta) -> AuthError:
     """Return 429 with the seconds to wait, at least one."""
-    seconds = max(1, -(-wait // timedelta(seconds=1)))
-    return AuthError(429, "over_request_rate_limit", _MESSAGE, retry_after=seconds)
+    return AuthError(429, "over_request_rate_limit", _MESSAGE, retry_after=_seconds(wait))
+
+
+def _seconds(wait: timedelta) -> int:
+    return max(1, -(-wait // timedelta(seconds=1)))
+
+
+def _log(name: str) -> None:
+    """Say which limit was reached, once in its window, and not by whom."""
+    LOG.warning("the limit %s was reached", name)
 
 
 def _known(context: IdentityContext, account: str, caller: Caller) -> str:

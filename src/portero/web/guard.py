@@ -129,6 +129,17 @@ def administrator(environ: Mapping[str, Any], runtime: Runtime, now: datetime) -
     return principal
 
 
+def is_administrator(environ: Mapping[str, Any], runtime: Runtime, now: datetime) -> bool:
+    """Tell whether a request would pass the `admin` gate; without a credential of such a kind nothing is asked."""
+    if _BEARER.fullmatch(environ.get("HTTP_AUTHORIZATION", "")) is None:
+        return False
+    try:
+        administrator(environ, runtime, now)
+    except (AuthError, InvalidToken):
+        return False
+    return True
+
+
 def _check_assurance(signed_in: SignedInUser) -> None:
     """Refuse an administrator with a second factor who did not show it: a password could remove the factor here."""
     has_factor = any(factor.is_verified for factor in signed_in.account.factors)

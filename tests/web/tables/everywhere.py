@@ -25,5 +25,19 @@ TABLE = (
     Row("the mails of a development server", "GET /mail-box", gives=(200, ANY), address="127.0.0.1"),
     Row("for nobody elsewhere", "GET /mail-box", refuses=(404, "unknown", "404: page not found")),
     Row("no such path", "GET /nothing", refuses=(404, "unknown", "404: page not found")),
+    Row(
+        "no captcha where one is demanded",
+        "POST /signup",
+        {"email": "$ann"},
+        world="guarded",
+        refuses=(400, "captcha_failed", "captcha protection: request disallowed (no captcha_token found)"),
+    ),
+    Row(
+        "a captcha that cannot be verified",
+        "POST /recover",
+        {"email": "$ann", "gotrue_meta_security": {"captcha_token": "solved"}},
+        world="guarded",
+        refuses=(503, "unexpected_failure", "captcha verification process failed"),
+    ),
     Row("no such method", "PATCH /user", refuses=(405, "unknown", "405: method not allowed")),
 )

@@ -7,13 +7,14 @@ from flask import Response
 from portero.errors import AuthError
 from portero.identity import flow_states, recovery
 from portero.identity.recovery import Asked
-from portero.web.auth import body
+from portero.web.auth import body, captcha
 from portero.web.auth.call import Call, answer
 
 
 def post(call: Call) -> Response:
     """Mail a link and a code."""
     given = body.read(call.request)
+    captcha.check(call, given)
     email, phone = given.text("email"), given.text("phone")
     challenge = flow_states.read_challenge(given.text("code_challenge"), given.text("code_challenge_method"))
     if bool(email) == bool(phone):

@@ -6,13 +6,14 @@ from flask import Response
 
 from portero.identity import flow_states, recovery
 from portero.identity.recovery import Asked
-from portero.web.auth import body
+from portero.web.auth import body, captcha
 from portero.web.auth.call import Call, answer
 
 
 def post(call: Call) -> Response:
     """Mail a link that signs in to choose a new password, if the address is somebody's."""
     given = body.read(call.request)
+    captcha.check(call, given)
     challenge = flow_states.read_challenge(given.text("code_challenge"), given.text("code_challenge_method"))
     asked = Asked(email=given.text("email") or "", challenge=challenge, redirect_to=call.redirect_to)
     recovery.recover(call.identity, asked, call.caller, call.now)

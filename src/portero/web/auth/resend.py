@@ -9,7 +9,7 @@ from flask import Response
 from portero.errors import AuthError
 from portero.identity import flow_states, recovery
 from portero.identity.recovery import Asked
-from portero.web.auth import body
+from portero.web.auth import body, captcha
 from portero.web.auth.call import Call, answer
 
 _BY_EMAIL: Final = ("signup", "email_change")
@@ -20,6 +20,7 @@ _TYPES: Final = "Missing one of these types: signup, email_change, sms, phone_ch
 def post(call: Call) -> Response:
     """Mail once more what is pending."""
     given = body.read(call.request)
+    captcha.check(call, given)
     kind, email, phone = given.text("type") or "", given.text("email"), given.text("phone")
     challenge = flow_states.read_challenge(given.text("code_challenge"), given.text("code_challenge_method"))
     _check(kind, email, phone)

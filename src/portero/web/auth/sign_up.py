@@ -6,7 +6,7 @@ from flask import Response
 
 from portero.identity import sign_up
 from portero.identity.context import Account
-from portero.web.auth import body
+from portero.web.auth import body, captcha
 from portero.web.auth.call import Call, answer
 from portero.web.auth.shapes import session_json, user_json
 from portero.web.auth.token import diagnostics
@@ -17,6 +17,7 @@ def post(call: Call) -> Response:
     whose address is to be proven.
     """
     given = body.read(call.request)
+    captcha.check(call, given)
     form = sign_up.Form(
         email=given.text("email"),
         phone=given.text("phone"),

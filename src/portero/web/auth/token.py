@@ -10,7 +10,7 @@ from flask import Response
 from portero.errors import AuthError
 from portero.identity import flow_states, sessions, sign_in
 from portero.identity.context import SignedIn
-from portero.web.auth import body
+from portero.web.auth import body, captcha
 from portero.web.auth.body import Body
 from portero.web.auth.call import Call, answer
 from portero.web.auth.shapes import session_json
@@ -33,6 +33,7 @@ def diagnostics(signed_in: SignedIn) -> dict[str, str]:
 
 
 def _password(call: Call, given: Body) -> SignedIn:
+    captcha.check(call, given)
     email, phone, password = given.text("email"), given.text("phone"), given.text("password")
     if email and phone:
         raise AuthError(400, "validation_failed", _BOTH)
