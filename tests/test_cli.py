@@ -242,6 +242,9 @@ def test_mails_are_listed_tried_again_and_tested(project: Path, monkeypatch: pyt
     mail_id = listed.splitlines()[1].split()[0]
     assert "1 mails are due now" in told("mail", "retry", mail_id)
     assert "1 mails are due now" in told("mail", "retry", "--all")
+    with closing(sqlite3.connect(project / "instance" / "portero.db")) as connection, connection:
+        connection.execute("UPDATE portero_outbox SET created_at = '2026-01-01 00:00:00.000000'")
+    assert "0 mails of the last seven days failed, 1 wait: portero mail list says why" in run("doctor").output
     assert "There is no such mail" in refused("mail", "retry", str(uuid4()))
     assert 2 == run("mail", "retry").exit_code
     assert 2 == run("mail", "retry", mail_id, "--all").exit_code

@@ -50,3 +50,13 @@ def test_what_no_mail_knows_is_refused_at_the_start(tmp_path: Path, text: str) -
     (tmp_path / "invite.txt").write_text(text)
     with pytest.raises(ConfigurationError, match=r"invite\.txt has"):
         Templates.read(tmp_path)
+
+
+def test_a_notice_can_have_words_of_the_project_too(tmp_path: Path) -> None:
+    (tmp_path / "password_changed_notification.txt").write_text(
+        "Subject: Changed\n{{ .Email }} at {{ .Time }} with {{ .Device }} from {{ .Address }}, {{ .FactorType }}."
+    )
+    values = {**VALUES, "Time": "noon", "Device": "Firefox", "Address": "192.0.2.1"}
+    found = Templates.read(tmp_path).render(MailKind.PASSWORD_CHANGED, "es", values, {})
+    assert ("Changed", "ann@example.org at noon with Firefox from 192.0.2.1, .\n") == (found.subject, found.text)
+    assert "Cuándo: noon\nCon: Firefox\nDesde: 192.0.2.1" in found.html

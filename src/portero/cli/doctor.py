@@ -7,6 +7,7 @@ import os
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -20,7 +21,8 @@ from portero.cli.project import extension_of, load_app, refuse_readable
 from portero.data.index_advice import missing_indexes
 from portero.errors import ConfigurationError, PorteroError
 from portero.settings import PREFIX, Settings
-from portero.store import migrations, sqlite_driver
+from portero.store import migrations, outbox, sqlite_driver
+from portero.web.runtime import Runtime
 
 _MARKS: Final = {"good": "ok  ", "note": "note", "bad": "BAD "}
 
@@ -91,6 +93,7 @@ def about_app(app: Flask) -> Iterator[Finding]:
             found = differences(store)
             yield from (Finding("bad", f"The models differ from the database: {each}") for each in found)
         runtime = extension_of(app).freeze(app)
+        yield from about_mails(runtime)
         exposed = ", ".join(sorted(runtime.data.catalogue.models)) if runtime.data else ""
         yield Finding("good", f"Exposed models: {exposed}" if exposed else "No model is exposed")
         if runtime.data:
@@ -102,6 +105,16 @@ def about_app(app: Flask) -> Iterator[Finding]:
     finally:
         extension_of(app).close(app)
     yield from about_history()
+
+
+def about_mails(runtime: Runtime) -> Iterator[Finding]:
+    """Look at what became of mails."""
+    with runtime.database.reading() as connection:
+        counts = outbox.counts(connection)
+        is_late = outbox.has_waiting(connection, datetime.now(UTC) - timedelta(minutes=1))
+    if is_late or counts["failed"]:
+        told = f"{counts['failed']} mails of the last seven days failed, {counts['waiting']} wait"
+        yield Finding("note", f"{told}: portero mail list says why")
 
 
 def about_settings(settings: Settings) -> Iterator[Finding]:
