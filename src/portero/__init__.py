@@ -32,6 +32,7 @@ sqlite_driver.use_one_library()
 
 from portero import users  # noqa: E402
 from portero.data.caller import me  # noqa: E402
+from portero.data.decimals import Decimal  # noqa: E402
 from portero.data.functions import rpc  # noqa: E402
 from portero.data.policy import allow_all, deny_all, expose, expose_table, own  # noqa: E402
 from portero.errors import AuthError, ConfigurationError, DatabaseUnavailable, DataError, PorteroError, Refused  # noqa: E402
@@ -46,6 +47,7 @@ __all__ = [
     "ConfigurationError",
     "DataError",
     "DatabaseUnavailable",
+    "Decimal",
     "JWTManager",
     "Portero",
     "PorteroError",

@@ -6,13 +6,16 @@ They are in the same database but not in the developer's metadata, so autogenera
 
     context.configure(connection=connection, target_metadata=target_metadata, include_object=include_object)
 
+With `render_item=render_item` a migration also writes Portero's own column types as `portero.Decimal(…)`.
+
 `portero db upgrade` migrates Portero's tables; the developer's history never mentions them.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
+from portero.data.decimals import Decimal
 from portero.store.tables import PREFIX
 
 
@@ -26,3 +29,17 @@ def include_object(item: Any, name: str | None, kind: str, reflected: bool, comp
     """
     table = name if kind == "table" else getattr(getattr(item, "table", None), "name", None)
     return not (table or "").startswith(PREFIX)
+
+
+def render_item(kind: str, item: Any, context: Any) -> str | Literal[False]:
+    """Write a column type of Portero's into a migration, and import what it needs; False leaves it to Alembic.
+
+    >>> class Context:
+    ...     imports: set[str] = set()
+    >>> render_item("type", Decimal(10, 2), Context), Context.imports, render_item("table", None, Context)
+    ('portero.Decimal(10, 2)', {'import portero'}, False)
+    """
+    if kind != "type" or not isinstance(item, Decimal):
+        return False
+    context.imports.add("import portero")
+    return f"portero.Decimal({item.precision}, {item.scale})"

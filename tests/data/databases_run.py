@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import INT4RANGE, TSVECTOR
 
+from portero import Decimal
 from portero.data.catalogue import build
 from portero.data.dialects import SQLITE_FUNCTIONS
 from portero.data.nodes import HttpRequest
@@ -59,6 +60,7 @@ THINGS = sa.Table(
     sa.Column("day", sa.Date),
     sa.Column("hour", sa.Time),
     sa.Column("data", sa.LargeBinary),
+    sa.Column("exact", Decimal(18, 4)),
     sa.Column("short", sa.String(5)),
     sa.Column("fixed", sa.CHAR(4)),
     sa.Column("info", sa.JSON(none_as_null=True)),
@@ -122,6 +124,9 @@ QUESTIONS: Sequence[tuple[str, Sequence[Question]]] = (
             written("a numeric that a double can hold", price=12.5),
             written("a numeric that a double cannot hold", price="1234567890123456.7"),
             written("a numeric of thirty digits", price="12345678901234567890.0123456789"),
+            written("an exact decimal (portero.Decimal)", exact="12345678901234.5678"),
+            written("an exact decimal is rounded to its places", exact="0.00005"),
+            written("an exact decimal of too many digits", exact="123456789012345"),
             written("a double", weight=0.1),
             written("not a number", weight="NaN"),
             Question("average", "/words?select=rank.avg()"),
@@ -244,6 +249,7 @@ TAIL = """
 * Writes: SQLite lets one writer at a time into a file; PostgreSQL lets many, and waits where they meet.
 * `count=planned` and `count=estimated` are exact on SQLite, and on PostgreSQL where a policy hides rows.
 * A numeric is kept as a double on SQLite, with 15 significant digits: what it could not give back is refused.
+* `portero.Decimal` is exact on both, 18 digits at most.
 * A hidden row can be told from a missing one by a unique key or a reference that is refused, on both.
 """
 

@@ -18,6 +18,8 @@ from portero.errors import DataError
 Clause = sa.ColumnElement[Any]
 
 INSTANT: Final = "timestamp with time zone"
+_TIMES: Final = 8
+"""How tightly SQLAlchemy says that a division binds: sums in it are put in parentheses."""
 _TYPES: Final = {
     **dict.fromkeys(("text", "varchar", "character varying", "char", "bpchar", "citext"), "text"),
     **dict.fromkeys(("int", "integer", "int2", "int4", "int8", "smallint", "bigint"), "integer"),
@@ -84,10 +86,22 @@ def cast_json(item: PlannedColumn, held: Clause, sql: Sql) -> Clause:
         if value is None:
             return wire.text_sql(held) if wire.kind is not Kind.ARRAY else sql.array_text(held)
         return value if item.steps[-1].as_text else sql.json_text(value)
+    if value is None and wire.scale is not None:
+        return wire.json_sql(held) if target == "numeric" else sql.cast(_rounded(held, wire.scale), target)
     if value is None and wire.kind is Kind.NUMBER and target == "integer" and wire.name != "numeric":
         return held
     plain = value if value is not None else (held if wire.kind in (Kind.NUMBER, Kind.TEXT) else wire.text_sql(held))
     return sql.cast(plain, target)
+
+
+def _rounded(held: Clause, scale: int) -> Clause:
+    """Round units to whole numbers, halves away from zero, as PostgreSQL does."""
+    one = sa.literal_column(str(10**scale), sa.BigInteger())
+    half = sa.literal_column(str(10**scale // 2), sa.BigInteger())
+    zero = sa.literal_column("0", sa.BigInteger())
+    units = sa.type_coerce(held, sa.BigInteger())
+    down, up = ((units + each).op("/", precedence=_TIMES)(one) for each in (-half, half))
+    return sa.case((units < zero, down), else_=up)
 
 
 def cast_value(value: Clause, name: str, sql: Sql) -> Clause:

@@ -226,6 +226,11 @@ def _column(column: sa.Column[Any], model: str, dialect: str) -> Column:
         wire = wire_type(column.type, dialect)
     except ConfigurationError as error:
         raise ConfigurationError(f"{model}.{column.name}: {error} Hide the column or change its type.") from None
+    if wire.scale is not None and column.server_default is not None:
+        raise ConfigurationError(
+            f"{model}.{column.name} has a server_default: SQLite keeps a portero.Decimal as a whole number of its "
+            "smallest units. Give default=… instead."
+        )
     has_default = column.default is not None or column.server_default is not None
     is_autoincrement = column is column.table._autoincrement_column
     always = column.identity is not None and column.identity.always

@@ -173,10 +173,16 @@ def _aggregate(writer: Writer, item: PlannedAggregate, source: Source, path: tup
         made = cast_json(operand, held, writer.sql) if is_made else held
         return writer.sql.bytewise(made) if kind is Kind.TEXT and item.function != "count" else made
 
+    wire = operand.column.wire
+
     def finish(value: Clause) -> Clause:
-        if item.cast is None and item.function in ("min", "max") and not is_made:
-            return writer.shown(operand.column.wire, value)
-        return _cast_to(item, value, writer)
+        if not is_made and wire.scale is not None and item.function == "avg":
+            mean = value.op("/")(sa.literal_column(f"{10**wire.scale}.0"))
+            return _cast_to(item, mean, writer)
+        shows_units = not is_made and wire.scale is not None and item.function != "count"
+        if item.cast is None and not is_made and (item.function in ("min", "max") or shows_units):
+            return writer.shown(wire, value)
+        return _cast_to(item, wire.text_sql(value) if shows_units else value, writer)
 
     return _Leaf(item.key, _down(writer, path, source, value), finish, item.function)
 

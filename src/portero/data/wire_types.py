@@ -66,6 +66,7 @@ class WireType:
         text_sql: column expression → its text as PostgreSQL's `::text` gives it (CSV, casts).
         element: the type of the elements of an array, else None.
         result: the JSON of the stored value → that of the answer, where the type converts in Python, else None.
+        scale: a number is kept as a whole number of units of 10^-scale; None where it is kept as it is.
     """
 
     name: str
@@ -77,6 +78,7 @@ class WireType:
     text_sql: Callable[[Expression], Expression] = wire_sql.cast_to_text
     element: WireType | None = None
     result: Callable[[Any], Any] | None = None
+    scale: int | None = None
 
 
 def wire_type(type_: TypeEngine[Any], dialect: str) -> WireType:
@@ -232,25 +234,28 @@ def _text(type_: sa.String, dialect: str) -> WireType:
 
 def _numeric(type_: sa.Numeric[Any], dialect: str) -> WireType:
     read = partial(literals.read_numeric, precision=type_.precision, scale=type_.scale)
-    wire = _scalar("numeric", Kind.NUMBER, read, type_)
+    wire = _scalar("numeric", Kind.NUMBER, read, type_ if type_.precision is None else sa.Numeric())
     if dialect != "sqlite":
-        return wire
+        # What is only compared with is not rounded to the column's places.
+        return replace(wire, parse=literals.read_numeric)
 
     def read_double(text: str) -> Decimal:
         """SQLite keeps a numeric as a double: a filter may be rounded to one, but not to infinity."""
-        number = read(text)
+        return checked(literals.read_numeric(text))
+
+    def checked(number: Decimal) -> Decimal:
         literals.read_double(str(number))
         return number
 
     def read_exact(value: Any) -> Decimal:
         """A written number must not change silently: what a double cannot give back digit for digit is refused."""
-        number = read_double(as_text(value))
+        number = checked(read(as_text(value)))
         if Decimal(repr(float(number))) != number:
             raise DataError(
                 400,
                 "22003",
                 f'value "{as_text(value)}" cannot be kept exactly in a numeric on SQLite',
-                hint="SQLite keeps a numeric as a double, with 15 significant digits.",
+                hint="SQLite keeps a numeric as a double, with 15 significant digits; portero.Decimal keeps 18.",
             )
         return number
 
@@ -312,6 +317,7 @@ def _array(type_: sa.ARRAY[Any], dialect: str) -> WireType | None:
     if (
         element is None
         or element.kind is Kind.CONVERTED
+        or element.scale is not None
         or (dialect == "sqlite" and element.kind not in (Kind.TEXT, Kind.NUMBER, Kind.BOOLEAN))
     ):
         return None
