@@ -78,6 +78,7 @@ def test_nobody_without_an_administrators_key_passes(admin: Admin) -> None:
         session["access_token"]: (403, "not_admin"),
     }
     paths = [("GET", "/admin/users"), ("PUT", f"/admin/users/{session['user']['id']}"), ("GET", "/admin/audit")]
+    paths.append(("GET", "/admin/metrics"))
     for method, path in paths:
         for token, refusal in expected.items():
             assert refusal == code_of(api.call(method, path, token=token)), (path, token)

@@ -30,6 +30,7 @@ from portero.data.standing import check_session, session_ended, standing_of
 from portero.data.timing import Stopwatch
 from portero.data.writes import Writes
 from portero.errors import DataError
+from portero.figures import CacheFigures
 from portero.principal import Principal
 from portero.settings import Settings
 from portero.store.engine import Database
@@ -176,6 +177,10 @@ class DataApi:
         """Ask PostgreSQL's planner how many rows there are."""
         plan = self.database.fetch_all(estimate.sql, parameters_of(estimate, principal, now))[0][0]
         return result._replace(total=planned_total(result.total, plan, self.settings.max_rows), is_exact=False)
+
+    def caches(self) -> dict[str, CacheFigures]:
+        """Give the figures of the caches, by what they keep."""
+        return self.reads.caches() | self.writes.caches()
 
     def read_root(self, http: HttpRequest, principal: Principal, now: datetime) -> DataAnswer:
         """Answer requests to the root: the OpenAPI document for the caller's role.

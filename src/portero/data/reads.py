@@ -40,6 +40,7 @@ from portero.data.request import read_request
 from portero.data.row_version import names_a_row
 from portero.data.shape_budget import ShapeBudget
 from portero.data.target_names import warnings
+from portero.figures import CacheFigures, of_lru
 from portero.principal import ANON, SERVICE_ROLE, Principal
 from portero.settings import Settings
 from portero.store.prepared import run
@@ -103,6 +104,10 @@ class Reads:
         self._strange: set[int] = set()
         self._kept = lru_cache(_REQUESTS)(self._keepable)
         self.compiled = lru_cache(_STATEMENTS)(self._keepable_statement)
+
+    def caches(self) -> dict[str, CacheFigures]:
+        """Give the figures of whole requests and of statements that are kept."""
+        return {"requests": of_lru(self._kept.cache_info()), "statements": of_lru(self.compiled.cache_info())}
 
     def prepare(
         self, http: HttpRequest, role: str, *, guarded: bool, whose: Callable[[], str] | None = None

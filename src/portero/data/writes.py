@@ -36,6 +36,7 @@ from portero.data.target_names import warnings
 from portero.data.undone import Undone, is_undone
 from portero.data.write_answer import write_answer
 from portero.data.write_plan import DeletePlan, InsertPlan, UpdatePlan, WritePlan
+from portero.figures import CacheFigures, of_lru
 from portero.principal import Principal
 from portero.settings import Settings
 from portero.store.engine import Database
@@ -87,6 +88,10 @@ class Writes:
         self.reads = reads
         self.standing = standing_of(standing, reads.sql)
         self._kept = lru_cache(_REQUESTS)(lambda http: read_request(http, settings))
+
+    def caches(self) -> dict[str, CacheFigures]:
+        """Give the figures of writes that are kept without their bodies."""
+        return {"writes": of_lru(self._kept.cache_info())}
 
     def read(self, http: HttpRequest) -> DataRequest:
         """Parse a write; all but its body is read once for many of its kind.

@@ -22,6 +22,7 @@ from portero.crypto.algorithms import ALGORITHMS
 from portero.crypto.claims import Issuing, Kind
 from portero.crypto.keyring import KeySet
 from portero.errors import ConfigurationError, InvalidToken, TokenFault
+from portero.figures import CacheFigures
 from portero.identity.hooks import Hooks, Point
 from portero.identity.keys import KeyRing
 from portero.principal import ANON, Principal
@@ -76,6 +77,7 @@ class AccessTokens:
         self._accepts_shared = accept_shared_secret_tokens
         self._lock = threading.Lock()
         self._memory: tuple[KeySet | None, dict[str, _Remembered]] = (None, {})
+        self._asked = self._verified = 0
 
     @property
     def issuing(self) -> Issuing:
@@ -212,6 +214,10 @@ class AccessTokens:
         """Forget every remembered token."""
         self._memory = (None, {})
 
+    def figures(self) -> CacheFigures:
+        """Give how often a token was remembered."""
+        return CacheFigures(self._asked - self._verified, self._verified, len(self._memory[1]), MOST_REMEMBERED)
+
     def _known(self, token: str, now: float) -> tuple[Verified, Principal | None]:
         keys = self._keyring.verification_keys(now)
         known_by, remembered = self._memory
@@ -221,8 +227,10 @@ class AccessTokens:
             remembered = {}
             self._memory = (keys, remembered)
         known = remembered.get(token)
+        self._asked += 1
         if known is not None and now < known[0]:
             return known[1], known[2]
+        self._verified += 1
         verified = self._verify(token, keys, now)
         principal = _principal_of(verified)
         deadline = verified.claims.get("exp", float("inf")) + rules.LEEWAY

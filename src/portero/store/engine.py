@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 import sqlalchemy as sa
 
 from portero.errors import ConfigurationError
+from portero.figures import CommitFigures
 from portero.store.postgresql import PostgresqlServer
 from portero.store.sqlite import LONGEST_WAIT, SqliteFile, SqliteFunction
 
@@ -31,6 +32,7 @@ class _Way(Protocol):
     def reading(self) -> AbstractContextManager[sa.Connection]: ...
     def writing(self, timeout: timedelta | None, durable: bool) -> AbstractContextManager[sa.Connection]: ...
     def write_together(self, work: Callable[[sa.Connection], Made]) -> Made: ...
+    def commits(self) -> CommitFigures: ...
     def migrating(self) -> AbstractContextManager[sa.Connection]: ...
     def close(self) -> None: ...
 
@@ -119,6 +121,10 @@ class Database:
             Exception: what the work raises; nothing of it is kept then.
         """
         return self._way.write_together(work)
+
+    def commits(self) -> CommitFigures:
+        """Give how many writes of `write_together` were done in how many transactions by this process (SQLite)."""
+        return self._way.commits()
 
     def migrating(self) -> AbstractContextManager[sa.Connection]:
         """Give the writing connection in a transaction that changes tables; one process at a time.

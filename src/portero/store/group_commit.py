@@ -21,6 +21,7 @@ from typing import Any, Final, Generic, TypeVar
 import sqlalchemy as sa
 
 from portero.errors import DatabaseUnavailable
+from portero.figures import CommitFigures
 
 Made = TypeVar("Made")
 #: Pieces of work of one group.
@@ -81,6 +82,11 @@ class GroupCommit:
         self._guard = threading.Lock()
         self._waiting: deque[_Job[Any]] = deque()
         self._is_led = False
+        self._writes = self._groups = 0
+
+    def figures(self) -> CommitFigures:
+        """Give how many pieces of work were done in how many transactions."""
+        return CommitFigures(self._writes, self._groups)
 
     def write(self, work: Callable[[sa.Connection], Made]) -> Made:
         """Do a piece of work in a transaction shared with others; give its result when it is on the disk.
@@ -116,6 +122,7 @@ class GroupCommit:
             for one in self._done_together(group):
                 self._do_alone(one)
         finally:
+            self._writes, self._groups = self._writes + len(group), self._groups + 1
             self._hand_over(group)
 
     def _done_together(self, group: list[_Job[Any]]) -> list[_Job[Any]]:

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from portero.errors import ConfigurationError, DatabaseUnavailable
+from portero.figures import CommitFigures
 from portero.store import forking
 from portero.store.group_commit import GroupCommit
 from portero.store.sqlite_driver import DRIVER, file_of, is_safe, use_one_library
@@ -153,6 +154,10 @@ class SqliteFile:
         if self._writing_thread == threading.get_ident():
             raise RuntimeError("this thread writes already: a second writer would wait for the first for ever")
         return self._group.write(work)
+
+    def commits(self) -> CommitFigures:
+        """Give how many writes shared how many commits since the database was opened."""
+        return self._group.figures()
 
     def _run_job(self, connection: sa.Connection, work: Callable[[sa.Connection], Made]) -> Made:
         with translated(writing=True):
