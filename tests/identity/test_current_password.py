@@ -52,6 +52,16 @@ def test_a_second_factor_is_no_password(strict: IdentityContext) -> None:
     assert REQUIRED == outcome(strict, raised, None)
 
 
+def test_who_lacks_the_second_factor_does_not_learn_whether_a_guess_is_right(strict: IdentityContext) -> None:
+    ann = signed_up(strict)
+    verified(strict, ann, enrolled(strict, ann))
+    low = sign_in.with_password(strict, "ann@example.org", PASSWORD, HOME, NOW)
+    assert [(401, "insufficient_aal")] * 2 == [outcome(strict, low, given) for given in ("wrong", PASSWORD)]
+    same = Wishes(password=PASSWORD)
+    with pytest.raises(AuthError, match="insufficient_aal"):
+        user.update(strict, low.user, low.session.id, same, HOME, NOW)
+
+
 def test_who_came_by_a_mailed_link_may_have_forgotten_it(strict: IdentityContext) -> None:
     context = with_settings(strict, dev=True)
     signed_up(context)

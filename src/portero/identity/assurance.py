@@ -13,6 +13,8 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
+import sqlalchemy as sa
+
 from portero.errors import AuthError
 from portero.events import Event, Happening
 from portero.identity.context import Caller, Change, Opened
@@ -83,15 +85,15 @@ def enter(change: Change, asking: Asking) -> Holder:
     return Holder(user, session, factors.of_user(connection, user.id))
 
 
-def require(change: Change, user_id: UUID, session_id: UUID | None) -> None:
+def require(connection: sa.Connection, user_id: UUID, session_id: UUID | None) -> None:
     """Refuse a sensitive change by a user with a second factor in a session without one.
 
     Raises:
         AuthError: 401 insufficient_aal.
     """
-    if not any(factor.is_verified for factor in factors.of_user(change.connection, user_id)):
+    if not any(factor.is_verified for factor in factors.of_user(connection, user_id)):
         return
-    session = None if session_id is None else sessions.by_id(change.connection, session_id)
+    session = None if session_id is None else sessions.by_id(connection, session_id)
     if session is None or session.aal != "aal2":
         message = "AAL2 session is required to update email or password when MFA is enabled."
         raise AuthError(401, "insufficient_aal", message)

@@ -43,23 +43,24 @@ def ask(context: IdentityContext, user: UserRecord, caller: Caller, now: datetim
         raise refusal
 
 
-def check(
-    context: IdentityContext,
-    user: UserRecord,
-    session_id: UUID | None,
-    nonce: str | None,
-    caller: Caller,
-    now: datetime,
-) -> None:
-    """Spend the code if one is given; refuse if one is needed. A spent code stays spent, whatever comes after.
+def require(context: IdentityContext, session_id: UUID | None, nonce: str | None, now: datetime) -> None:
+    """Refuse a change without a code where one is needed.
 
     Raises:
-        AuthError: 400 reauthentication_needed; 422 reauthentication_not_valid.
+        AuthError: 400 reauthentication_needed.
     """
-    if not nonce:
-        if _is_needed(context, session_id, now):
-            raise AuthError(400, "reauthentication_needed", "Password update requires reauthentication")
-        return
+    if not nonce and _is_needed(context, session_id, now):
+        raise AuthError(400, "reauthentication_needed", "Password update requires reauthentication")
+
+
+def spend(
+    context: IdentityContext, user: UserRecord, session_id: UUID | None, nonce: str, caller: Caller, now: datetime
+) -> None:
+    """Spend the code that is given. It stays spent, whatever comes after.
+
+    Raises:
+        AuthError: 422 reauthentication_not_valid.
+    """
     with context.changing() as change:
         is_right = _spend(context, change, user, nonce, now)
         if not is_right:

@@ -97,11 +97,16 @@ def update(
     email = _checked(context, user, wishes)
     if wishes.password is not None:
         breaches.check(context.settings, wishes.password)
+    if wishes.is_sensitive:
+        # Before any password is looked at: who lacks the second factor must not learn whether a guess was right.
+        with context.database.reading() as connection:
+            assurance.require(connection, user.id, session_id)
     if wishes.password is not None:
+        reauthentication.require(context, session_id, wishes.nonce, now)
         current_password.check(context, user, session_id, wishes.current_password, caller, now)
     password_hash = _new_hash(context, user, wishes)
-    if password_hash is not None:
-        reauthentication.check(context, user, session_id, wishes.nonce, caller, now)
+    if password_hash is not None and wishes.nonce:
+        reauthentication.spend(context, user, session_id, wishes.nonce, caller, now)
     try:
         return _update(context, user, session_id, wishes, email, password_hash, caller, now)
     except sa.exc.IntegrityError as cause:
@@ -123,7 +128,7 @@ def _update(
         if current is None:
             raise AuthError(403, "user_not_found", "User from sub claim in JWT does not exist")
         if wishes.is_sensitive:
-            assurance.require(change, current.id, session_id)
+            assurance.require(change.connection, current.id, session_id)
         changes: dict[str, Any] = {}
         if email is not None and email != current.email:
             changes |= email_change.wish(
