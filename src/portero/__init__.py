@@ -16,13 +16,11 @@ from flask_jwt_extended import (
     get_jwt_identity,
     get_jwt_request_location,
     get_unverified_jwt_headers,
-    jwt_required,
     set_access_cookies,
     set_refresh_cookies,
     unset_access_cookies,
     unset_jwt_cookies,
     unset_refresh_cookies,
-    verify_jwt_in_request,
 )
 
 from portero.store import sqlite_driver
@@ -39,6 +37,7 @@ from portero.errors import AuthError, ConfigurationError, DatabaseUnavailable, D
 from portero.extension import JWTManager, Portero  # noqa: E402
 from portero.identity.hooks import on  # noqa: E402
 from portero.principal import Principal  # noqa: E402
+from portero.protection import jwt_required, verify_jwt_in_request  # noqa: E402
 from portero.python_api import reading, sign_in, writing  # noqa: E402
 from portero.store.tables import Session, User  # noqa: E402
 

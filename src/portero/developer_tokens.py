@@ -13,8 +13,7 @@ import functools
 import hmac
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import jwt
@@ -32,7 +31,8 @@ from portero.crypto.jws import LONGEST_TOKEN, UnverifiedJws
 from portero.crypto.keyring import KeySet, VerificationKey, shared_verification_key
 from portero.crypto.secret_rules import check_fallbacks
 from portero.errors import ConfigurationError, InvalidToken, TokenFault
-from portero.principal import ANON, SERVICE_ROLE
+from portero.identity.access_tokens import Known
+from portero.principal import ANON, SERVICE_ROLE, Principal
 from portero.store import sessions
 from portero.web.runtime import Runtime
 
@@ -66,7 +66,17 @@ class Scheme(str):
 
 
 class SessionClaims(dict[str, Any]):
-    """The claims of a session's access token; the type tells them from claims that a developer wrote."""
+    """The claims of a session's access token; the type tells them from claims that a developer wrote.
+
+    Attributes:
+        principal: whom the verified token stands for, whatever a view writes into the claims.
+    """
+
+    __slots__ = ("principal",)
+
+    def __init__(self, claims: Mapping[str, Any], principal: Principal) -> None:
+        super().__init__(claims)
+        self.principal = principal
 
 
 class Reader:
@@ -91,8 +101,8 @@ class Reader:
         if csrf_value is not None and not csrf_value.isascii():
             raise CSRFError(WRONG_CSRF)
         known = self._runtime.identity.access_tokens.remembered(token, time.time())
-        if known is not None and known.kind is Kind.SESSION:
-            return self._of_session(known.claims, csrf_value)
+        if known is not None and known.verified.kind is Kind.SESSION:
+            return self._of_session(known, csrf_value)
         try:
             parsed = jws.parse(token, foreign_headers=True)
             claims = rules.read(parsed.payload)
@@ -105,25 +115,22 @@ class Reader:
     def _read_session(self, token: str, csrf_value: str | None, allow_expired: bool) -> dict[str, Any]:
         access_tokens = self._runtime.identity.access_tokens
         try:
-            verified = access_tokens.verify(token, time.time())
+            known = access_tokens.known(token, time.time())
         except InvalidToken as error:
             if error.fault is not TokenFault.EXPIRED:
                 raise
             # Only the time is wrong: everything else is checked as of the moment before it expired.
-            verified = access_tokens.verify_expired(token, time.time())
+            known = access_tokens.verify_expired(token, time.time())
             if not allow_expired:
-                raise _expired(verified.header, self._of_session(verified.claims, csrf_value)) from error
-        return self._of_session(verified.claims, csrf_value)
+                raise _expired(known.verified.header, self._of_session(known, csrf_value)) from error
+        return self._of_session(known, csrf_value)
 
-    def _of_session(self, claims: Mapping[str, Any], csrf_value: str | None) -> SessionClaims:
-        """Add the claims that Flask-JWT-Extended reads, and compare the CSRF value where one is asked for."""
-        session_id = str(rules.uuid_of(claims, "session_id")).encode()
-        # A session outlives a change of the secret, and so does the value that its page already has.
-        keys = self._runtime.identity.keyring.derived(CSRF)
-        values = [hmac.new(key, session_id, "sha256").hexdigest() for key in keys]
-        if csrf_value is not None and not any(hmac.compare_digest(value, csrf_value) for value in values):
+    def _of_session(self, known: Known, csrf_value: str | None) -> SessionClaims:
+        """Give the claims that Flask-JWT-Extended reads, and compare the CSRF value where one is asked for."""
+        read = _at_routes(self._runtime, known)
+        if csrf_value is not None and not any(hmac.compare_digest(value, csrf_value) for value in read.csrf_values):
             raise CSRFError(WRONG_CSRF)
-        return SessionClaims(_filled(claims) | {"csrf": values[0]})
+        return read.claims()
 
     def _read_app(
         self, token: str, parsed: UnverifiedJws, claims: dict[str, Any], csrf_value: str | None, allow_expired: bool
@@ -151,12 +158,62 @@ class Reader:
         return decoded
 
 
+@dataclass(frozen=True, slots=True)
+class _AtRoutes:
+    """A session's token as the developer's routes get it: made once, copied for each request.
+
+    Attributes:
+        whole: the claims of which every request gets a copy.
+        nested: those of them that hold others; what a view changes in one is its own affair.
+        principal: whom the token stands for.
+        csrf_values: what a page may send; the first one is told.
+    """
+
+    whole: dict[str, Any]
+    nested: tuple[str, ...]
+    principal: Principal
+    csrf_values: tuple[str, ...]
+
+    def claims(self) -> SessionClaims:
+        claims = SessionClaims(self.whole, self.principal)
+        for name in self.nested:
+            claims[name] = _copied(claims[name])
+        return claims
+
+
+def of_remembered(runtime: Runtime, known: Known) -> tuple[dict[str, Any], SessionClaims] | None:
+    """Give header and claims of a session's token that was verified before; None for another kind of token."""
+    if known.verified.kind is not Kind.SESSION:
+        return None
+    return dict(known.verified.header), _at_routes(runtime, known).claims()
+
+
+def _at_routes(runtime: Runtime, known: Known) -> _AtRoutes:
+    """Make once of a session's token what every request with it gets."""
+    made: _AtRoutes | None = known.at_routes
+    if made is None:
+        principal = known.principal
+        assert principal is not None, "a session's token stands for somebody"
+        # A session outlives a change of the secret, and so does the value that its page already has.
+        keys, session_id = runtime.identity.keyring.derived(CSRF), str(principal.session_id).encode()
+        values = tuple(hmac.digest(key, session_id, "sha256").hex() for key in keys)
+        whole = _filled(known.verified.claims) | {"csrf": values[0]}
+        nested = tuple(name for name, value in whole.items() if isinstance(value, dict | list))
+        made = known.at_routes = _AtRoutes(whole, nested, principal, values)
+    return made
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _copied(member) for name, member in value.items()}
+    return [_copied(member) for member in value] if isinstance(value, list) else value
+
+
 def is_ended(runtime: Runtime, claims: Mapping[str, Any]) -> bool:
     """Tell whether these are the claims of a session that does not stand any more; asked of the database each time."""
     if not isinstance(claims, SessionClaims):
         return False
-    session_id, user_id = rules.uuid_of(claims, "session_id"), rules.uuid_of(claims, "sub")
-    return not sessions.stands(runtime.database, session_id, user_id, datetime.now(UTC))
+    return not sessions.stands(runtime.database, claims.principal, time.time())
 
 
 def refuse_invalid(error_string: str) -> tuple[Response, int]:

@@ -255,7 +255,7 @@ def test_a_token_is_remembered_as_it_was_verified_until_its_time_is_over_or_its_
     token, _ = tokens.mint(USER, SESSION, AT)
     assert tokens.remembered(token, NOW) is None
     verified = tokens.verify(token, NOW)
-    assert verified is tokens.remembered(token, NOW)
+    assert verified is tokens.remembered(token, NOW).verified
     assert tokens.remembered(token, int(NOW) + 3630) is None
     ring.create("ES256", NOW)
     assert tokens.remembered(token, NOW) is None

@@ -35,9 +35,6 @@ _HEADER: Final = {"typ": "JWT"}
 NO_HOOKS: Final = Hooks()
 
 
-_Remembered = tuple[float, "Verified", Principal | None]
-
-
 @dataclass(frozen=True, slots=True)
 class Verified:
     """A token that was verified.
@@ -51,6 +48,23 @@ class Verified:
     kind: Kind
     header: Mapping[str, str]
     claims: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(slots=True, eq=False)
+class Known:
+    """What a process knows of a token that it has verified.
+
+    Attributes:
+        deadline: Unix seconds; from then on it has to be looked at again.
+        verified: the token.
+        principal: whom it stands for; None for a developer's own token.
+        at_routes: what the edge made of the claims for the developer's routes; None until it has.
+    """
+
+    deadline: float
+    verified: Verified
+    principal: Principal | None
+    at_routes: Any = field(default=None, repr=False)
 
 
 class AccessTokens:
@@ -76,7 +90,7 @@ class AccessTokens:
         self._lifetime = min(int(lifetime.total_seconds()), issuing.max_lifetime)
         self._accepts_shared = accept_shared_secret_tokens
         self._lock = threading.Lock()
-        self._memory: tuple[KeySet | None, dict[str, _Remembered]] = (None, {})
+        self._memory: tuple[KeySet | None, dict[str, Known]] = (None, {})
         self._asked = self._verified = 0
 
     @property
@@ -166,10 +180,10 @@ class AccessTokens:
             InvalidToken: whatever is wrong with it.
             DatabaseUnavailable: the keys had to be read again and could not be.
         """
-        return self._known(token, now)[0]
+        return self.known(token, now).verified
 
-    def remembered(self, token: str, now: float) -> Verified | None:
-        """Give what `verify` would, if the token was verified before and nothing has to be done for it; else None.
+    def remembered(self, token: str, now: float) -> Known | None:
+        """Give what `known` would, if the token was verified before and nothing has to be done for it; else None.
 
         Raises:
             DatabaseUnavailable: the keys had to be read again and could not be.
@@ -177,9 +191,12 @@ class AccessTokens:
         keys = self._keyring.verification_keys(now)
         known_by, held = self._memory
         known = held.get(token) if known_by is keys else None
-        return known[1] if known is not None and now < known[0] else None
+        if known is None or now >= known.deadline:
+            return None
+        self._asked += 1
+        return known
 
-    def verify_expired(self, token: str, now: float) -> Verified:
+    def verify_expired(self, token: str, now: float) -> Known:
         """Verify a token as of the moment before it expired: everything but that its time is over.
 
         Args:
@@ -192,7 +209,7 @@ class AccessTokens:
         """
         expires_at = rules.read(jws.parse(token, foreign_headers=True).payload).get("exp")
         at = min(now, expires_at - 1) if isinstance(expires_at, int | float) else now
-        return self._verify(token, self._keyring.verification_keys(now), at)
+        return _known_of(self._verify(token, self._keyring.verification_keys(now), at))
 
     def principal(self, token: str, now: float) -> Principal:
         """Give the caller that a token stands for. Whether the session stands is still to be asked.
@@ -205,7 +222,7 @@ class AccessTokens:
             InvalidToken: whatever is wrong with it; `KIND` for a developer's own token.
             DatabaseUnavailable: the keys had to be read again and could not be.
         """
-        found = self._known(token, now)[1]
+        found = self.known(token, now).principal
         if found is None:
             raise InvalidToken(TokenFault.KIND)
         return found
@@ -218,7 +235,17 @@ class AccessTokens:
         """Give how often a token was remembered."""
         return CacheFigures(self._asked - self._verified, self._verified, len(self._memory[1]), MOST_REMEMBERED)
 
-    def _known(self, token: str, now: float) -> tuple[Verified, Principal | None]:
+    def known(self, token: str, now: float) -> Known:
+        """Verify a token of any kind, and remember it.
+
+        Args:
+            token: the compact JWT, without scheme.
+            now: Unix seconds.
+
+        Raises:
+            InvalidToken: whatever is wrong with it.
+            DatabaseUnavailable: the keys had to be read again and could not be.
+        """
         keys = self._keyring.verification_keys(now)
         known_by, remembered = self._memory
         if known_by is not keys:
@@ -228,16 +255,14 @@ class AccessTokens:
             self._memory = (keys, remembered)
         known = remembered.get(token)
         self._asked += 1
-        if known is not None and now < known[0]:
-            return known[1], known[2]
+        if known is not None and now < known.deadline:
+            return known
         self._verified += 1
-        verified = self._verify(token, keys, now)
-        principal = _principal_of(verified)
-        deadline = verified.claims.get("exp", float("inf")) + rules.LEEWAY
+        known = _known_of(self._verify(token, keys, now))
         with self._lock:
             _make_room(remembered)
-            remembered[token] = (deadline, verified, principal)
-        return verified, principal
+            remembered[token] = known
+        return known
 
     def _verify(self, token: str, keys: KeySet, now: float) -> Verified:
         parsed = jws.parse(token, foreign_headers=True)
@@ -264,6 +289,11 @@ class AccessTokens:
     def _sign(self, members: Mapping[str, Any], now: float, header: Mapping[str, str] | None = None) -> str:
         text = json.dumps(members, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         return jws.sign({**_HEADER, **(header or {})}, text.encode(), self._keyring.signing_key(now))
+
+
+def _known_of(verified: Verified) -> Known:
+    deadline = verified.claims.get("exp", float("inf")) + rules.LEEWAY
+    return Known(deadline, verified, _principal_of(verified))
 
 
 def _principal_of(verified: Verified) -> Principal | None:

@@ -7,7 +7,7 @@ are applied, so a value looks as it does through SQLAlchemy. It holds no values 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import psycopg
+
+from portero.store.types import quick_binder, quick_reader
 
 if TYPE_CHECKING:
     from portero.store.engine import Database
@@ -30,25 +32,33 @@ class _Text:
 
     Attributes:
         sql: in the driver's paramstyle.
-        binds: (name, conversion) of each parameter, in order.
+        names: of the parameters, in order.
+        binders: (place, conversion) of those parameters that have one.
         constants: values that stand in the statement itself, by the names SQLAlchemy gave them.
-        readers: the conversion of each column.
+        readers: (place, conversion) of those columns that have one.
     """
 
     sql: str
-    binds: tuple[tuple[str, Process | None], ...]
+    names: tuple[str, ...]
+    binders: tuple[tuple[int, Process], ...]
     constants: dict[str, Any]
-    readers: tuple[Process | None, ...]
+    readers: tuple[tuple[int, Process], ...]
 
-    def parameters(self, values: dict[str, Any]) -> tuple[Any, ...]:
+    def parameters(self, values: dict[str, Any]) -> Sequence[Any]:
         given = {**self.constants, **values} if self.constants else values
-        # None is NULL in every type that is kept here: it needs no conversion, either way.
-        found = [(given[name], process) for name, process in self.binds]
-        return tuple([value if process is None or value is None else process(value) for value, process in found])
+        return _converted([given[name] for name in self.names], self.binders)
 
     def read(self, row: Sequence[Any]) -> list[Any]:
-        found = zip(row, self.readers, strict=True)
-        return [value if process is None or value is None else process(value) for value, process in found]
+        return _converted(list(row), self.readers)
+
+
+def _converted(values: list[Any], conversions: tuple[tuple[int, Process], ...]) -> list[Any]:
+    """Convert in place; None is NULL in every type that is kept here and needs no conversion, either way."""
+    for place, process in conversions:
+        value = values[place]
+        if value is not None:
+            values[place] = process(value)
+    return values
 
 
 class Prepared(Generic[Made]):
@@ -121,11 +131,12 @@ class Prepared(Generic[Made]):
             statement = statement(dialect_name)
         dialect = self._dialect or _dialect(dialect_name)
         compiled = statement.compile(dialect=dialect, column_keys=self._values)
-        binds = tuple((name, compiled._bind_processors.get(name)) for name in compiled.positiontup or ())
+        names = tuple(compiled.positiontup or ())
+        binders = _placed(_binder(compiled, name) for name in names)
         given = compiled.construct_params(_check=False)
-        constants = {name: given[name] for name, _ in binds if given[name] is not None}
-        readers = tuple(entry.type._cached_result_processor(dialect, None) for entry in compiled._result_columns)
-        return _Text(compiled.string, binds, constants, readers)
+        constants = {name: given[name] for name in names if given[name] is not None}
+        readers = _placed(_reader(dialect, entry.type) for entry in compiled._result_columns)
+        return _Text(compiled.string, names, binders, constants, readers)
 
 
 def run(connection: sa.Connection, sql: str, parameters: Sequence[Any]) -> Any:
@@ -169,6 +180,20 @@ def made_by(record: Callable[..., Record], names: Sequence[str]) -> Callable[[li
 def changing(statement: sa.Executable | Callable[[str], sa.Executable]) -> Prepared[None]:
     """Prepare a statement that gives no rows, for `changed`."""
     return Prepared(statement, _nothing)
+
+
+def _binder(compiled: Any, name: str) -> Process | None:
+    quick = quick_binder(compiled.binds[name].type) if compiled.dialect.name == "sqlite" else None
+    return quick or compiled._bind_processors.get(name)
+
+
+def _reader(dialect: sa.Dialect, kind: Any) -> Process | None:
+    quick = quick_reader(kind) if dialect.name == "sqlite" else None
+    return quick or kind._cached_result_processor(dialect, None)
+
+
+def _placed(conversions: Iterable[Process | None]) -> tuple[tuple[int, Process], ...]:
+    return tuple((place, process) for place, process in enumerate(conversions) if process is not None)
 
 
 def _nothing(values: list[Any]) -> None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
+from portero.principal import Principal
 from portero.store.prepared import Prepared, changing, made_by, returning
 from portero.store.tables import Session, User
 from portero.store.types import UtcDateTime
@@ -147,13 +149,24 @@ def is_standing(connection: sa.Connection, session_id: UUID, now: datetime, user
     return _OWN.first(connection, **{SESSION_ID: session_id, USER_ID: user_id, NOW: now}) == 1
 
 
-def stands(database: Database, session_id: UUID, user_id: UUID, now: datetime) -> bool:
-    """Ask like `is_standing`, outside any transaction, on the hot path.
+def stands(database: Database, principal: Principal, now: float) -> bool:
+    """Ask like `is_standing`, outside any transaction, on the hot path; to the second, so that its text can be kept.
+
+    Args:
+        database: the store.
+        principal: a session's.
+        now: Unix seconds.
 
     Raises:
         DatabaseUnavailable: the database cannot be asked now.
     """
-    return _OWN.fetch(database, **{SESSION_ID: session_id, USER_ID: user_id, NOW: now}) == [1]
+    facts = {SESSION_ID: principal.session_id, USER_ID: principal.user_id, NOW: _second(int(now))}
+    return _OWN.fetch(database, **facts) == [1]
+
+
+@lru_cache(2)
+def _second(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _standing(is_meant: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Request, Response, current_app, request
 from werkzeug.exceptions import NotFound
 from werkzeug.routing import RequestRedirect
 
@@ -240,11 +240,14 @@ class _Edge:
 
     def answer_early(self) -> Response | None:
         """Answer preflights, and what no route fits, before anything else runs."""
-        missing = request.routing_exception
-        if not self._is_ours():
-            is_missing = isinstance(missing, NotFound) and request.method in _READS
+        asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+        missing = asked.routing_exception
+        if missing is None and asked.method != "OPTIONS":
+            return None
+        if not self._is_ours(asked.path):
+            is_missing = isinstance(missing, NotFound) and asked.method in _READS
             return self._at_the_root() if is_missing else None
-        if request.method == "OPTIONS":
+        if asked.method == "OPTIONS":
             return _preflight(self.settings)
         # A redirect is how Flask puts doubled slashes right; the guard stands behind it.
         return None if missing is None or isinstance(missing, RequestRedirect) else _refusal(missing)
@@ -259,7 +262,7 @@ class _Edge:
 
     def add_headers(self, response: Response) -> Response:
         """Add the headers every answer carries, refusals included."""
-        if not self._is_ours():
+        if not self._is_ours(request.path):
             return response
         # Flask's headers are a list: looked through once, not once for each name.
         there = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - iterating it gives pairs
@@ -268,6 +271,5 @@ class _Edge:
             response.headers.extend(cors.answer_headers(request.headers.get("Origin"), self.settings))
         return response
 
-    def _is_ours(self) -> bool:
-        path = request.path
+    def _is_ours(self, path: str) -> bool:
         return path == self.settings.auth_path or path.startswith(self.settings.auth_path + "/")
