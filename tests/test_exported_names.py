@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import subprocess
 import sys
 from types import ModuleType
@@ -23,9 +24,10 @@ def test_every_name_of_flask_jwt_extended_is_here() -> None:
     assert set() == theirs - set(portero.__all__)
 
 
-def test_the_names_of_flask_jwt_extended_are_the_same_objects_except_the_manager() -> None:
-    assert portero.jwt_required is flask_jwt_extended.jwt_required
-    assert portero.current_user is flask_jwt_extended.current_user
+def test_the_names_of_flask_jwt_extended_are_the_same_objects_except_the_manager_and_what_protects() -> None:
+    ours = {"JWTManager", "jwt_required", "verify_jwt_in_request"}
+    named = {name: value for name, value in vars(flask_jwt_extended).items() if name in portero.__all__}
+    assert ours == {name for name, value in named.items() if getattr(portero, name) is not value}
     assert portero.JWTManager is portero.Portero
     assert issubclass(portero.JWTManager, TheirManager)
 
@@ -43,3 +45,11 @@ def test_what_is_listed_is_sorted_and_listed_once() -> None:
 def test_the_public_modules_can_be_imported_first(module: str) -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", f"import {module}"], check=True)
     assert importlib.import_module(module).__doc__
+
+
+@pytest.mark.parametrize("name", ["jwt_required", "verify_jwt_in_request"])
+def test_what_protects_takes_what_flask_jwt_extendeds_takes(name: str) -> None:
+    ours, theirs = (inspect.signature(getattr(module, name)).parameters for module in (portero, flask_jwt_extended))
+    assert [(each.name, each.default) for each in theirs.values()] == [
+        (each.name, each.default) for each in ours.values()
+    ]

@@ -216,11 +216,11 @@ def test_a_duplicate_claim_is_refused(tokens: AccessTokens) -> None:
 def test_two_thousand_unknown_kids_cost_no_memory_and_no_look_up(tokens: AccessTokens, ring: KeyRing) -> None:
     """JV-10."""
     ring.verification_keys(NOW)
-    begun = time.perf_counter()
+    begun = time.thread_time()
     for number in range(2000):
         token = hmac_token({"alg": "ES256", "kid": f"k{number}"}, {"exp": int(NOW) + 60}, SECRET)
         assert TokenFault.KEY is refusal(lambda token=token: tokens.principal(token, NOW))  # type: ignore[misc]
-    assert time.perf_counter() - begun < 2
+    assert time.thread_time() - begun < 2
     assert {} == tokens._memory[1]
 
 
