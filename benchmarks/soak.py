@@ -4,11 +4,11 @@ Users sign in, refresh (in several tabs at one moment, after a lost answer, with
 records, list their sessions and sign out, at random, through several workers, with every limit on; each has an address
 of their own, as behind a proxy. Every answer is judged (soak_load.py): whose it is, that each refresh of a session has
 one successor, that what has ended is ended for every worker. Sessions live a minute or two here, so that there is
-something to sweep; `portero sweep` runs as it would every night, and the sizes of the tables are looked at meanwhile.
+something to sweep; the server sweeps by itself, and what waits to be swept is looked at meanwhile (soak_watch.py).
 
-Afterwards the database is held against what the users know (soak_ledger.py), and a last sweep must leave nothing that
-is over. A run on both databases writes soak.json beside this file and docs/explanation/soak.md. Exit status 1:
-something was wrong.
+Afterwards the database is held against what the users know (soak_ledger.py), and a last `portero sweep` must leave
+nothing that is over. A run on both databases writes soak.json beside this file and docs/explanation/soak.md. Exit
+status 1: something was wrong.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tests.served import free_port, served, tail
 from benchmarks.machine import describe
 from benchmarks.soak_ledger import Ledger
 from benchmarks.soak_report import as_markdown
-from benchmarks.soak_watch import Watch
+from benchmarks.soak_watch import Kept, Watch
 
 HERE = pathlib.Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "explanation" / "soak.md"
@@ -49,7 +49,7 @@ PROCESSES = 2
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One run: how many users, for how long and until how many refreshes, by how many workers and clients; what a
-    session lives, and how often it is swept and looked at, in seconds."""
+    session lives, how long the audit is kept, and how often it is swept and looked at, in seconds."""
 
     users: int = 10_000
     seconds: int = 300
@@ -58,7 +58,8 @@ class Plan:
     clients: int = 32
     time_box: int = 100
     idle: int = 60
-    sweep_every: float = 20.0
+    audit_kept: int = 120
+    sweep_every: int = 10
     look_every: float = 5.0
 
 
@@ -85,12 +86,13 @@ def run(plan: Plan, url: str, folder: pathlib.Path) -> dict[str, Any]:
     command = [sys.executable, "-m", "portero", "--app", APPLICATION, "serve"]
     command += ["--port", str(port), "--workers", str(plan.workers)]
     with served(command, port=port, path="/auth/v1/health", environ=environ, cwd=HERE.parent, log=log):
-        with Watch(url, port, plan.look_every, plan.sweep_every, lambda: _sweep(environ)) as watch:
+        kept = Kept(plan.time_box, plan.audit_kept, plan.sweep_every)
+        with Watch(url, port, plan.look_every, kept) as watch:
             played = _play(plan, port, people)
         seen = _together(plan, played)
         known = [session for each in played for session in each["sessions"]]
-        ledger = Ledger(url, known, plan.time_box, plan.idle)
-        wrong = [fault for each in played for fault in each["faults"]] + watch.faults + ledger.check(seen)
+        ledger = Ledger(url, known, plan.time_box, plan.idle, plan.audit_kept)
+        wrong = [fault for each in played for fault in each["faults"]] + watch.faults() + ledger.check()
     began_at = datetime.datetime.now(datetime.UTC)
     swept = _sweep(environ)
     wrong += ledger.check_swept(began_at)
@@ -107,6 +109,8 @@ def _environ(plan: Plan, url: str, port: int) -> dict[str, str]:
         "PORTERO_TRUSTED_PROXIES": "1",
         "PORTERO_SESSION_TIME_BOX": str(plan.time_box),
         "PORTERO_SESSION_IDLE": str(plan.idle),
+        "PORTERO_AUDIT_KEPT": str(plan.audit_kept),
+        "PORTERO_SWEEP_INTERVAL": str(plan.sweep_every),
     }
 
 
@@ -119,7 +123,7 @@ def _command(environ: Mapping[str, str], *arguments: str) -> str:
 
 
 def _sweep(environ: Mapping[str, str]) -> dict[str, int]:
-    """Sweep as a nightly job would; give how many rows of what went."""
+    """Sweep by the command; give how many rows of what went."""
     lines = _command(environ, "portero", "--app", APPLICATION, "sweep").splitlines()
     return {name: int(rows) for name, _, rows in (line.partition(": ") for line in lines)}
 

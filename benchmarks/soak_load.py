@@ -58,6 +58,7 @@ class Session:
     tokens: list[str]
     opened: tuple[float, float]
     touched: tuple[float, float]
+    reuses: int = 0
     is_over: bool = False
 
     @property
@@ -115,7 +116,6 @@ class Players:
         self._milliseconds: defaultdict[str, list[float]] = defaultdict(list)
         self._faults: list[str] = []
         self._fault_count = 0
-        self._reuses = 0
         self._steps: dict[str, Callable[[Person], Awaitable[None]]] = {name: getattr(self, name) for name in WEIGHTS}
 
     async def play(self) -> dict[str, Any]:
@@ -128,7 +128,7 @@ class Players:
             "faults": self._faults,
             "fault_count": self._fault_count,
             "generations": len(self._successors),
-            "reuses": self._reuses,
+            "reuses": sum(each.reuses for each in self._sessions.values()),
             "sessions": [
                 {
                     "id": each.id,
@@ -136,6 +136,7 @@ class Players:
                     "counter": each.counter,
                     "opened_at": each.opened[0],
                     "touched_at": each.touched[0],
+                    "reuses": each.reuses,
                     "is_over": each.is_over,
                 }
                 for each in self._sessions.values()
@@ -393,7 +394,7 @@ class Players:
         code = (answer.body or {}).get("error_code")
         if answer.status != 400 or (code != USED and not self._may_be_over(session)):
             raise Fault(f"an old token answered {answer.status} {answer.body}")
-        self._reuses += code == USED
+        session.reuses += code == USED
         await self._check_over(person, session)
         person.sessions.remove(session)
 
