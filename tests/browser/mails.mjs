@@ -1,6 +1,6 @@
 // A browser follows mailed links: sign-up and recovery, by the implicit flow and by PKCE. Environment: see browser.mjs.
 import assert from "node:assert/strict";
-import { BASE, PASSWORD, SITE, address, complaintsOf, picture, serveSite, startBrowser, step } from "./browser.mjs";
+import { BASE, PASSWORD, PATIENCE, SITE, address, complaintsOf, picture, serveSite, startBrowser, step } from "./browser.mjs";
 
 const NEW = `${PASSWORD}-2`;
 const server = await serveSite();
@@ -12,7 +12,7 @@ const complaints = [];
 async function profile() {
   const context = await browser.newContext();
   complaints.push(complaintsOf(context));
-  context.setDefaultTimeout(20_000);
+  context.setDefaultTimeout(PATIENCE);
   return context;
 }
 

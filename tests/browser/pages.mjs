@@ -1,11 +1,11 @@
 // The pages of a development server, as a person uses them: the mail box and the page to try the API on.
 // Environment: see browser.mjs.
 import assert from "node:assert/strict";
-import { BASE, PASSWORD, address, complaintsOf, confirm, picture, signUp, startBrowser, step } from "./browser.mjs";
+import { BASE, PASSWORD, PATIENCE, address, complaintsOf, confirm, picture, signUp, startBrowser, step } from "./browser.mjs";
 
 const browser = await startBrowser();
 const context = await browser.newContext({ viewport: { width: 1100, height: 800 } });
-context.setDefaultTimeout(20_000);
+context.setDefaultTimeout(PATIENCE);
 const complaints = complaintsOf(context);
 const anna = address("anna");
 

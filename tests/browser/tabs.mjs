@@ -2,21 +2,21 @@
 // Environment: see browser.mjs.
 //
 // A refresh token holds the number of refreshes before it, so the browser's own store tells how often the session was
-// advanced. Refreshes that are to come at one moment are held up until all of them have left their tabs.
+// advanced. Refreshes that are to come at one moment are held up until all of them have left their tabs. supabase-js asks
+// without a lock unless it is given one: the Web Lock, which all tabs share, or a lock of each tab alone.
 import assert from "node:assert/strict";
-import { BASE, KEY, PASSWORD, SITE, address, complaintsOf, confirm, serveSite, signUp, startBrowser, step } from "./browser.mjs";
+import { BASE, KEY, PASSWORD, PATIENCE, SITE, address, complaintsOf, confirm, serveSite, signUp, startBrowser, step } from "./browser.mjs";
 
 const TABS = 5;
-const LOCKS = { none: "undefined", "the Web Lock": "supabase.navigatorLock", "a lock of each tab alone": "supabase.processLock" };
 const server = await serveSite();
 const browser = await startBrowser();
 
 /** A browser profile that is signed in, and its tabs. */
-async function signedIn(name, { lock = "none", withoutWebLocks = false } = {}) {
+async function signedIn(name, { lock = "", withoutWebLocks = false } = {}) {
   await signUp(address(name));
   await confirm(address(name));
   const context = await browser.newContext();
-  context.setDefaultTimeout(20_000);
+  context.setDefaultTimeout(PATIENCE);
   if (withoutWebLocks) await context.addInitScript(() => delete Navigator.prototype.locks);
   const complaints = complaintsOf(context);
   const first = await context.newPage();
@@ -77,16 +77,15 @@ async function watchRefreshes(context, together = 1) {
 /** Start the client in every tab at one moment, as when a browser restores its tabs; give what each sees. */
 async function awaken({ tabs, lock }) {
   const at = Date.now() + 500;
-  return Promise.all(tabs.map((tab) => tab.evaluate(async ([api, key, code, moment]) => {
-    const lock = { undefined, "supabase.navigatorLock": supabase.navigatorLock, "supabase.processLock": supabase.processLock }[code];
+  return Promise.all(tabs.map((tab) => tab.evaluate(async ([api, key, lock, moment, lockAcquireTimeout]) => {
     await new Promise((resolve) => setTimeout(resolve, moment - Date.now()));
     window.told = [];
-    window.client = supabase.createClient(api, key, { auth: { ...(lock && { lock }) } });
+    window.client = supabase.createClient(api, key, { auth: lock && { lock: supabase[lock], lockAcquireTimeout } });
     client.auth.onAuthStateChange((event) => told.push(event));
     const { data: { session } } = await client.auth.getSession();
     const { data: { user }, error } = await client.auth.getUser();
     return { session: session?.user.email, user: user?.email, error: error?.message };
-  }, [BASE, KEY, LOCKS[lock], at])));
+  }, [BASE, KEY, lock, at, PATIENCE])));
 }
 
 const everybody = (name) => Array(TABS).fill({ session: address(name), user: address(name), error: undefined });
@@ -111,7 +110,7 @@ await step("tabs that refresh at one moment without a lock get one successor", a
 });
 
 await step("tabs that share the Web Lock refresh once", async () => {
-  const profile = await signedIn("locked", { lock: "the Web Lock" });
+  const profile = await signedIn("locked", { lock: "navigatorLock" });
   const seen = await watchRefreshes(profile.context);
   assert.deepEqual(await awaken(profile), everybody("locked"));
   assert.deepEqual([seen.count, seen.statuses], [1, [200]]);
@@ -120,7 +119,7 @@ await step("tabs that share the Web Lock refresh once", async () => {
 });
 
 await step("each holder of the Web Lock who asks for a refresh gets one generation", async () => {
-  const profile = await signedIn("holders", { lock: "the Web Lock" });
+  const profile = await signedIn("holders", { lock: "navigatorLock" });
   await awaken(profile);
   const seen = await watchRefreshes(profile.context);
   const before = await generation(profile.tabs[0]);
@@ -132,7 +131,7 @@ await step("each holder of the Web Lock who asks for a refresh gets one generati
 });
 
 await step("where the browser has no Web Lock a lock of each tab alone is enough", async () => {
-  const profile = await signedIn("apart", { lock: "a lock of each tab alone", withoutWebLocks: true });
+  const profile = await signedIn("apart", { lock: "processLock", withoutWebLocks: true });
   assert.equal(await profile.tabs[0].evaluate(() => navigator.locks), undefined);
   const seen = await watchRefreshes(profile.context, TABS);
   assert.deepEqual(await awaken(profile), everybody("apart"));

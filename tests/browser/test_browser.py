@@ -18,7 +18,7 @@ from tests import node_packages
 from tests.served import free_port, served, tail
 
 HERE = Path(__file__).resolve().parent
-LONGEST = 240
+LONGEST = 600
 MAILED = (
     "a sign-up waits for its mail",
     "the link shows a page with one button, and the button leads back signed in",
