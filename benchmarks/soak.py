@@ -96,7 +96,7 @@ def run(plan: Plan, url: str, folder: pathlib.Path) -> dict[str, Any]:
     began_at = datetime.datetime.now(datetime.UTC)
     swept = _sweep(environ)
     wrong += ledger.check_swept(began_at)
-    wrong += [line for line in tail(log, 100_000).splitlines() if "Traceback" in line or "ERROR" in line][:5]
+    wrong += _exceptions(log)
     return seen | {"samples": watch.samples, "last_sweep": swept, "ledger": ledger.counts, "wrong": wrong}
 
 
@@ -126,6 +126,20 @@ def _sweep(environ: Mapping[str, str]) -> dict[str, int]:
     """Sweep by the command; give how many rows of what went."""
     lines = _command(environ, "portero", "--app", APPLICATION, "sweep").splitlines()
     return {name: int(rows) for name, _, rows in (line.partition(": ") for line in lines)}
+
+
+def _exceptions(log: pathlib.Path) -> list[str]:
+    """Give the kinds of exceptions in the server's log, and how often each came: there should be none."""
+    lines = tail(log, 10_000_000).splitlines()
+    ends: Counter[str] = Counter()
+    is_inside = False
+    for line in lines:
+        if line.startswith("Traceback"):
+            is_inside = True
+        elif is_inside and not line.startswith((" ", "\t")):
+            ends[line[:200]] += 1
+            is_inside = False
+    return [f"{count} × in the log: {line}" for line, count in ends.most_common(5)]
 
 
 def _play(plan: Plan, port: int, people: list[list[str]]) -> list[dict[str, Any]]:

@@ -29,17 +29,17 @@ _PATIENCE = 120.0
 KEPT_FAULTS = 40
 #: How often which step is taken, of all of them.
 WEIGHTS = {
-    "sign_in": 12,
+    "sign_in": 14,
     "wrong_password": 1,
-    "refresh": 30,
+    "refresh": 32,
     "tabs": 6,
     "lost_answer": 4,
-    "look": 22,
+    "look": 26,
     "list": 6,
-    "sign_out": 8,
-    "sign_out_elsewhere": 2,
-    "sign_out_everywhere": 2,
-    "sign_out_while_refreshing": 3,
+    "sign_out": 5,
+    "sign_out_elsewhere": 1,
+    "sign_out_everywhere": 1,
+    "sign_out_while_refreshing": 2,
     "old_token": 2,
 }
 USED = "refresh_token_already_used"
