@@ -91,6 +91,25 @@ def test_a_fault_is_500_in_the_contracts_words_and_logged(api: Api, caplog: pyte
     assert token not in caplog.text
 
 
+def test_not_now_is_503_and_one_line_in_the_log(
+    api: Api, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is foreseen, so it has no trace: a busy hour would fill the log."""
+
+    def busy(*_: object) -> None:
+        raise DatabaseUnavailable("every connection is in use")
+
+    token = api.sign_up()["access_token"]
+    monkeypatch.setattr(api.context.database, "fetch_all", busy)
+    caplog.set_level(logging.WARNING)
+    caplog.clear()
+    assert 503 == api.call("GET", "/user", token=token).status_code
+    assert ["GET /auth/v1/user answered 503: every connection is in use"] == [
+        record.getMessage() for record in caplog.records
+    ]
+    assert [None] == [record.exc_info for record in caplog.records]
+
+
 def test_a_body_over_16_kib_is_refused_while_it_is_read(api: Api) -> None:
     """Threats HT-01: with a length, and in chunks of which nobody said how many come."""
     big = b'{"email": "' + b"a" * 17_000 + b'"}'

@@ -15,6 +15,7 @@ from tests.data.films import opened
 from tests.identity.people import context_on, signed_up
 
 from portero.data.pipeline import DataApi
+from portero.errors import DatabaseUnavailable
 from portero.store import sessions
 from portero.web.runtime import Runtime
 from portero.web.wsgi import DataMount
@@ -181,6 +182,20 @@ def test_a_fault_says_nothing_and_is_logged(
     assert "500" == answer.status[:3]
     assert b"secret" not in answer.body
     assert "the secret cause" in caplog.text
+
+
+def test_not_now_is_one_line_in_the_log(
+    mount: Mount, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is foreseen, so it has no trace: a busy hour would fill the log."""
+
+    def busy(*_: object) -> None:
+        raise DatabaseUnavailable("every connection is in use")
+
+    monkeypatch.setattr(mount.runtime.database, "fetch_all", busy)
+    assert "503" == mount.ask("/rest/v1/films").status[:3]
+    assert ["GET '/films': every connection is in use"] == [record.getMessage() for record in caplog.records]
+    assert [None] == [record.exc_info for record in caplog.records]
 
 
 def test_an_application_that_exposes_nothing_has_no_tables(mount: Mount) -> None:

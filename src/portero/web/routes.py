@@ -22,7 +22,7 @@ from flask import Blueprint, Request, Response, current_app, request
 from werkzeug.exceptions import NotFound
 from werkzeug.routing import RequestRedirect
 
-from portero.errors import AuthError
+from portero.errors import AuthError, DatabaseUnavailable, TooBusy
 from portero.settings import Settings
 from portero.web import cors, guard, health, mail_box, problems, start_page
 from portero.web.auth import (
@@ -218,9 +218,14 @@ def _guarded(route: Route) -> Callable[[], Response]:
 
 
 def _refusal(error: Exception) -> Response:
-    """Turn whatever a view raised into the contract's answer; what nobody foresaw is logged with its cause."""
+    """Turn whatever a view raised into the contract's answer; what nobody foresaw is logged with its trace.
+
+    "Not now" is foreseen: one line says why, or a busy hour would fill the log.
+    """
     problem = problems.auth_problem(error, request.headers.get(problems.VERSION_HEADER))
-    if problem.status >= 500:
+    if isinstance(error, DatabaseUnavailable | TooBusy):
+        LOG.warning("%s %s answered %d: %s", request.method, request.path, problem.status, error)
+    elif problem.status >= 500:
         LOG.error("%s %s answered %d", request.method, request.path, problem.status, exc_info=error)
     return Response(problem.body, problem.status, list(problem.headers))
 

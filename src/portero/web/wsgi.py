@@ -19,7 +19,7 @@ from portero.data.answer import error_answer
 from portero.data.nodes import DataAnswer, HttpRequest
 from portero.data.request import WRITE_METHODS
 from portero.data.timing import Stopwatch
-from portero.errors import DataError, PorteroError
+from portero.errors import DatabaseUnavailable, DataError, PorteroError, TooBusy
 from portero.settings import Settings
 from portero.web import try_page
 from portero.web.caller import caller_of
@@ -107,6 +107,9 @@ def respond(environ: Mapping[str, Any], runtime: Runtime, path: str) -> DataAnsw
     watch = Stopwatch() if settings.server_timing else None
     try:
         answer = _answer(environ, runtime, path, watch)
+    except (DatabaseUnavailable, TooBusy) as refusal:
+        LOG.warning("%s %s: %s", environ["REQUEST_METHOD"], ascii(path), refusal)
+        answer = error_answer(data_error_of(refusal), settings.errors)
     except PorteroError as refusal:
         answer = error_answer(data_error_of(refusal), settings.errors)
     except Exception as fault:
