@@ -249,7 +249,8 @@ class Players:
         """The session has ended: neither of its tokens is good for anything, whichever worker is asked."""
         _end(session)
         answer = await self._ask("look", "GET", "/auth/v1/user", person, session.access)
-        if (answer.status, answer.body["error_code"]) != (403, "session_not_found"):
+        codes = {"session_not_found"} | ({"bad_jwt"} if self._may_be_over(session) else set())
+        if answer.status != 403 or answer.body["error_code"] not in codes:
             raise Fault(f"session {session.id} has ended, and {answer.status} {answer.body}")
         answer = await self._refreshed(person, session.tokens[-1])
         if answer.status != 400:
