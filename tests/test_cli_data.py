@@ -96,6 +96,16 @@ def test_doctor_names_an_owners_column_without_an_index() -> None:
     assert "note  No index on notes.owner_id: the select policy of notes compares it with the caller." in output
 
 
+def test_doctor_names_what_callers_filter_by_without_an_index(project: Path) -> None:
+    """Off an access log, or what is piped in; without either it says how."""
+    assert "What callers filter by was not looked at" in run("doctor").output
+    (project / "access.log").write_text('127.0.0.1 "GET /rest/v1/notes?title=eq.x HTTP/1.1" 200\n' * 2 + "noise\n")
+    found = run("doctor", "--requests", "access.log").output
+    assert "No index on notes.title: 2 requests filter by it" in found
+    assert "Requests looked at: 2, 1 other lines" in found
+    assert "1 request orders by it" in run("doctor", "--requests", "-", stdin="/notes?order=title\n").output
+
+
 def test_the_policies_are_printed_as_a_script() -> None:
     """Also where the application runs on SQLite: nothing is executed."""
     output = run("policies", "sql", "--role", "reports").output

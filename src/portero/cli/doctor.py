@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 from urllib.parse import urlsplit
 
 import click
@@ -18,7 +18,9 @@ from flask import Flask
 
 from portero.cli.database import differences, has_history, opened_store
 from portero.cli.project import extension_of, load_app, refuse_readable
+from portero.data.catalogue import Catalogue
 from portero.data.index_advice import missing_indexes
+from portero.data.request_advice import advice_of
 from portero.errors import ConfigurationError, PorteroError
 from portero.settings import PREFIX, Settings
 from portero.store import migrations, outbox, sqlite_driver
@@ -42,8 +44,13 @@ class Finding:
 
 @click.command()
 @click.option("--settings", "with_settings", is_flag=True, help="List every setting with its value here.")
+@click.option(
+    "--requests",
+    type=click.File(encoding="utf-8", errors="replace"),
+    help="An access log, or a request a line; names what they filter and order by without an index. - reads it here.",
+)
 @click.pass_context
-def doctor(context: click.Context, with_settings: bool) -> None:
+def doctor(context: click.Context, with_settings: bool, requests: TextIO | None) -> None:
     """Look the application over. Exit code 1: something is to be mended."""
     findings = [*about_machine()]
     try:
@@ -51,7 +58,7 @@ def doctor(context: click.Context, with_settings: bool) -> None:
     except ConfigurationError as error:
         findings.append(Finding("bad", str(error)))
     else:
-        findings += about_app(app)
+        findings += about_app(app, requests)
         if with_settings:
             list_settings(app)
     for finding in findings:
@@ -82,8 +89,8 @@ def about_machine() -> Iterator[Finding]:
             yield Finding("good", ".env is yours alone")
 
 
-def about_app(app: Flask) -> Iterator[Finding]:
-    """Look at the settings, the database and the models of an application."""
+def about_app(app: Flask, requests: TextIO | None = None) -> Iterator[Finding]:
+    """Look at the settings, the database and the models of an application, and at what was asked of it."""
     try:
         with opened_store(app) as store:
             yield from about_settings(store.settings)
@@ -100,11 +107,24 @@ def about_app(app: Flask) -> Iterator[Finding]:
             with runtime.database.reading() as connection:
                 slow = missing_indexes(runtime.data.catalogue, connection)
             yield from (Finding("note", each) for each in slow)
+            yield from about_requests(runtime, runtime.data.catalogue, requests)
     except PorteroError as error:
         yield Finding("bad", str(error))
     finally:
         extension_of(app).close(app)
     yield from about_history()
+
+
+def about_requests(runtime: Runtime, catalogue: Catalogue, requests: TextIO | None) -> Iterator[Finding]:
+    """Look at what callers filter and order by: only their requests can say it."""
+    if requests is None:
+        yield Finding("note", "What callers filter by was not looked at: portero doctor --requests access.log does")
+        return
+    with runtime.database.reading() as connection:
+        advice = advice_of(catalogue, connection, runtime.settings, requests)
+    yield from (Finding("note", each) for each in advice.sentences)
+    rest = f", {advice.passed_over} other lines" if advice.passed_over else ""
+    yield Finding("good", f"Requests looked at: {advice.read}{rest}")
 
 
 def about_mails(runtime: Runtime) -> Iterator[Finding]:

@@ -52,12 +52,13 @@ def lookups(catalogue: Catalogue) -> Iterator[Lookup]:
         for verb in Verb:
             clause = getattr(model.policies, verb.value)
             if clause is not None:
-                yield from _of_policy(model, verb, clause)
+                yield from looked_up(model, verb, clause)
     for model in catalogue.models.values():
         yield from _of_relations(catalogue, model)
 
 
-def _of_policy(model: Model, verb: Verb, clause: sa.ColumnElement[Any]) -> Iterator[Lookup]:
+def looked_up(model: Model, verb: Verb, clause: sa.ColumnElement[Any]) -> Iterator[Lookup]:
+    """Give the look-ups that one policy makes."""
     what = f"the {verb.value} policy of {model.name}"
     subqueries = [each for each in visitors.iterate(clause) if isinstance(each, sa.Select)]
     inside = {id(part) for each in subqueries for part in visitors.iterate(each)}
@@ -116,9 +117,18 @@ def _of_relations(catalogue: Catalogue, model: Model) -> Iterator[Lookup]:
 
 
 def _is_served(lookup: Lookup, inspector: sa.Inspector) -> bool:
-    name, schema = lookup.table.name, lookup.table.schema
-    if not inspector.has_table(name, schema=schema):
+    if not inspector.has_table(lookup.table.name, schema=lookup.table.schema):
         return True  # a table that is missing is told of elsewhere
+    return bool(_first_columns(lookup.table, inspector) & set(lookup.columns))
+
+
+def first_columns(table: sa.Table, connection: sa.Connection) -> frozenset[str]:
+    """Give the columns with which a key or an index of a table in the database begins; a partial one does not count."""
+    return _first_columns(table, sa.inspect(connection))
+
+
+def _first_columns(table: sa.Table, inspector: sa.Inspector) -> frozenset[str]:
+    name, schema = table.name, table.schema
     keys = [inspector.get_pk_constraint(name, schema=schema)["constrained_columns"]]
     keys += [each["column_names"] for each in inspector.get_unique_constraints(name, schema=schema)]
     keys += [
@@ -126,7 +136,7 @@ def _is_served(lookup: Lookup, inspector: sa.Inspector) -> bool:
         for each in inspector.get_indexes(name, schema=schema)
         if not any(option.endswith("_where") for option in each.get("dialect_options", {}))
     ]
-    return any(key and key[0] in lookup.columns for key in keys)
+    return frozenset(key[0] for key in keys if key)
 
 
 def _sentence(lookup: Lookup) -> str:
