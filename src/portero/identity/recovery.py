@@ -114,6 +114,8 @@ def resend(context: IdentityContext, kind: str, asked: Asked, caller: Caller, no
                 context, change, user, user.email_change, asked.challenge, asked.redirect_to, caller, now
             )
             users.update(change.connection, user.id, now, email_change_sent_at=now)
+        elif kind == "email_change":
+            _change_in_vain(context, change, asked, caller, now)
         else:
             _send_in_vain(context, change, SIGN_UP, asked, caller, now)
 
@@ -177,6 +179,17 @@ def _send_in_vain(
     """Do for a stranger what is done for a user, and undo it: the time of the answer says nothing."""
     with in_vain.undone(change) as scratch:
         _send(context, scratch, in_vain.stranger(scratch, now), kind, asked, caller, now)
+
+
+def _change_in_vain(context: IdentityContext, change: Change, asked: Asked, caller: Caller, now: datetime) -> None:
+    """Do what both halves of an address change take, and undo it."""
+    with in_vain.undone(change) as scratch:
+        nobody = in_vain.stranger(scratch, now)
+        new_users.insert_email_identity(scratch, nobody, None, now, verified=True)
+        email_change.send_links(
+            context, scratch, nobody, f"new-{nobody.email}", asked.challenge, asked.redirect_to, caller, now
+        )
+        users.update(scratch.connection, nobody.id, now, email_change_sent_at=now)
 
 
 def _unknown() -> AuthError:
