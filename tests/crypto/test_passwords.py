@@ -27,7 +27,9 @@ def bcrypt_hash() -> str:
 
 
 def test_the_right_password_fits_and_no_other(passwords: Passwords) -> None:
+    """Threats CR-14, CR-15, CR-17: nothing is cut or folded; and two users' hashes of one password differ."""
     stored = passwords.hash("correct horse")
+    assert stored != passwords.hash("correct horse")
     assert stored.startswith("$argon2id$v=19$m=8,t=1,p=1$")
     assert passwords.verify("correct horse", stored) is True
     for wrong in ("", "Correct horse", "correct horse ", "correct horse\0", "correct horse\ud800"):
@@ -35,6 +37,7 @@ def test_the_right_password_fits_and_no_other(passwords: Passwords) -> None:
 
 
 def test_the_default_is_the_recommended_floor() -> None:
+    """Threats CR-17; no setting goes below it."""
     assert Passwords()._hasher.hash("x").startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
@@ -113,6 +116,7 @@ def test_a_text_that_is_no_password_is_not_hashed(passwords: Passwords, password
 def test_no_more_than_the_slots_hash_at_once_and_a_flood_is_told_to_come_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Threats CR-19: memory and time of a flood are those of the slots."""
     passwords = Passwords(2, time_cost=1, memory_cost=8)
     release, lock = threading.Event(), threading.Lock()
     running, most = 0, 0

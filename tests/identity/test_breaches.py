@@ -120,6 +120,7 @@ def test_a_service_that_answers_something_else_refuses_no_password(
 def test_a_service_that_is_away_refuses_no_password_and_is_noted(
     asking: IdentityContext, service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Threats CR-12."""
     service.shutdown()
     service.server_close()
     sign_up_with(asking, KNOWN)
@@ -130,6 +131,7 @@ def test_a_service_that_is_away_refuses_no_password_and_is_noted(
 def test_a_service_that_does_not_answer_in_time_refuses_no_password(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Threats CR-12."""
     silent = threading.Event()
     service.meanwhile = lambda: silent.wait(30) and None
     began = time.monotonic()

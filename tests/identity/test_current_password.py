@@ -108,3 +108,48 @@ def test_a_right_one_ends_the_wait_as_a_sign_in_does(strict: IdentityContext) ->
 def test_a_very_long_one_is_wrong_without_any_work(strict: IdentityContext) -> None:
     """Threats CR-16."""
     assert WRONG == outcome(strict, signed_up(strict), "x" * 5000)
+
+
+def test_a_new_password_that_fails_for_another_reason_tells_no_guess(database: Database) -> None:
+    """Threats CR-20: a taken address would undo the change, and "this is the one you have" would tell the password."""
+    context = context_on(database, throttle_update=0)
+    ann = signed_up(context)
+    signed_up(context, "bob@example.org")
+    assert [(422, "email_exists")] * 2 == [
+        refused(context, ann, guess, email="bob@example.org") for guess in (PASSWORD, OTHER)
+    ]
+
+
+def test_guesses_by_new_passwords_are_counted_like_sign_ins(database: Database) -> None:
+    """Threats CR-20: one mail a minute undoes a change too; so five are compared, and then whoever guesses waits."""
+    context = context_on(database, throttle_update=0, dev=True)
+    ann = signed_up(context)
+    present = admin.get(context, ann.user.id).user
+    user.update(context, present, ann.session.id, Wishes(email="one@example.org"), ELSEWHERE, NOW)
+    found = [
+        refused(context, ann, f"eight guessed stones {number}", email="two@example.org", caller=ELSEWHERE)
+        for number in range(6)
+    ]
+    assert [(429, "over_email_send_rate_limit")] * 5 + [THROTTLED] == found
+    assert THROTTLED == refused(context, ann, PASSWORD, email="two@example.org", caller=ELSEWHERE)
+    assert "changed" == outcome(context, ann, None, HOME), "where she signed in from she does not wait"
+
+
+def refused(
+    context: IdentityContext, who: SignedIn, password: str, *, email: str, caller: Caller = HOME
+) -> tuple[int, str]:
+    """Ask for a new password and address together."""
+    present = admin.get(context, who.user.id).user
+    with pytest.raises(AuthError) as caught:
+        user.update(context, present, who.session.id, Wishes(password=password, email=email), caller, NOW)
+    return caught.value.status, caught.value.code
+
+
+def test_who_has_not_shown_the_second_factor_is_told_nothing_of_the_password(context: IdentityContext) -> None:
+    """The contract's order: the assurance level first."""
+    ann = signed_up(context)
+    verified(context, ann, enrolled(context, ann))
+    low = sign_in.with_password(context, "ann@example.org", PASSWORD, HOME, NOW)
+    assert [(401, "insufficient_aal")] * 2 == [
+        refused(context, low, guess, email="new@example.org") for guess in (PASSWORD, OTHER)
+    ]

@@ -147,6 +147,22 @@ def test_twenty_wrong_codes_in_an_hour_are_all_there_are(context: IdentityContex
     assert 1 == Counter(happenings(context))["factor_throttled"]
 
 
+def test_a_hundred_wrong_codes_in_a_row_are_all_there_are_in_a_month(context: IdentityContext) -> None:
+    """Threats MF-03: twenty an hour would be enough in a year for who knows the password."""
+    context = with_settings(context, throttle_mfa=0, session_time_box=timedelta(), session_idle=timedelta())
+    app, ann = with_second_factor(context)
+    thief = again(context, NOW, ELSEWHERE)
+    found = [
+        guessed(context, thief, app, ELSEWHERE, NOW + hour * 61 * MINUTE)[0] for hour in range(6) for _ in range(20)
+    ]
+    assert [422] * 100 + [429] * 20 == found
+    with pytest.raises(AuthError) as caught:
+        verified(context, thief, app, NOW + timedelta(days=29), ELSEWHERE)
+    assert caught.value.retry_after is not None
+    assert 3600 < caught.value.retry_after <= 24 * 3600
+    assert "aal2" == verified(context, ann, app, NOW + timedelta(days=29)).session.aal
+
+
 def test_guesses_from_elsewhere_do_not_lock_the_owner_out(context: IdentityContext) -> None:
     context = with_settings(context, throttle_mfa=0)
     app, ann = with_second_factor(context)

@@ -75,6 +75,7 @@ def test_a_refused_sign_in_is_told_nobody_and_makes_no_device_known(mailing: Ide
 
 
 def test_a_new_password_is_told_by_whomever_it_was_set(mailing: IdentityContext) -> None:
+    """Threats CR-29."""
     signed_in = signed_up(mailing)
     wishes = user.Wishes(password="eight dry stones")
     user.update(mailing, signed_in.user, signed_in.session.id, wishes, LAPTOP, NOW)
@@ -87,6 +88,7 @@ def test_a_new_password_is_told_by_whomever_it_was_set(mailing: IdentityContext)
 
 
 def test_a_changed_address_is_told_to_the_former_one(mailing: IdentityContext) -> None:
+    """Threats CR-29, MF-19."""
     signed_in = signed_up(mailing)
     admin_update.update(mailing, signed_in.user.id, Changes(email="new@example.org"), HOME, NOW)
     notice = last(mailing)

@@ -241,7 +241,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("body", HOSTILE)
 def test_hostile_bodies_are_bad_json_and_harm_nothing(api: Api, body: bytes) -> None:
-    """Threats HT-08, HT-09: no reader may see something else in it than another, and none may fall over."""
+    """Threats CR-24, HT-08, HT-09: no reader may see something else in it than another, and none may fall over."""
     for path in ("/signup", "/token?grant_type=password", "/token?grant_type=refresh_token"):
         assert (400, "bad_json") == code_of(api.call("POST", path, data=body, content_type="application/json"))
     assert api.sign_up()["access_token"]
@@ -249,7 +249,7 @@ def test_hostile_bodies_are_bad_json_and_harm_nothing(api: Api, body: bytes) -> 
 
 @pytest.mark.parametrize("content_type", ["application/json;charset=UTF-8", "text/plain", None])
 def test_json_is_read_whatever_it_is_called(api: Api, content_type: str | None) -> None:
-    """Overrides.md "missing Content-Type": both clients send a charset."""
+    """Threats BR-06 as overrides.md decides it, "missing Content-Type": both clients send a charset."""
     body = b'{"email": "ann@example.org", "password": "seven wet stones"}'
     assert 200 == api.call("POST", "/signup", data=body, content_type=content_type).status_code
 

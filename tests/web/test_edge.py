@@ -53,7 +53,7 @@ def break_store(api: Api) -> None:
     ],
 )
 def test_every_answer_is_json_with_the_security_headers(make: Make, status: int, method: str, path: str) -> None:
-    """Threats BR-11, BR-12, HT-07, HT-11: also where nothing was found and nothing was allowed."""
+    """Threats BR-11, BR-12, BR-13, BR-17, HT-07, HT-11: also where nothing was found and nothing was allowed."""
     api = make(url="https://portero.example")
     data = b"x" * 17_000 if status == 413 else None
     sent = {"Content-Encoding": "gzip"} if "gzip" in path else {}

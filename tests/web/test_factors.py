@@ -231,6 +231,7 @@ def test_eleven_factors_are_too_many(ann: Ann) -> None:
 
 @pytest.mark.parametrize("wish", [{"password": "nine dry stones"}, {"email": "new@example.org"}])
 def test_what_one_signs_in_with_changes_at_aal2_only(ann: Ann, wish: dict[str, str]) -> None:
+    """Threats MF-04: a session without the second factor is one, and cannot do what needs it."""
     assert 200 == ann.call("PUT", "/user", {"data": {"colour": "red"}}).status_code
     raised = ann.raised()
     low = ann.signed_in_again()

@@ -14,12 +14,13 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import pytest
-from tests.identity.people import PASSWORD, happenings
+from tests.identity.people import HOME, PASSWORD, happenings
 from tests.web.callers import Api, code_of, now
 from tests.web.conftest import make_api
 from tests.web.test_auth import AN_ID, AN_INSTANT
 
-from portero.identity import admin
+from portero.identity import admin, admin_update
+from portero.identity.admin_update import Changes
 from portero.store import users
 from portero.web.own_styles import POLICY
 
@@ -196,6 +197,32 @@ def test_after_five_wrong_codes_the_right_one_is_dead_and_the_link_is_not(confir
     assert 200 == confirming.call("POST", "/verify", {"type": "signup", "token_hash": mail.token_hash}).status_code
 
 
+def test_codes_that_a_stranger_tries_do_not_use_up_the_owners(confirming: Api) -> None:
+    """Threats CR-06, MF-22: where she signed in from before, her tries are counted apart."""
+    sign_up(confirming)
+    confirming.follow(confirming.mails[0].link)
+    confirming.call("POST", "/otp", {"email": "ann@example.org"})
+    mail, given = confirming.mails[-1], {"type": "email", "email": "ann@example.org"}
+    elsewhere = {"environ_base": {"REMOTE_ADDR": "203.0.113.5"}}
+    # Not five tries of this code: a recovery's is none of those a sign-up is proven by.
+    guess = {"type": "signup", "email": "ann@example.org", "token": "000000"}
+    tried = [confirming.call("POST", "/verify", guess, **elsewhere).status_code for _ in range(21)]
+    assert [403] * 20 + [429] == tried
+    right = {**given, "token": mail.code}
+    assert 429 == confirming.call("POST", "/verify", right, **elsewhere).status_code
+    assert 200 == confirming.call("POST", "/verify", right).status_code
+
+
+def test_sixty_codes_a_day_of_one_address_are_all_there_are(confirming: Api) -> None:
+    """Threats MF-22: twenty an hour, day after day, would be enough in years."""
+    guess, found = {"type": "signup", "email": "ann@example.org", "token": "000000"}, []
+    for _ in range(4):
+        found += [confirming.call("POST", "/verify", guess).status_code for _ in range(20)]
+        with confirming.context.database.writing() as connection:
+            connection.exec_driver_sql("DELETE FROM portero_counters WHERE substr(name, 1, 6) = 'codes:'")
+    assert [403] * 60 + [429] * 20 == found
+
+
 def test_an_address_that_is_taken_gets_the_same_members_and_its_owner_a_notice(proving: Api) -> None:
     new = sign_up(proving, "new@example.org")
     sign_up(proving)
@@ -323,8 +350,7 @@ def test_asking_once_more_does_not_bring_the_first_ones_password_back(proving: A
     """Threats MF-23: the thief registers the address, its owner asks for a code, and the thief asks after them."""
     sign_up(proving)
     proving.call("POST", "/otp", {"email": "ann@example.org"})
-    with proving.context.database.writing() as connection:
-        connection.exec_driver_sql("DELETE FROM portero_counters")
+    proving.let_a_minute_pass()
     wish = {"type": "signup", "email": "ann@example.org", "password": PASSWORD}
     assert 200 == proving.call("POST", again, wish).status_code
     assert ("confirmation", 3) == (proving.mails[-1].kind, len(proving.mails))
@@ -420,6 +446,24 @@ def test_a_pkce_code_is_over_five_minutes_after_it_was_issued_and_not_sooner(pro
     assert ["email/signup"] == [entry["method"] for entry in claims_of(proving, answer.get_json())["amr"]]
 
 
+@pytest.mark.parametrize("what", ["a new password", "an administrator's new address"])
+def test_a_code_that_was_issued_dies_with_what_was_mailed(confirming: Api, what: str) -> None:
+    """Threats MF-15, MF-20: who followed the link before gets no session after the change."""
+    sign_up(confirming)
+    confirming.follow(confirming.mails[0].link)
+    owner = confirming.sign_in().get_json()
+    confirming.call("POST", "/recover", {"email": "ann@example.org", **S256})
+    code = query_of(confirming.follow(confirming.mails[-1].link).headers["Location"])["code"]
+    if what == "a new password":
+        wish = {"password": "eight dry stones"}
+        assert 200 == confirming.call("PUT", "/user", wish, token=owner["access_token"]).status_code
+    else:
+        changes = Changes(email="new@example.org")
+        admin_update.update(confirming.context, UUID(owner["user"]["id"]), changes, HOME, now())
+    exchange = {"auth_code": code, "code_verifier": VERIFIER}
+    assert (404, "flow_state_not_found") == code_of(confirming.call("POST", "/token?grant_type=pkce", exchange))
+
+
 def claims_of(api: Api, session: dict[str, Any]) -> Any:
     return api.context.access_tokens.principal(session["access_token"], session["expires_at"] - 10).claims
 
@@ -441,8 +485,8 @@ def test_the_work_for_a_stranger_leaves_nothing_behind(confirming: Api, endpoint
 def test_a_later_sign_up_with_an_unconfirmed_address_mails_again(proving: Api, invited: bool) -> None:
     """The newest link counts; what an administrator wrote about somebody invited is not for who types the address."""
     user = sign_up(proving, data={"colour": "red"})
+    proving.let_a_minute_pass()
     with proving.context.database.writing() as connection:
-        connection.exec_driver_sql("DELETE FROM portero_counters")
         if invited:
             users.update(connection, UUID(user["id"]), now(), invited_at=now())
     again = sign_up(proving, password="another eight words", data={"colour": "blue"})
@@ -451,3 +495,18 @@ def test_a_later_sign_up_with_an_unconfirmed_address_mails_again(proving: Api, i
     assert (303, EXPIRED) == refused(proving.follow(first.link))
     assert "access_token" in fragment_of(proving.follow(second.link).headers["Location"])
     assert 200 == proving.sign_in().status_code
+
+
+def test_a_sign_up_that_is_repeated_elsewhere_leaves_no_password(confirming: Api) -> None:
+    """Threats MF-23: the thief registers the address; its owner signs up too and follows the link of that mail."""
+    thief, owner = ({"environ_base": {"REMOTE_ADDR": address}} for address in ("203.0.113.5", "198.51.100.7"))
+    first = {"email": "ann@example.org", "password": "the thief's eight words"}
+    confirming.call("POST", "/signup", first, **thief)
+    confirming.let_a_minute_pass()
+    confirming.call("POST", "/signup", {"email": "ann@example.org", "password": PASSWORD}, **owner)
+    location = confirming.follow(confirming.mails[-1].link, **owner).headers["Location"]
+    token = fragment_of(location)["access_token"]
+    assert (400, "invalid_credentials") == code_of(confirming.sign_in(password="the thief's eight words"))
+    assert "credentials_removed" in happenings(confirming.context)
+    assert 200 == confirming.call("PUT", "/user", {"password": PASSWORD}, token=token).status_code
+    assert 200 == confirming.sign_in().status_code

@@ -96,7 +96,7 @@ each_endpoint = pytest.mark.parametrize("name", ENDPOINTS)
 
 @each_endpoint
 def test_an_answer_says_nothing_the_first_time_and_the_second(make_any: Make, name: str) -> None:
-    """The limit a minute counts for strangers too; six sign-ins, because the sixth has to wait."""
+    """Threats CR-01, CR-03, CR-04: limits count for strangers too; the sixth sign-in has to wait."""
     api, endpoint = make_any(**SETTINGS), ENDPOINTS[name]
     said = []
     for state in endpoint.states:
@@ -116,7 +116,7 @@ def seen(answer: TestResponse, email: str) -> tuple[int, str, list[tuple[str, st
 
 @each_endpoint
 def test_the_time_of_an_answer_says_nothing(make: Make, name: str) -> None:
-    """Threats CR-02 to CR-04."""
+    """Threats CR-02, CR-03, CR-04."""
     api, endpoint = make(**SETTINGS), ENDPOINTS[name]
     for state in endpoint.states:
         for number in range(SAMPLES):

@@ -124,8 +124,11 @@ def _begin(context: IdentityContext, change: Change, pending: Pending, caller: C
     if known is None:
         user = new_users.insert_user(change, pending.email, pending.password_hash, pending.data, now)
         change.record(Event(Happening.USER_CREATED, now, user.id, address=caller.address))
+        throttle.know_sign_up(context, change.connection, pending.email, caller, now)
     elif known.email_confirmed_at is None:
         user = users.by_id(change.connection, known.id, lock=True) or known
+        if not throttle.knows_sign_up(context, change.connection, pending.email, caller, now):
+            user = _of_nobody_yet(change, user, caller, now)
         if user.invited_at is not None:
             # What the administrator wrote about an invited user is not for whoever types the address.
             user = users.update(change.connection, user.id, now, user_metadata={}) or user
@@ -134,6 +137,17 @@ def _begin(context: IdentityContext, change: Change, pending: Pending, caller: C
         return _made_up(pending, now)
     stored = send_link(context, change, user, SIGN_UP, pending.challenge, pending.redirect_to, caller, now)
     return sessions.account_of(change, stored)
+
+
+def _of_nobody_yet(change: Change, user: UserRecord, caller: Caller, now: datetime) -> UserRecord:
+    """Remove the password of a sign-up that somebody elsewhere repeats: one of the two does not own the address.
+
+    Its owner follows the newest link, whoever asked for it, and would prove the other's password (threats MF-23).
+    """
+    if user.password_hash is None:
+        return user
+    change.record(Event(Happening.CREDENTIALS_REMOVED, now, user.id, None, caller.address))
+    return users.update(change.connection, user.id, now, password_hash=None) or user
 
 
 def _begin_in_vain(

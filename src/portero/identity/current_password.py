@@ -1,7 +1,7 @@
-"""The present password, which a change of it may ask for (auth.md §1.3; threats CR-20).
+"""The present password, which a change of it may ask for, and which no new one may be (auth.md §1.3; threats CR-20).
 
 If it is given, it is looked at. A try counts against the account like a sign-in, before the password is looked at: who
-holds another's session must not guess on.
+holds another's session must not guess on. A new password is such a try too, for "this is the one you have" tells it.
 """
 
 from __future__ import annotations
@@ -39,6 +39,47 @@ def check(
         if context.settings.require_current_password and user.password_hash and not _came_by_mail(context, session_id):
             raise AuthError(400, "current_password_required", "Current password required when setting new password.")
         return
+    _count(context, user, session_id, caller, now)
+    if password_rules.is_too_long(given) or not context.passwords.verify(given, user.password_hash):
+        raise AuthError(400, "current_password_invalid", "Current password is not valid")
+    with context.changing(durable=False) as change:
+        throttle.attempt_was_right(context, change.connection, user.id, caller, now)
+
+
+def check_other(
+    context: IdentityContext,
+    user: UserRecord,
+    session_id: UUID | None,
+    password: str,
+    caller: Caller,
+    now: datetime,
+    *,
+    is_counted: bool,
+) -> None:
+    """Refuse a new password that is the present one.
+
+    Args:
+        context: the application's.
+        user: whose.
+        session_id: in which session.
+        password: the new one.
+        caller: whence.
+        now: the current time.
+        is_counted: whether it is a try: not for who has said the present one. It counts until the change is made.
+
+    Raises:
+        AuthError: 422 same_password; 429 over_request_rate_limit.
+        TooBusy: too many passwords are being hashed.
+    """
+    if user.password_hash is None:
+        return
+    if is_counted:
+        _count(context, user, session_id, caller, now)
+    if context.passwords.verify(password, user.password_hash):
+        raise AuthError(422, "same_password", "New password should be different from the old password.")
+
+
+def _count(context: IdentityContext, user: UserRecord, session_id: UUID | None, caller: Caller, now: datetime) -> None:
     account = throttle.account_of(user.id)
     with context.changing(durable=False) as change:
         found = throttle.take_attempt(context, change.connection, account, caller, now)
@@ -46,10 +87,6 @@ def check(
             change.record(Event(Happening.SIGN_IN_THROTTLED, now, user.id, session_id, caller.address))
     if found is not None:
         raise found.refusal
-    if password_rules.is_too_long(given) or not context.passwords.verify(given, user.password_hash):
-        raise AuthError(400, "current_password_invalid", "Current password is not valid")
-    with context.changing(durable=False) as change:
-        throttle.attempt_was_right(context, change.connection, user.id, caller, now)
 
 
 def _came_by_mail(context: IdentityContext, session_id: UUID | None) -> bool:

@@ -75,6 +75,11 @@ def issue_code(change: Change, flow_id: UUID, now: datetime) -> str | None:
     return code if flow_states.issue(change.connection, flow_id, one_time_codes.digest(code), now) else None
 
 
+def void_codes(change: Change, user_id: UUID) -> None:
+    """Void the codes of a user that were issued and not exchanged yet."""
+    flow_states.delete_issued(change.connection, user_id)
+
+
 def exchange(context: IdentityContext, code: str, verifier: str, caller: Caller, now: datetime) -> SignedIn:
     """Exchange a code and its verifier for a session.
 

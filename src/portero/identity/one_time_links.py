@@ -188,5 +188,10 @@ def spend(change: Change, record: OneTimeTokenRecord, now: datetime) -> bool:
 
 
 def void(change: Change, user_id: UUID, purposes: Collection[Purpose] | None = None) -> None:
-    """Void what is pending for a user, all of it or some purposes."""
+    """Void what is pending for a user, all of it or some purposes; all of it includes PKCE codes that were issued.
+
+    Such a code would give a session for minutes after a new password, to who was in the mail box before.
+    """
     one_time_tokens.delete_of_user(change.connection, user_id, purposes)
+    if purposes is None:
+        flow_states.void_codes(change, user_id)

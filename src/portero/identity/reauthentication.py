@@ -44,7 +44,7 @@ def ask(context: IdentityContext, user: UserRecord, caller: Caller, now: datetim
 
 
 def require(context: IdentityContext, session_id: UUID | None, nonce: str | None, now: datetime) -> None:
-    """Refuse a change without a code where one is needed.
+    """Refuse if a code is needed and none is given.
 
     Raises:
         AuthError: 400 reauthentication_needed.
@@ -53,14 +53,21 @@ def require(context: IdentityContext, session_id: UUID | None, nonce: str | None
         raise AuthError(400, "reauthentication_needed", "Password update requires reauthentication")
 
 
-def spend(
-    context: IdentityContext, user: UserRecord, session_id: UUID | None, nonce: str, caller: Caller, now: datetime
+def check(
+    context: IdentityContext,
+    user: UserRecord,
+    session_id: UUID | None,
+    nonce: str | None,
+    caller: Caller,
+    now: datetime,
 ) -> None:
-    """Spend the code that is given. It stays spent, whatever comes after.
+    """Spend the code if one is given. A spent code stays spent, whatever comes after.
 
     Raises:
         AuthError: 422 reauthentication_not_valid.
     """
+    if not nonce:
+        return
     with context.changing() as change:
         is_right = _spend(context, change, user, nonce, now)
         if not is_right:

@@ -39,6 +39,7 @@ _KNOWN_FOR: Final = timedelta(days=90)
 _HOUR: Final = timedelta(hours=1)
 #: The count of the first mail that is too many.
 _SECOND: Final = 2
+_SIGN_UP_KNOWN_FOR: Final = timedelta(days=1)
 _MESSAGE: Final = "Request rate limit reached"
 
 
@@ -167,6 +168,26 @@ def attempt_was_right(
         attempts.remember(connection, _known(context, account, caller), now + _KNOWN_FOR)
 
 
+def knows(context: IdentityContext, connection: sa.Connection, user_id: UUID, caller: Caller, now: datetime) -> bool:
+    """Tell whether a user signed in from the caller's network in the last ninety days."""
+    name = _known(context, account_of(user_id), caller)
+    return bool(network_of(caller.address)) and attempts.is_known(connection, name, now)
+
+
+def know_sign_up(
+    context: IdentityContext, connection: sa.Connection, email: str, caller: Caller, now: datetime
+) -> None:
+    """Remember from which network an address was signed up with, as long as its link is good."""
+    attempts.remember(connection, _signed_up(context, email, caller), now + _SIGN_UP_KNOWN_FOR)
+
+
+def knows_sign_up(
+    context: IdentityContext, connection: sa.Connection, email: str, caller: Caller, now: datetime
+) -> bool:
+    """Tell whether an address was signed up with from the caller's network before."""
+    return attempts.is_known(connection, _signed_up(context, email, caller), now)
+
+
 def forget_attempts(context: IdentityContext, connection: sa.Connection, user_id: UUID) -> None:
     """End the delay of an account: an administrator set a new password."""
     attempts.clear(connection, [counter_name(context, "attempts", account_of(user_id))])
@@ -194,6 +215,10 @@ def _seconds(wait: timedelta) -> int:
 def _log(name: str) -> None:
     """Say which limit was reached, once in its window, and not by whom."""
     LOG.warning("the limit %s was reached", name)
+
+
+def _signed_up(context: IdentityContext, email: str, caller: Caller) -> str:
+    return counter_name(context, "signed-up", f"{email}|{network_of(caller.address)}")
 
 
 def _known(context: IdentityContext, account: str, caller: Caller) -> str:

@@ -8,6 +8,7 @@ signing in goes on with the old one. Roles, `app_metadata` and other rights are 
 from __future__ import annotations
 
 import hmac
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -37,6 +38,8 @@ from portero.identity.mail_templates import MailKind
 from portero.store import users
 from portero.store.users import UserRecord
 
+#: Bytes of a user's own metadata, as JSON; administrators may store more.
+LARGEST_METADATA: Final = 64 * 1024
 _WINDOW: Final = timedelta(minutes=5)
 
 
@@ -95,18 +98,12 @@ def update(
     """
     _count(context, user, now)
     email = _checked(context, user, wishes)
-    if wishes.password is not None:
-        breaches.check(context.settings, wishes.password)
     if wishes.is_sensitive:
-        # Before any password is looked at: who lacks the second factor must not learn whether a guess was right.
-        with context.database.reading() as connection:
-            assurance.require(connection, user.id, session_id)
+        _check_rights(context, user, session_id, wishes, email, now)
+    password_hash = None
     if wishes.password is not None:
-        reauthentication.require(context, session_id, wishes.nonce, now)
-        current_password.check(context, user, session_id, wishes.current_password, caller, now)
-    password_hash = _new_hash(context, user, wishes)
-    if password_hash is not None and wishes.nonce:
-        reauthentication.spend(context, user, session_id, wishes.nonce, caller, now)
+        password_hash = _new_hash(context, user, session_id, wishes, wishes.password, caller, now)
+        reauthentication.check(context, user, session_id, wishes.nonce, caller, now)
     try:
         return _update(context, user, session_id, wishes, email, password_hash, caller, now)
     except sa.exc.IntegrityError as cause:
@@ -135,7 +132,8 @@ def _update(
                 context, change, current, email, wishes.challenge, wishes.redirect_to, caller, now
             )
         if wishes.data is not None:
-            changes["user_metadata"] = merged(changes.get("user_metadata", current.user_metadata), wishes.data)
+            together = merged(changes.get("user_metadata", current.user_metadata), wishes.data)
+            changes["user_metadata"] = _bounded(together)
         if password_hash is not None:
             _check_unchanged(current, user)
             changes["password_hash"] = password_hash
@@ -156,6 +154,13 @@ def merged(kept: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """
     together = {**kept, **given}
     return {name: value for name, value in together.items() if not (name in given and value is None)}
+
+
+def _bounded(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Refuse metadata that grew too large by merging: it is read with every sign-in, and anybody may write it."""
+    if len(json.dumps(metadata, ensure_ascii=False).encode()) > LARGEST_METADATA:
+        raise AuthError(400, "validation_failed", f"user_metadata holds at most {LARGEST_METADATA} bytes")
+    return metadata
 
 
 def _count(context: IdentityContext, user: UserRecord, now: datetime) -> None:
@@ -181,13 +186,38 @@ def _checked(context: IdentityContext, user: UserRecord, wishes: Wishes) -> str 
     return email
 
 
-def _new_hash(context: IdentityContext, user: UserRecord, wishes: Wishes) -> str | None:
+def _check_rights(
+    context: IdentityContext,
+    user: UserRecord,
+    session_id: UUID | None,
+    wishes: Wishes,
+    email: str | None,
+    now: datetime,
+) -> None:
+    """Refuse, in the contract's order, before any password is compared: which refusal came would tell a guess."""
+    with context.database.reading() as connection:
+        assurance.require(connection, user.id, session_id)
+        if email is not None and email != user.email and users.by_email(connection, email) is not None:
+            raise addresses.taken()
+    if wishes.password is not None:
+        reauthentication.require(context, session_id, wishes.nonce, now)
+
+
+def _new_hash(
+    context: IdentityContext,
+    user: UserRecord,
+    session_id: UUID | None,
+    wishes: Wishes,
+    password: str,
+    caller: Caller,
+    now: datetime,
+) -> str:
     """Judge and hash the new password, before any transaction is open."""
-    if wishes.password is None:
-        return None
-    if user.password_hash is not None and context.passwords.verify(wishes.password, user.password_hash):
-        raise AuthError(422, "same_password", "New password should be different from the old password.")
-    return context.passwords.hash(wishes.password)
+    breaches.check(context.settings, password)
+    given = wishes.current_password
+    current_password.check(context, user, session_id, given, caller, now)
+    current_password.check_other(context, user, session_id, password, caller, now, is_counted=given is None)
+    return context.passwords.hash(password)
 
 
 def _check_unchanged(current: UserRecord, judged: UserRecord) -> None:
@@ -202,4 +232,5 @@ def _note_new_password(
     change.record(Event(Happening.PASSWORD_CHANGED, now, user.id, session_id, caller.address))
     sessions.end_within(change, user.id, session_id, "others", now)
     one_time_links.void(change, user.id)
+    throttle.attempt_was_right(context, change.connection, user.id, caller, now)
     notices.tell(context, change, MailKind.PASSWORD_CHANGED, user, caller, now)

@@ -1,8 +1,9 @@
 """Spending what was mailed: a link's token, or a code with the address it went to (auth.md §1.2, §4.4).
 
 In one transaction: find, lock the user, spend by one conditional UPDATE, and make true what was proven. A wrong code
-costs one of its five tries, and an address has twenty an hour whatever codes it asks for; a link, which nobody can
-guess, is good all the same, so nobody is locked out. What is refused is refused with one sentence.
+costs one of its five tries, and an address has twenty an hour and sixty a day whatever codes it asks for. Nobody is
+locked out by that: tries from where its user signed in before are counted apart, and a link, which nobody can guess, is
+good all the same. What is refused is refused with one sentence.
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ PHONE_TYPES: Final = ("sms", "phone_change")
 HALF: Final = "Confirmation link accepted. Please proceed to confirm link sent to the other email"
 _BAD_CODE: Final = "Token has expired or is invalid"
 _BAD_LINK: Final = "Email link is invalid or has expired"
-_CODES: Final = throttle.Limit("codes", 20, timedelta(hours=1))
+_CODES: Final = (
+    throttle.Limit("codes", 20, timedelta(hours=1)),
+    throttle.Limit("codes-day", 60, timedelta(days=1)),
+)
 #: How many users may have asked for one new address at one time before the oldest are not looked at.
 _MOST_PENDING: Final = 5
 
@@ -131,7 +135,7 @@ def _within_limits(
         with context.changing() as change:
             found = throttle.check_address(context, change.connection, limit, caller, now)
             if found is None and address is not None:
-                found = throttle.check(context, change.connection, _CODES, address, now)
+                found = _check_codes(context, change, address, caller, now)
             outcome = spend(change) if found is None else found.refusal
     except sa.exc.IntegrityError as cause:
         raise addresses.taken() from cause
@@ -141,6 +145,20 @@ def _within_limits(
     if isinstance(outcome, Opened):
         return sessions.tokens_for(context, outcome, now)
     return outcome
+
+
+def _check_codes(
+    context: IdentityContext, change: Change, address: str, caller: Caller, now: datetime
+) -> throttle.TooMany | None:
+    """Count a code that is tried for an address, whoever it belongs to; the owner's are counted apart."""
+    user = users.by_email(change.connection, address)
+    if user is not None and throttle.knows(context, change.connection, user.id, caller, now):
+        address = f"{address}|{addresses.network_of(caller.address)}"
+    for limit in _CODES:
+        found = throttle.check(context, change.connection, limit, address, now)
+        if found is not None:
+            return found
+    return None
 
 
 def _prove(

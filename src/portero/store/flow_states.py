@@ -60,6 +60,12 @@ def spend(connection: sa.Connection, flow_id: UUID, now: datetime) -> bool:
     return connection.execute(sa.update(_TABLE).where(standing).values(spent_at=now)).rowcount == 1
 
 
+def delete_issued(connection: sa.Connection, user_id: UUID) -> int:
+    """Remove a user's flows whose code waits to be exchanged; give how many."""
+    waits = _TABLE.c.code_digest.is_not(None) & _TABLE.c.spent_at.is_(None)
+    return connection.execute(sa.delete(_TABLE).where(_TABLE.c.user_id == user_id, waits)).rowcount
+
+
 def over(created_before: datetime) -> sa.ColumnElement[bool]:
     """Give the condition of flows that began before an instant."""
     return _TABLE.c.created_at < created_before

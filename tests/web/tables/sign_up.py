@@ -103,6 +103,17 @@ TABLE = (
         mails=["confirmation to $ann"],
     ),
     Row(
+        "from elsewhere it also removes a password that may be somebody else's",
+        ASK,
+        {"email": "$ann", "password": OTHER},
+        given=waiting_a_minute,
+        world="proving",
+        address="172.16.0.97",
+        gives=(200, pending_user()),
+        events="credentials_removed mail_requested",
+        mails=["confirmation to $ann"],
+    ),
+    Row(
         "what an administrator wrote about somebody invited is not for who types the address",
         ASK,
         ANN,

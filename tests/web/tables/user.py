@@ -87,6 +87,14 @@ def wishing(scene: Scene) -> Values:
     return found
 
 
+def full(scene: Scene) -> Values:
+    """Ann keeps as much about herself as one may."""
+    found = ann(scene)
+    for number in range(4):
+        scene.made(PUT, {"data": {str(number): "x" * 15_000}}, token=found["token"])
+    return found
+
+
 def thirty_before(scene: Scene) -> Values:
     found = ann(scene)
     for _ in range(30):
@@ -209,6 +217,12 @@ CHANGES = (
         "a password has at most 1 KiB",
         {"password": "x" * 1025},
         refuses=(400, "validation_failed", "Password cannot be longer than 1024 bytes"),
+    ),
+    put(
+        "metadata are no store of files",
+        {"data": {"more": "x" * 15_000}},
+        given=full,
+        refuses=(400, "validation_failed", "user_metadata holds at most 65536 bytes"),
     ),
     put("an address has its form", {"email": "ann"}, refuses=INVALID_ADDRESS),
     put("another's address", {"email": "$bob"}, given=with_bob, refuses=TAKEN),
