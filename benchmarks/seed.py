@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,11 +52,11 @@ def _fill(users: int) -> dict[int, SignedIn]:
         runtime = module.app.extensions["portero"].freeze(module.app)
         with runtime.database.writing() as connection:
             connection.exec_driver_sql("ANALYZE")
-        opened = _sessions(runtime.identity, list(ids.values()), users)
+        opened = open_sessions(runtime.identity, list(ids.values()), users)
         return dict(zip(ids, opened, strict=True))
 
 
-def _sessions(identity: IdentityContext, ids: list[Any], many: int) -> list[SignedIn]:
+def open_sessions(identity: IdentityContext, ids: Sequence[Any], many: int) -> list[SignedIn]:
     """Open sessions as a password sign-in does, without the hash, each user in turn; thousands in a transaction."""
     now = datetime.now(UTC)
     callers = itertools.islice(itertools.cycle(ids), many)
@@ -87,8 +88,8 @@ def main() -> None:
     with app.app_context():
         written = {
             "access": {number: one.access_token for number, one in signed_in.items()},
-            "refreshed": [[one.refresh_token for one in _sessions(identity, ids, refreshed)] for _ in range(2)],
-            "ended": [one.access_token for one in _sessions(identity, ids, ended)],
+            "refreshed": [[one.refresh_token for one in open_sessions(identity, ids, refreshed)] for _ in range(2)],
+            "ended": [one.access_token for one in open_sessions(identity, ids, ended)],
         }
     file.write_text(json.dumps(written), encoding="utf-8")
 

@@ -1,0 +1,1 @@
+"""How the cost grows: curves over rows, users, sessions, policies, embeds, widths, answers, clients and workers."""
