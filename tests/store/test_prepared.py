@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
+from portero.errors import DatabaseUnavailable
 from portero.store import prepared
 from portero.store.engine import Database
 from portero.store.prepared import Prepared
@@ -67,3 +68,78 @@ def test_what_the_database_refuses_is_sqlalchemys_error_and_names_no_value(
     with pytest.raises(sa.exc.IntegrityError) as refused, database.writing() as connection:
         prepared.inserting(USERS).changed(connection, **twin)
     assert "a secret" not in str(refused.value)
+
+
+ONE = Prepared(sa.select(sa.literal_column("1")), tuple)
+
+
+def _refuse(found: list[tuple[int]]) -> None:
+    raise PermissionError(found)
+
+
+def test_nothing_is_committed_before_a_judge_has_spoken(database: Database, ana: UserRecord) -> None:
+    """Whether a statement of ours follows, one of SQLAlchemy's, or none; in a transaction alone or with others."""
+
+    def write(connection: sa.Connection) -> None:
+        RENAME.changed(connection, user_id=ana.id, name="lost")
+        ONE.judged(connection, _refuse)
+
+    def write_more(connection: sa.Connection) -> None:
+        ONE.judged(connection, _refuse)
+        RENAME.changed(connection, user_id=ana.id, name="lost")
+
+    def write_otherwise(connection: sa.Connection) -> None:
+        ONE.judged(connection, _refuse)
+        connection.execute(sa.update(USERS).values(username="lost"))
+        raise AssertionError("the judge speaks first")
+
+    for work in (write, write_more, write_otherwise):
+        with pytest.raises(PermissionError), database.writing() as connection:
+            work(connection)
+        with pytest.raises(PermissionError):
+            database.write_together(work)
+        with database.reading() as connection:
+            assert "lost" not in connection.execute(sa.select(USERS.c.username)).scalars().all()
+
+
+def test_a_judge_that_agrees_is_heard_once_and_in_order(database: Database, ana: UserRecord) -> None:
+    heard: list[str] = []
+    for name in ("ana-1", "ana-2", "ana-3"):
+        with database.writing() as connection:
+            ONE.judged(connection, lambda found: heard.append(f"first {found}"))
+            ONE.judged(connection, lambda found: heard.append(f"second {found}"))
+            assert RENAME.changed(connection, user_id=ana.id, name=name) == 1
+            assert ["first [(1,)]", "second [(1,)]"] == heard
+            heard.clear()
+            ONE.judged(connection, lambda found: heard.append("last"))
+            prepared.settle(connection)
+            assert ["last"] == heard
+            heard.clear()
+    with database.reading() as connection:
+        assert ["ana-3"] == connection.execute(sa.select(USERS.c.username)).scalars().all()
+
+
+def test_what_waited_in_a_transaction_that_was_undone_is_not_asked_in_the_next(
+    database: Database, ana: UserRecord
+) -> None:
+    if database.dialect_name == "postgresql":
+        with pytest.raises(ZeroDivisionError), database.writing() as connection:
+            ONE.judged(connection, _refuse)
+            raise ZeroDivisionError
+    with database.writing() as connection:
+        assert RENAME.changed(connection, user_id=ana.id, name="kept") == 1
+
+
+def test_work_is_done_again_only_when_its_connection_was_lost_before_the_commit(database: Database) -> None:
+    tried = []
+
+    def work(connection: sa.Connection) -> int:
+        tried.append(1)
+        if database.dialect_name == "postgresql":
+            connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
+        raise ValueError("no more than once")
+
+    expected = (DatabaseUnavailable, 2) if database.dialect_name == "postgresql" else (ValueError, 1)
+    with pytest.raises(expected[0]):
+        database.write_together(work)
+    assert expected[1] == len(tried)

@@ -15,7 +15,7 @@ from portero.data.caller import ME_ID
 from portero.data.dialects import Sql
 from portero.errors import DataError
 from portero.principal import Principal
-from portero.store.prepared import Prepared
+from portero.store.prepared import Prepared, settle
 from portero.store.sessions import NOW, SESSION_ID
 
 
@@ -29,7 +29,12 @@ def _only(row: list[Any]) -> int | None:
 
 
 def check_session(
-    connection: sa.Connection, standing: Prepared[int | None], principal: Principal, now: datetime
+    connection: sa.Connection,
+    standing: Prepared[int | None],
+    principal: Principal,
+    now: datetime,
+    *,
+    with_next: bool = False,
 ) -> None:
     """Refuse a caller whose session has ended, or whose user is banned; one without a session passes.
 
@@ -38,6 +43,7 @@ def check_session(
         standing: what `standing_of` gave.
         principal: the caller.
         now: aware UTC.
+        with_next: the refusal may come with the next statement, before anything is made of that one.
 
     Raises:
         DataError: PGRST303 (401).
@@ -45,7 +51,13 @@ def check_session(
     if principal.session_id is None:
         return
     facts = {SESSION_ID: principal.session_id, ME_ID: principal.user_id, NOW: now}
-    if standing.first(connection, **facts) != 1:
+    standing.judged(connection, _judge, **facts)
+    if not with_next:
+        settle(connection)
+
+
+def _judge(found: list[int | None]) -> None:
+    if found != [1]:
         raise session_ended()
 
 

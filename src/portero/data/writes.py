@@ -40,6 +40,7 @@ from portero.figures import CacheFigures, of_lru
 from portero.principal import Principal
 from portero.settings import Settings
 from portero.store.engine import Database
+from portero.store.prepared import settle
 
 Keys = list[tuple[Any, ...]]
 #: Rows of an insert that shares its transaction with others; more would keep them waiting.
@@ -171,7 +172,7 @@ class Writes:
             self.reads.keyed_statement(request, principal.role, whose)
 
         def work(connection: sa.Connection) -> Written:
-            check_session(connection, self.standing, principal, now)
+            check_session(connection, self.standing, principal, now, with_next=True)
             written = self.perform(connection, request, plan, principal, now)
             if is_undone(self.settings, request.preferences):
                 raise Undone(written)
@@ -362,8 +363,12 @@ class _Work:
         if not rows or isinstance(check, sa.True_):
             return
         statement = prepared_writes.passing(model, check, self.writes.reads.sql)
-        if statement.first(self.connection, **self._caller, **{KEYS: self._text(model, rows)}) != len(set(rows)):
-            raise write_plan.refuse_rows(model, self.principal.role)
+
+        def judge(passing: list[int]) -> None:
+            if passing != [len(set(rows))]:
+                raise write_plan.refuse_rows(model, self.principal.role)
+
+        statement.judged(self.connection, judge, **self._caller, **{KEYS: self._text(model, rows)})
 
     def _text(self, model: Model, rows: Keys) -> str:
         return keys.key_text(
@@ -376,7 +381,8 @@ class _Work:
         return self.writes.reads.keyed(self.connection, self.request, self.principal, rows, self.now)
 
     def _judged(self, written: Written) -> Written:
-        """What the caller demanded of the number of rows; a refusal undoes the write."""
+        """What the caller demanded of the number of rows, once the policies have spoken; a refusal undoes it."""
+        settle(self.connection)
         if self.request.method in ("PATCH", "DELETE"):
             check_affected(written.affected, self.request.preferences)
         count = written.affected if written.rows is None else written.rows.size

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from portero.errors import ConfigurationError, DatabaseUnavailable
 from portero.figures import CommitFigures
 from portero.store import forking
+from portero.store.prepared import LINE
 
 Made = TypeVar("Made")
 
@@ -67,10 +68,12 @@ class PostgresqlServer:
                 url, pool_size=_POOL, max_overflow=_POOL, pool_use_lifo=True, pool_timeout=_POOL_WAIT
             )
             # The driver is an extra of the package: what imports it waits until somebody opens PostgreSQL.
-            from portero.store.postgresql_reads import DONE, ReadingPool  # noqa: PLC0415
+            from portero.store.postgresql_lines import DONE, Again, Line, LostConnection  # noqa: PLC0415
+            from portero.store.postgresql_reads import ReadingPool  # noqa: PLC0415
         except ImportError:
             raise ConfigurationError("PostgreSQL needs a driver: pip install 'portero[postgresql]'") from None
-        self._done = DONE
+        self._done, self._again, self._lost = DONE, Again, LostConnection
+        _settle_first(self.engine, Line)
         self._error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
         self._readers = self._make_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
         self._reads = ReadingPool(self._reader, 2 * _POOL, _POOL_WAIT)
@@ -115,9 +118,25 @@ class PostgresqlServer:
             yield connection
 
     def write_together(self, work: Callable[[sa.Connection], Made]) -> Made:
-        """Do work in a transaction of its own: many write here at a time, and the server groups their commits."""
-        with self.writing() as connection:
-            return work(connection)
+        """Do work in a transaction of its own: many write here at a time, and the server groups their commits.
+
+        It is begun together with the first statement. Work whose connection was lost before the commit is done again.
+        """
+        try:
+            return self._worked(work)
+        except self._again as again:
+            if isinstance(again, self._lost):
+                self.engine.dispose()  # what else the pool holds was lost with it
+            return self._worked(work)
+
+    def _worked(self, work: Callable[[sa.Connection], Made]) -> Made:
+        with _translated(self._error), self.engine.begin() as connection:
+            try:
+                return work(connection)
+            except sa.exc.DBAPIError as error:
+                if error.connection_invalidated:
+                    raise self._lost("the database server cannot be reached") from error
+                raise
 
     def commits(self) -> CommitFigures:
         """Nothing is shared here: the server groups commits itself."""
@@ -185,6 +204,26 @@ class PostgresqlServer:
             connection.autocommit = was
 
         return engine
+
+
+def _settle_first(engine: sa.Engine, line: Callable[..., Any]) -> None:
+    """Give each connection its line; nothing of SQLAlchemy's is run, and nothing committed, before what waits on it."""
+
+    @sa.event.listens_for(engine, "connect")
+    def give(connection: Any, record: Any) -> None:
+        # At a ROLLBACK psycopg would have the server forget every prepared statement, the line's too.
+        connection.prepare_threshold = None
+        record.info[LINE] = line(connection, begins=True)
+
+    def settle(connection: sa.Connection, *_: Any) -> None:
+        connection.info[LINE].settle()
+
+    def forget(connection: sa.Connection, *_: Any) -> None:
+        if not connection.invalidated:
+            connection.info[LINE].forget_waiting()
+
+    for name, listener in (("before_cursor_execute", settle), ("commit", settle), ("rollback", forget)):
+        sa.event.listen(engine, name, listener)
 
 
 def _milliseconds(duration: timedelta) -> int:

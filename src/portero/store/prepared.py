@@ -7,7 +7,8 @@ are applied, so a value looks as it does through SQLAlchemy. It holds no values 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import psycopg
 
+from portero.errors import DatabaseUnavailable
 from portero.store.types import quick_binder, quick_reader
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 Made = TypeVar("Made")
 Record = TypeVar("Record")
 Process = Callable[[Any], Any]
+#: Where a connection to PostgreSQL keeps its line, in SQLAlchemy's `info`.
+LINE = "portero_line"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,24 @@ class Prepared(Generic[Made]):
         count: int = self._run(connection, self._text(connection.dialect.name), values).rowcount
         return count
 
+    def judged(self, connection: sa.Connection, judge: Callable[[list[Made]], None], /, **values: Any) -> None:
+        """Let `judge` look at what its rows make before the next statement counts, and before the commit.
+
+        Where a round trip is spared by it, both statements are sent together: then `judge` is called with the next one.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: as the database says it.
+            Exception: what `judge` raises.
+        """
+        text = self._text(connection.dialect.name)
+        line = _line_of(connection)
+        if line is None:
+            judge(self.all(connection, **values))
+            return
+        line.run_before(
+            text.sql, text.parameters(values), lambda rows: judge([self._make(text.read(row)) for row in rows])
+        )
+
     def fetch(self, database: Database, /, **values: Any) -> list[Made]:
         """Run a statement that only reads by itself, on the hot path.
 
@@ -140,20 +162,61 @@ class Prepared(Generic[Made]):
 
 
 def run(connection: sa.Connection, sql: str, parameters: Sequence[Any]) -> Any:
-    """Hand one statement to the driver, inside the connection's transaction; give the driver's cursor.
+    """Hand one statement to the driver, inside the connection's transaction; give the driver's cursor, or its like.
 
     Raises:
         sqlalchemy.exc.DBAPIError: as SQLAlchemy would raise it; the values may be secrets, and are not told.
+        DatabaseUnavailable: the connection was lost.
     """
     if not connection.in_transaction():
         connection.begin()
+    line = _line_of(connection)
+    if line is not None:
+        with _as_sqlalchemy(connection, line, sql):
+            return line.run(sql, parameters)
     driver: Any = connection.connection.driver_connection
-    dialect = connection.dialect
     try:
         return driver.execute(sql, parameters)
-    except dialect.loaded_dbapi.Error as error:
-        every = dialect.loaded_dbapi.Error
-        raise sa.exc.DBAPIError.instance(sql, None, error, every, hide_parameters=True, dialect=dialect) from error
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _named(error, connection, sql) from error
+
+
+def settle(connection: sa.Connection) -> None:
+    """Let the judges speak that have not yet: see `Prepared.judged`.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: as `run`.
+        DatabaseUnavailable: as `run`.
+        Exception: what a judge raises.
+    """
+    line = _line_of(connection)
+    if line is not None:
+        with _as_sqlalchemy(connection, line, ""):
+            line.settle()
+
+
+@contextmanager
+def _as_sqlalchemy(connection: sa.Connection, line: Any, sql: str) -> Iterator[None]:
+    """Name errors as SQLAlchemy does; a connection that was lost is not used again."""
+    try:
+        yield
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _named(error, connection, sql) from error
+    except DatabaseUnavailable:
+        if line.is_lost:
+            connection.invalidate()
+        raise
+
+
+def _named(error: Exception, connection: sa.Connection, sql: str) -> Exception:
+    dialect = connection.dialect
+    every = dialect.loaded_dbapi.Error
+    return sa.exc.DBAPIError.instance(sql, None, error, every, hide_parameters=True, dialect=dialect)
+
+
+def _line_of(connection: sa.Connection) -> Any:
+    """Give PostgreSQL's own way to this connection: `postgresql_lines.Line`."""
+    return connection.info.get(LINE) if connection.dialect.name == "postgresql" else None
 
 
 def inserting(table: sa.Table) -> Prepared[None]:

@@ -1,0 +1,351 @@
+"""One connection to PostgreSQL as libpq has it: prepared statements, psycopg's adapters, several in one round trip.
+
+psycopg's cursors cost more than many a statement does: they are made anew, parse the text, and wait in Python. Here
+libpq runs a statement by itself (`psycopg.pq`), prepared at its second use on a connection, while psycopg's adapters
+turn values into PostgreSQL's and back, so that a value looks as it does everywhere else.
+
+A statement whose answer only has to be judged before the next one's counts is sent together with it (`run_before`).
+Its judge speaks first, and nothing is committed before it has. Statements that a pooler between us and the server has
+forgotten are run unprepared. It never makes SQL and never ends a transaction.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import select
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from psycopg import errors, pq
+from psycopg.adapt import AdaptersMap, PyFormat, Transformer
+from psycopg.types.numeric import Int8Dumper
+
+from portero.errors import DatabaseUnavailable
+
+Parameters = Sequence[Any] | Mapping[str, Any]
+Judge = Callable[[list[tuple[Any, ...]]], None]
+#: Prepared statements of a connection (the server keeps a plan for each, in each of its processes), and texts that were
+#: run once: whoever asks something new again and again pushes out only these.
+_MOST_PREPARED = 128
+_MOST_SEEN = 256
+_PLACES = re.compile(r"%(?:\(([^)]*)\)s|s|%)")
+#: The server does not know the prepared statement; its table was altered so that it would answer with other types.
+_UNKNOWN, _ALTERED = b"26000", b"0A000"
+DONE: Final = pq.ExecStatus.COMMAND_OK
+_ROWS: Final = pq.ExecStatus.TUPLES_OK
+_FINE: Final = frozenset({DONE, _ROWS})
+_IDLE: Final = pq.TransactionStatus.IDLE
+
+
+class Again(DatabaseUnavailable):
+    """The statement was not run, for a reason that is over: what reads only, or is not committed, can be done again."""
+
+
+class LostConnection(Again):
+    """The connection was gone before the statement's answer came."""
+
+
+class Outcome(NamedTuple):
+    """What a statement gave: its rows, and how many it concerned."""
+
+    rows: list[tuple[Any, ...]]
+    rowcount: int
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """Give the rows, as a cursor does."""
+        return self.rows
+
+
+class _Statement:
+    """A statement as PostgreSQL takes it.
+
+    Attributes:
+        text: with `$1`, `$2`, …
+        names: of the parameters, where they have any.
+        formats: one a parameter: psycopg chooses.
+        prepared: parameter types → the name it is prepared under.
+        is_kept: it came before, and is worth preparing.
+    """
+
+    __slots__ = ("formats", "is_kept", "names", "prepared", "text")
+
+    def __init__(self, sql: str, is_kept: bool) -> None:
+        self.is_kept = is_kept
+        self.names: list[str] = []
+        self.formats: list[Any] = []
+        self.prepared: dict[tuple[int, ...], bytes] = {}
+        self.text = _PLACES.sub(self._place, sql).encode()
+
+    def values(self, parameters: Parameters) -> Sequence[Any]:
+        """Give the values in order."""
+        if self.names:
+            given: Any = parameters
+            return [given[name] for name in self.names]
+        return parameters if self.formats else ()  # type: ignore[return-value]
+
+    def _place(self, match: re.Match[str]) -> str:
+        if match[0] == "%%":
+            return "%"
+        name = match[1]
+        if name is None:
+            self.formats.append(PyFormat.AUTO)
+        elif name not in self.names:
+            self.names.append(name)
+            self.formats.append(PyFormat.AUTO)
+        return f"${len(self.formats) if name is None else self.names.index(name) + 1}"
+
+
+class _Bound(NamedTuple):
+    """A statement with its values as PostgreSQL takes them; `name` if it is prepared, or is to be (`is_new`)."""
+
+    statement: _Statement
+    given: Sequence[Any]
+    types: tuple[int, ...]
+    formats: Sequence[Any]
+    name: bytes | None
+    is_new: bool
+
+
+class _Context:
+    """What psycopg adapts values by: the connection's own ways, but each int is a bigint.
+
+    Otherwise 5 and 70000 are of two types, and a statement with three numbers is prepared 27 times.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self.adapters = AdaptersMap(connection.adapters)
+        self.adapters.register_dumper(int, Int8Dumper)
+
+
+class Line:
+    """One connection; whoever has it is alone with it.
+
+    Args:
+        connection: psycopg's.
+        begins: its statements belong into transactions; a missing one is begun in the same round trip.
+    """
+
+    def __init__(self, connection: Any, *, begins: bool) -> None:
+        self.connection = connection
+        self._begins = begins
+        self._libpq = connection.pgconn
+        self._adapters = Transformer(_Context(connection))
+        self._statements: OrderedDict[str, _Statement] = OrderedDict()
+        self._seen: OrderedDict[int, None] = OrderedDict()
+        # Behind a pooler others prepare on the same server: a name of theirs must never be taken for one of ours.
+        self._names = f"portero_{secrets.token_hex(6)}"
+        self._named = 0
+        self._prepares = True
+        self._waiting: list[tuple[str, Parameters, Judge]] = []
+        self._poll: Any = None
+
+    def run(self, sql: str, parameters: Parameters) -> Outcome:
+        """Run one statement and what waits to go before it; begin a transaction where there has to be one.
+
+        Raises:
+            Again: the connection is gone, or the server forgot what was prepared in a transaction.
+            psycopg.Error: what the server refused.
+            Exception: what a judge raises.
+        """
+        if self._waiting or (self._begins and self._libpq.transaction_status == _IDLE):
+            return self._run_together(sql, parameters)
+        bound, libpq = self._bound(sql, parameters), self._libpq
+        if bound.is_new:
+            [result] = self._results([bound])  # prepared and run in one round trip
+        elif bound.name is None:
+            result = libpq.exec_params(bound.statement.text, bound.given, bound.types, bound.formats)
+        else:
+            result = libpq.exec_prepared(bound.name, bound.given, bound.formats)
+        if result.status not in _FINE:
+            result = self._run_again(bound, result)
+        return self._outcome(result)
+
+    def run_before(self, sql: str, parameters: Parameters, judge: Judge) -> None:
+        """Run a statement together with the next one; its rows are judged before anything is made of that one's."""
+        self._waiting.append((sql, parameters, judge))
+
+    def settle(self) -> None:
+        """Run what waits; a transaction must not be committed before.
+
+        Raises:
+            Again: as `run`.
+            psycopg.Error: as `run`.
+            Exception: as `run`.
+        """
+        if self._waiting:
+            self._run_together()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection is gone."""
+        return bool(self._libpq.status != pq.ConnStatus.OK)
+
+    def close(self) -> None:
+        """Close it."""
+        self.connection.close()
+
+    def forget_waiting(self) -> None:
+        """Leave away what waits: the transaction is undone."""
+        self._waiting.clear()
+
+    def _bound(self, sql: str, parameters: Parameters) -> _Bound:
+        statement = self._statements.get(sql)
+        if statement is None:
+            statement = self._found(sql)
+        else:
+            self._statements.move_to_end(sql)
+        adapters = self._adapters
+        given = adapters.dump_sequence(statement.values(parameters), statement.formats)
+        types = adapters.types or ()
+        name = statement.prepared.get(types)
+        is_new = name is None and statement.is_kept and self._prepares
+        if is_new:
+            self._named += 1
+            name = f"{self._names}_{self._named}".encode()
+        return _Bound(statement, given, types, adapters.formats or (), name, is_new)
+
+    def _run_again(self, bound: _Bound, result: Any) -> Any:
+        """Run a prepared statement unprepared that the server has forgotten or that no longer fits its tables.
+
+        A pooler that gives each statement another server cannot keep any: after such an answer none is prepared.
+        """
+        if not self._is_forgotten(bound, result):
+            raise self._error(result)
+        if self._libpq.transaction_status != _IDLE:
+            raise Again("the database server forgot a prepared statement")
+        result = self._libpq.exec_params(bound.statement.text, bound.given, bound.types, bound.formats)
+        if result.status not in _FINE:
+            raise self._error(result)
+        return result
+
+    def _is_forgotten(self, bound: _Bound, result: Any) -> bool:
+        state = result.error_field(pq.DiagnosticField.SQLSTATE)
+        name = bound.statement.prepared.pop(bound.types, None) if state in (_UNKNOWN, _ALTERED) else None
+        if name is None:
+            return False
+        if state == _UNKNOWN:
+            self._prepares = False
+        elif self._libpq.transaction_status == _IDLE:
+            self._libpq.exec_(b"DEALLOCATE " + name)
+        return True
+
+    def _run_together(self, sql: str = "", parameters: Parameters = ()) -> Outcome:
+        """Send what waits, and the statement if there is one, in one round trip; judge, and give its outcome."""
+        waiting, self._waiting = self._waiting, []
+        every = [self._bound(one, values) for one, values, _ in waiting]
+        if sql:
+            every.append(self._bound(sql, parameters))
+        judges: list[Judge | None] = [judge for _, _, judge in waiting]
+        outcome = Outcome([], 0)
+        for bound, result, judge in zip(every, self._results(every), [*judges, None], strict=False):
+            if result.status not in _FINE:
+                raise self._refusal(bound, result)
+            outcome = self._outcome(result)
+            if judge is not None:
+                judge(outcome.rows)
+        return outcome
+
+    def _refusal(self, bound: _Bound, result: Any) -> Exception:
+        if self._is_forgotten(bound, result):
+            return Again("the database server forgot a prepared statement")
+        return self._error(result)
+
+    def _results(self, every: Sequence[_Bound]) -> list[Any]:
+        """Send statements in one go, a BEGIN before them if it is needed; give the result of each."""
+        libpq = self._libpq
+        begins = self._begins and libpq.transaction_status == _IDLE
+        try:
+            libpq.enter_pipeline_mode()
+            if begins:
+                libpq.send_query_params(b"BEGIN", None)
+            for bound in every:
+                self._send(bound)
+            libpq.pipeline_sync()
+            return self._received(every, begins)
+        except errors.OperationalError as error:
+            raise LostConnection("the database server cannot be reached") from error
+        finally:
+            if not self.is_lost:
+                libpq.exit_pipeline_mode()
+
+    def _send(self, bound: _Bound) -> None:
+        libpq, statement = self._libpq, bound.statement
+        if bound.name is None:
+            libpq.send_query_params(statement.text, bound.given, bound.types, bound.formats)
+            return
+        if bound.is_new:
+            libpq.send_prepare(bound.name, statement.text, bound.types)
+        libpq.send_query_prepared(bound.name, bound.given, bound.formats)
+
+    def _received(self, every: Sequence[_Bound], begins: bool) -> list[Any]:
+        """Read the results up to the end of the round trip, one a statement."""
+        begun = self._next() if begins else None
+        results = []
+        for bound in every:
+            result = self._next()
+            if bound.is_new:
+                if result.status == DONE and bound.name is not None:
+                    bound.statement.prepared[bound.types] = bound.name
+                ran = self._next()
+                result = ran if result.status == DONE else result
+            results.append(result)
+        self._wait()
+        self._libpq.get_result()  # the end of the round trip
+        if begun is not None and begun.status != DONE:
+            raise self._error(begun)
+        return results
+
+    def _next(self) -> Any:
+        """Read one command's result, and the mark behind it."""
+        self._wait()
+        result = self._libpq.get_result()
+        if result is None:
+            raise errors.OperationalError("the connection was lost")
+        self._wait()
+        self._libpq.get_result()
+        return result
+
+    def _wait(self) -> None:
+        """Wait until a result is there, while other threads run."""
+        libpq = self._libpq
+        while libpq.is_busy():
+            if self._poll is None:
+                self._poll = select.poll()
+                self._poll.register(libpq.socket, select.POLLIN)
+            self._poll.poll()
+            libpq.consume_input()
+
+    def _found(self, sql: str) -> _Statement:
+        """Keep a text that was seen before; of a new one remember only that it was there."""
+        seen = hash(sql)
+        statement = _Statement(sql, seen in self._seen)
+        if not statement.is_kept:
+            self._seen[seen] = None
+            if len(self._seen) > _MOST_SEEN:
+                self._seen.popitem(last=False)
+            return statement
+        del self._seen[seen]
+        if len(self._statements) >= _MOST_PREPARED:
+            _, oldest = self._statements.popitem(last=False)
+            for name in oldest.prepared.values():
+                self._libpq.exec_(b"DEALLOCATE " + name)
+        self._statements[sql] = statement
+        return statement
+
+    def _outcome(self, result: Any) -> Outcome:
+        if result.status == DONE:
+            return Outcome([], result.command_tuples or 0)
+        adapters, many = self._adapters, result.ntuples
+        adapters.set_pgresult(result)
+        return Outcome(adapters.load_rows(0, many, tuple), many)
+
+    def _error(self, result: Any) -> Exception:
+        refused: Exception = errors.error_from_result(result)
+        if not self.is_lost:
+            return refused
+        lost = LostConnection("the database server cannot be reached")
+        lost.__cause__ = refused
+        return lost
