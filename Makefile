@@ -5,8 +5,8 @@
 # make bench        Portero beside its peers; writes benchmarks/results.json, results.md and the READMEs' table
 #                   (ARGS=--quick for a short try, ARGS=--tables to write the tables again)
 # make bench-guard  instructions of two reads against the committed figures (ARGS=--write keeps new ones)
-# make bench-growth what 1,000,000 rows, policies over other tables, and 10,000 rows at once cost; writes
-#                   benchmarks/growth.json and docs/explanation/growth.md (ARGS=--quick tries it)
+# make bench-curves how the cost grows, with plots; writes docs/explanation/growth.md (ARGS=--quick tries it,
+#                   ARGS=--whole goes to ten million rows, ARGS="--only rows" measures one curve)
 # make soak         many users sign in, refresh and sign out for five minutes (SECONDS=300 USERS=10000
 #                   DATABASE=sqlite, or postgresql); on both databases it writes benchmarks/soak.json and
 #                   docs/explanation/soak.md
@@ -18,7 +18,7 @@ BIN := .venv/bin
 PACKS := $(or $(PORTERO_PACKS),../shared/conformance)
 BUILD := hatchling>=1.26\neditables>=0.5\n
 
-.PHONY: run test lint conformance bench bench-guard bench-growth soak lock check-python
+.PHONY: run test lint conformance bench bench-guard bench-curves soak lock check-python
 
 run: .venv/installed
 	@test -d sample || $(BIN)/portero new sample --quiet
@@ -44,8 +44,8 @@ bench: .venv/installed-dev
 bench-guard: .venv/installed-dev
 	@$(BIN)/python -m benchmarks.guard $(ARGS)
 
-bench-growth: .venv/installed-dev
-	@$(BIN)/python -m benchmarks.growth $(ARGS)
+bench-curves: .venv/installed-curves
+	@$(BIN)/python -m benchmarks.curves $(ARGS)
 
 soak: .venv/installed-dev
 	@$(BIN)/python -m benchmarks.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(USERS),--users $(USERS)) \
@@ -56,6 +56,7 @@ lock: .venv/installed-dev
 	printf '$(BUILD)' | $(BIN)/uv pip compile pyproject.toml - $(LOCKING) -o requirements.lock
 	printf '$(BUILD)' | $(BIN)/uv pip compile pyproject.toml - --group dev --extra postgresql $(LOCKING) -o requirements-dev.lock
 	$(BIN)/uv pip compile benchmarks/peers/fastapi/requirements.in $(LOCKING) -o benchmarks/peers/fastapi/requirements.lock
+	$(BIN)/uv pip compile benchmarks/curves/requirements.in -c requirements-dev.lock $(LOCKING) -o benchmarks/curves/requirements.lock
 
 # Versions and hashes for every platform; no address of any index. A lock names all it takes, so pip resolves nothing
 # (--no-deps above): asked for an extra, it would look at versions newer than the locked one, and refuse them.
@@ -74,6 +75,11 @@ LOCKING := --quiet --universal --python-version 3.11 --generate-hashes --no-head
 	@$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements-dev.lock
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@ .venv/installed
+
+# What draws the plots; nothing else needs it.
+.venv/installed-curves: benchmarks/curves/requirements.lock .venv/installed-dev
+	@$(BIN)/pip install --quiet --no-deps --require-hashes -r benchmarks/curves/requirements.lock
+	@touch $@
 
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -57,6 +57,7 @@ def write_requests(file: pathlib.Path, requests: Iterable[Request]) -> None:
 
 def wrk_command(base: str, connections: int, seconds: float, threads: int = 2) -> list[str]:
     """Give the command that plays the requests named by `REQUESTS`."""
+    threads = min(threads, connections)
     command = ["taskset", "-c", str(LOAD_CORE), "wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds:g}s"]
     return [*command, "--timeout", "30s", "--script", str(HERE / "play.lua"), base]
 

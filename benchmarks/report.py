@@ -34,6 +34,10 @@ def summarize(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             side: {key: _middle([each["memory"][side][key] for each in rounds]) for key in ("pss_mb", "rss_mb")}
             for side in rounds[0]["memory"]
         },
+        "flood": {
+            name: {key: _middle([each["flood"][name][key] for each in rounds]) for key in found}
+            for name, found in rounds[0].get("flood", {}).items()
+        },
         "targets": [*_judged(rounds)],
     }
 
@@ -59,7 +63,8 @@ def as_markdown(results: dict[str, Any]) -> str:
     lines += _missing(results)
     lines += _table(results, tuple(COLUMNS))
     lines += ["", *_remarks(results), "", "## Targets", "", *_targets(results)]
-    lines += ["", "## Portero by other means", "", *_beside(results), "", "## Start and memory", "", *_costs(results)]
+    lines += ["", "## Portero by other means", "", *_beside(results), "", *_flood(results)]
+    lines += ["## Start and memory", "", *_costs(results)]
     lines += ["", "## Measured on", ""]
     lines += [f"* {name}: {value}" for name, value in results["machine"].items()]
     lines += [f"* date: {results['measured_at']}"]
@@ -143,6 +148,21 @@ def _beside(results: dict[str, Any]) -> list[str]:
         "On PostgreSQL everything that answers, the database too, shares the one core. psycopg alone runs the same "
         "statement with its values made beforehand, behind the same server: no token, no parsing.",
     ]
+
+
+def _flood(results: dict[str, Any]) -> list[str]:
+    if not results["flood"]:
+        return []
+    lines = ["## While one client floods", ""]
+    lines += ["Requests a second. A hundred users read pages (W2) over 32 connections; one client asks over 8 more, as"]
+    lines += ["fast as it is answered, from an address of its own. An ordinary client as busy is shown beside it.", ""]
+    lines += ["| it asks with | it gets | the others without it | with it | they keep | their p99, ms |"]
+    lines += ["|---|---:|---:|---:|---:|---:|"]
+    for name, found in results["flood"].items():
+        figures = [_figure(found[key]) for key in ("flood", "quiet", "rate")]
+        kept = f"{found['rate'] / found['quiet']:.0%}"
+        lines.append(f"| {name} | " + " | ".join([*figures, kept, f"{found['p99_ms']:.1f}"]) + " |")
+    return [*lines, ""]
 
 
 def _costs(results: dict[str, Any]) -> list[str]:

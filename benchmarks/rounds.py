@@ -11,15 +11,16 @@ import pathlib
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import psutil
 from tests.served import free_port, serving
 
+from benchmarks import flood
 from benchmarks.load import HERE, pinned, play, send, write_requests
-from benchmarks.sides import Side, copied
+from benchmarks.sides import FLOOD, Side, copied
 from benchmarks.workloads import MEANING, Request, WrongAnswer, by_hand, check, prepared
 
 CONNECTIONS = 32
@@ -75,16 +76,18 @@ class Round:
         self.lengths = lengths
         self.running: dict[str, Running] = {}
 
-    def measure(self, sides: Iterable[Side], workloads: Iterable[str], title: str) -> dict[str, Any]:
+    def measure(self, sides: Iterable[Side], workloads: Sequence[str], title: str) -> dict[str, Any]:
         """Give workload → column → what was measured; under `start` and `memory` column → that.
 
         Raises:
             WrongAnswer: an application does not do what is measured.
         """
         asked = [workload for workload in MEANING if workload in workloads]
-        measured: dict[str, Any] = {workload: {} for workload in asked}
+        measured: dict[str, Any] = {workload: {} for workload in asked} | {"start": {}, "memory": {}}
+        every: dict[str, Side] = {}
         with contextlib.ExitStack() as stack:
             for side in sides:
+                every[side.name] = side
                 if set(asked) & set(side.workloads):
                     self.running[side.name] = stack.enter_context(self._served(side))
             for workload in asked:
@@ -98,6 +101,8 @@ class Round:
                     # The hash would leave its own memory behind.
                     measured["memory"] = {each.side.name: each.memory() for each in self.running.values()}
             measured["start"] = {each.side.name: each.seconds_to_start for each in self.running.values()}
+        if FLOOD in workloads:
+            measured[FLOOD] = flood.measure(every["portero"], self.folder, self.lengths.seconds, title)
         return measured
 
     @contextlib.contextmanager

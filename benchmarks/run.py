@@ -6,7 +6,8 @@ requests of 100 users with their own valid tokens from core 1 (two threads, 32 c
 with fresh databases. In a round each workload is warmed up and measured on one application, then on the next; ratios
 are taken within a round, and their median counts. Before anything is measured one answer of each workload is checked by
 hand, and a token with a changed signature must be refused. An error during a measurement ends the run. Portero's
-throttles are raised by its settings, not switched off; its events and limits are on.
+throttles are raised by its settings, not switched off; its events and limits are on. At the end of a round one client
+floods, and what others keep of their speed is measured (benchmarks/flood.py).
 
 Writes results.json and results.md beside this file, and the table of the READMEs. Exit status 1: a target was missed,
 or could not be measured; 2: could not run.
@@ -31,9 +32,10 @@ from benchmarks.load import LOAD_CORE, CouldNotRun, demand_tools
 from benchmarks.machine import describe
 from benchmarks.report import READMES, as_markdown, into_readme, summarize
 from benchmarks.rounds import Lengths, Round
-from benchmarks.sides import ON_POSTGRESQL, Sides
+from benchmarks.sides import FLOOD, ON_POSTGRESQL, Sides
 from benchmarks.workloads import MEANING, WrongAnswer
 
+ALL = (*MEANING, FLOOD)
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 
@@ -74,7 +76,8 @@ def measured(arguments: argparse.Namespace) -> dict[str, Any]:
         server = None
         if set(ON_POSTGRESQL) & set(arguments.workloads):
             server = stack.enter_context(postgresql.server(folder))
-        sides = Sides(folder, lengths.ended if "W7" in arguments.workloads else 0, server)
+        asked = frozenset(arguments.workloads)
+        sides = Sides(folder, asked, lengths.ended if "W7" in asked else 0, server)
         sides.prepare()
         for peer, why in sides.missing.items():
             print(f"bench: {peer} could not be set up and is not measured: {why}", file=sys.stderr)
@@ -98,7 +101,7 @@ def write(results: dict[str, Any]) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workloads", default=",".join(MEANING), type=lambda names: names.split(","))
+    parser.add_argument("--workloads", default=",".join(ALL), type=lambda names: names.split(","))
     parser.add_argument("--rounds", default=5, type=int, help="measurements of each workload (default 5)")
     parser.add_argument("--seconds", default=8, type=int, help="length of one measurement (default 8)")
     parser.add_argument("--warm-up", default=2, type=int, help="seconds before each measurement (default 2)")
@@ -108,10 +111,10 @@ def _arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.rounds, arguments.seconds, arguments.warm_up, arguments.write = 1, 2, 1, False
-    unknown = [name for name in arguments.workloads if name not in MEANING]
+    unknown = [name for name in arguments.workloads if name not in ALL]
     if unknown:
-        parser.error(f"no workload {', '.join(unknown)}; there are {', '.join(MEANING)}")
-    if set(arguments.workloads) != set(MEANING):
+        parser.error(f"no workload {', '.join(unknown)}; there are {', '.join(ALL)}")
+    if set(arguments.workloads) != set(ALL):
         arguments.write = False  # a table with gaps would replace a whole one
     return arguments
 

@@ -20,6 +20,7 @@ from benchmarks.data import MANY_USERS, USERS
 from benchmarks.load import CouldNotRun, pinned
 from benchmarks.postgresql import Server
 from benchmarks.workloads import MAKERS, Maker, Tokens
+from portero.cli.serve import serve
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 THROTTLES = ("SIGN_IN", "SIGN_UP", "REFRESH", "UPDATE")
@@ -28,6 +29,8 @@ REFRESHED = 1_000
 ON_POSTGRESQL = ("W1", "W2", "W5")
 _READS = ("W0", "W0t", "W1", "W2", "W5", "W8")
 _FULL = ("W10", "W3")
+_OF_MANY = ("W9", "W6", "W7")
+FLOOD = "flood"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +114,13 @@ class Sides:
 
     Args:
         folder: for databases.
+        asked: the workloads of the run; what none of them needs is not made.
         ended: how many sessions W7 can end in a round.
         server: a PostgreSQL, or None.
     """
 
     folder: pathlib.Path
+    asked: frozenset[str]
     ended: int
     server: Server | None
     missing: dict[str, str] = field(default_factory=dict)
@@ -123,6 +128,8 @@ class Sides:
 
     def prepare(self) -> None:
         """Set the peers up and fill their databases; say in `missing` what could not be set up, and why."""
+        if self.asked == {FLOOD}:
+            return
         self._peers += self._flask()
         for column, make in (("fastapi", self._fastapi), ("fastify", self._fastify)):
             try:
@@ -184,10 +191,11 @@ class Sides:
 
     def _portero(self, number: int) -> Iterator[Side]:
         seeds = {}
-        for users, ended in ((USERS, 0), (MANY_USERS, self.ended)):
+        sizes = {USERS: 0} | ({MANY_USERS: self.ended} if self.asked & set(_OF_MANY) else {})
+        for users, ended in sizes.items():
             database = self.folder / f"seed-portero-{number}-{users}.db"
             environ = portero_environ(f"sqlite:///{database}")
-            refreshed = REFRESHED if ended else 0
+            refreshed = REFRESHED if users == MANY_USERS and "W6" in self.asked else 0
             file = self.folder / "tokens.json"
             tokens = seed_portero(environ, file, users=users, refreshed=refreshed, ended=ended)
             environ["PORTERO_DATABASE_URL"] = "sqlite:///{database}"
@@ -200,9 +208,10 @@ class Sides:
         yield replace(
             side, name="portero-two", column="portero, two workers", workloads=_FULL, command=serve_portero(2)
         )
-        environ, tokens, database = seeds[MANY_USERS]
-        many = ("W9", "W6", "W7")
-        yield replace(side, name="portero-large", workloads=many, environ=environ, tokens=tokens, database=database)
+        if MANY_USERS in seeds:
+            environ, tokens, database = seeds[MANY_USERS]
+            larger = replace(side, name="portero-large", environ=environ, tokens=tokens, database=database)
+            yield replace(larger, workloads=_OF_MANY)
 
     def _on_postgresql(self, number: int, server: Server) -> Iterator[Side]:
         url = server.new_database(f"round{number}")
@@ -214,7 +223,9 @@ class Sides:
         statements = self.folder / f"statements-{number}.pickle"
         self._write_statements(environ, tokens, statements)
         granian = (sys.executable, "-m", "granian", "--interface", "wsgi", "--port", "{port}", "--workers", "1")
-        rest = ("--blocking-threads", "4", "--log-level", "warning", "benchmarks.peers.psycopg_alone:app")
+        threads = next(str(option.default) for option in serve.params if option.name == "threads")
+        rest = ("--blocking-threads", threads, "--runtime-mode", "st", "--log-level", "warning")
+        rest = (*rest, "benchmarks.peers.psycopg_alone:app")
         alone = plain_environ() | {"STATEMENTS": str(statements), "DSN": server.dsn(f"round{number}")}
         yield Side("psycopg", "psycopg alone", ON_POSTGRESQL, (*granian, *rest), alone, makers, tokens)
 

@@ -11,6 +11,16 @@ Rounds = Sequence[Mapping[str, Any]]
 FULL_PEERS = ("flask", "fastapi", "fastify")
 
 
+#: What is judged of benchmarks/flood.py.
+FLOODED = (
+    "new shapes",
+    "new shapes, without a token",
+    "bad signatures, HS256",
+    "bad signatures, ES256",
+    "unknown kids",
+)
+
+
 class NotMeasured(Exception):
     """One of the two sides is not there; the text names it."""
 
@@ -101,6 +111,16 @@ def _on_postgresql(workload: str) -> Target:
     return Target(f"{workload} on PostgreSQL / psycopg alone, the same statement", 0.8, "×", of)
 
 
+def _kept(name: str) -> Target:
+    def of(measured: Mapping[str, Any]) -> float:
+        if "flood" not in measured:
+            raise NotAsked("flood")
+        found = measured["flood"][name]
+        return float(found["rate"]) / float(found["quiet"])
+
+    return Target(f"others' speed kept under a flood of {name}", 0.5, "×", of)
+
+
 def _side(kind: str, side: str, key: str | None = None) -> Callable[[Mapping[str, Any]], float]:
     def of(measured: Mapping[str, Any]) -> float:
         if side not in measured.get(kind, {}):
@@ -129,4 +149,5 @@ TARGETS = (
     Target("start to the first answer", 1.0, "s", _side("start", "portero"), is_most=True),
     Target("memory of two workers (PSS)", 150.0, "MB", _side("memory", "portero-two", "pss_mb"), is_most=True),
     *(_on_postgresql(workload) for workload in ("W1", "W2", "W5")),
+    *(_kept(name) for name in FLOODED),
 )

@@ -29,7 +29,7 @@ from benchmarks.curves.databases import Databases
 from benchmarks.curves.page import as_markdown, judged
 from benchmarks.curves.plots import draw
 from benchmarks.curves.rows import Found
-from benchmarks.curves.timing import Turns
+from benchmarks.curves.timing import Turns, postmaster_of
 from benchmarks.machine import describe
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -124,7 +124,8 @@ def _found(case: str, arguments: argparse.Namespace) -> Found:
     if is_served:
         rounds, seconds = (1, 1.0) if arguments.quick else (3, 4.0)
         os.sched_setaffinity(0, range(os.cpu_count() or 1))
-    turns, databases = Turns(kind, rounds, seconds), Databases(kind, arguments.place, case)
+    postmaster = postmaster_of(arguments.place) if kind == "postgresql" else None
+    turns, databases = Turns(rounds, seconds, postmaster), Databases(kind, arguments.place, case)
     if case in AT_ONCE:
         return AT_ONCE[case](databases, turns)
     curve = next(curve for curve in CURVES if curve.name == case)

@@ -16,9 +16,8 @@ BULKS = {"export": "CSV export", "bulk": "JSON bulk insert"}
 _INTRODUCTION = f"""# How the cost grows
 
 Made by `make bench-curves`. In one process, asked through WSGI without a server, unless it says otherwise: token,
-session check, policy, statement, answer. On SQLite the processor's time of that process, which holds the database's
-work but no wait for the disk; on PostgreSQL, whose work is another process's, the clock's. The least of several turns,
-each on all points in their order.
+session check, policy, statement, answer. What is told is the processor's time of that process, and on PostgreSQL of the
+processes that answer it too, without waits for the disk: the least of several turns, each on all points in their order.
 
 *Flat* means that the last point costs at most {BOUND} × the first. *Linear* means that what one more costs, counted
 from the first point, is at the last point at most {BOUND} × what it is at the point before.

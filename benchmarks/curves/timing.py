@@ -1,18 +1,22 @@
 """What a request costs: the least of several turns, each turn on every table in its place: drift hits all alike.
 
-On SQLite it is the processor's time of this process, which the rest of the machine does not change and which holds the
-database's work, but not a wait for the disk. On PostgreSQL another process works, so it is the clock's.
+It is the processor's time, which the rest of the machine does not change: of this process, and on PostgreSQL of the
+processes that answer it too. A wait for the disk is not in it.
 """
 
 from __future__ import annotations
 
+import pathlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+import psycopg
+
 Key = TypeVar("Key")
 _LOOK = 5
+_PROCESSES = pathlib.Path("/proc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +24,14 @@ class Turns:
     """How it is measured.
 
     Args:
-        kind: `sqlite` or `postgresql`.
         rounds: turns of each, after one that warms up.
         seconds: of a turn.
+        postmaster: the process whose children answer, or None for SQLite.
     """
 
-    kind: str
     rounds: int
     seconds: float
+    postmaster: int | None = None
 
     def micro(self, works: Mapping[Key, Callable[[], object]]) -> dict[Key, float]:
         """Give microseconds of one call of each."""
@@ -40,11 +44,33 @@ class Turns:
         return {key: round(seconds * 1e6, 2) for key, seconds in least.items()}
 
     def _turn(self, work: Callable[[], object]) -> float:
-        clock = time.process_time if self.kind == "sqlite" else time.perf_counter
-        calls, began = 0, clock()
+        work()  # so that the connection is there, if it had gone
+        answering = [] if self.postmaster is None else _answering(self.postmaster)
+        calls, began = 0, _used(answering)
         until = time.perf_counter() + self.seconds
         while time.perf_counter() < until:
             for _ in range(_LOOK):
                 work()
             calls += _LOOK
-        return (clock() - began) / calls
+        return (_used(answering) - began) / calls
+
+
+def postmaster_of(uri: str) -> int:
+    """Give the process id of the PostgreSQL on this machine."""
+    with psycopg.connect(uri) as connection:
+        row = connection.execute("SELECT pg_read_file('postmaster.pid')").fetchone()
+        assert row is not None
+        return int(row[0].split()[0])
+
+
+def _answering(postmaster: int) -> list[pathlib.Path]:
+    """Give the processes that serve connections of this machine."""
+    children = (_PROCESSES / f"{postmaster}/task/{postmaster}/children").read_text(encoding="ascii").split()
+    folders = [_PROCESSES / child for child in children]
+    return [folder for folder in folders if b"[local]" in (folder / "cmdline").read_bytes()]
+
+
+def _used(answering: list[pathlib.Path]) -> float:
+    """Give the processor's seconds used up to now."""
+    nanoseconds = sum(int((folder / "schedstat").read_text(encoding="ascii").split()[0]) for folder in answering)
+    return time.process_time() + nanoseconds / 1e9
