@@ -192,6 +192,15 @@ class TestThrottle:
         assert [1, 2, 4, 8] == waits
         assert "sign_in_throttled" in happenings(any_context)
 
+    def test_an_attempt_that_began_before_one_that_was_counted_does_not_wait(
+        self, any_context: IdentityContext
+    ) -> None:
+        """Sign-ins at one time, and nodes whose clocks differ: the free attempts are free."""
+        user = signed_up(any_context).user
+        for seconds in (3, 2, 1, 0):
+            assert user.id == attempt(any_context, PASSWORD, caller=HOME, after=seconds * SECOND).user.id
+            assert 400 == refusal(any_context, caller=HOME, after=seconds * SECOND).status
+
     def test_names_that_are_nobodys_are_delayed_alike(self, context: IdentityContext) -> None:
         """Threats CR-01: a 429 does not say that there is an account."""
         statuses = [refusal(context, login="bob@example.org").status for _ in range(6)]

@@ -150,7 +150,8 @@ def take_attempt(
     while True:
         seen = found.get(name, attempts.NONE)
         waits = delay_after(seen.count, free)
-        if seen.last_at is not None and now < seen.last_at + waits:
+        # Without a wait nothing is compared: who began earlier may count later, and another node's clock may be ahead.
+        if waits and seen.last_at is not None and now < seen.last_at + waits:
             # Bounded by the address's own limit, so each of them may stand in the audit.
             return TooMany(_come_back(seen.last_at + waits - now), is_first=True)
         if attempts.take(connection, name, seen, now):
