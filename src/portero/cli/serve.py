@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import logging
 import os
 import signal
 import socket
@@ -32,6 +33,7 @@ from portero.web.sweep_worker import sweep_now
 
 #: Seconds a worker may finish its requests after a stop signal.
 DRAIN: Final = 25
+_TOO_MANY_THREADS: Final = "spawning up to"
 
 
 @click.command()
@@ -63,6 +65,8 @@ def serve(
     if dev if reload is None else reload:
         sys.exit(run_and_reload(command_line(context), Path.cwd()))
     greeting = prepare(load_app(context), url, examples)
+    # So many threads are meant: most of them wait for the disk together.
+    logging.getLogger("_granian").addFilter(lambda record: _TOO_MANY_THREADS not in record.getMessage())
     server = Granian(
         app_path(context),
         address=host,
