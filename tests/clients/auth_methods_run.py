@@ -33,8 +33,7 @@ HEAD = """\
 
 Every method of `auth-js` {js} (in `supabase-js`) and `supabase-auth` {py} (in `supabase-py`), called against a running
 server of two workers on each database. *works*: the answer was the expected one, and did what it should. Otherwise the
-code of the refusal: `unknown` means that there is no such path yet (sign-in through other servers, passkeys), the rest
-that it is switched off.
+code of the refusal: it is switched off, or does not exist yet (sign-in through other servers, passkeys).
 
 This page is made by a run: `python -m tests.clients.auth_methods_run`.
 """
