@@ -25,7 +25,7 @@ from portero.crypto.algorithms import ALGORITHMS
 from portero.crypto.claims import LONGEST_LIFETIME, Issuing
 from portero.crypto.passwords import Passwords
 from portero.crypto.secret_rules import check_fallbacks, check_secret
-from portero.data import catalogue, dialects, policy
+from portero.data import catalogue, dialects, policy, search_index
 from portero.data.functions import Functions
 from portero.data.pipeline import DataApi
 from portero.data.policy import Exposure
@@ -75,6 +75,7 @@ class Store:
         with self.database.migrating() as connection:
             for metadata in self.metadatas:
                 metadata.create_all(connection)
+                search_index.make_missing(metadata.sorted_tables, connection)
 
 
 def assemble(

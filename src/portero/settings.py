@@ -181,7 +181,7 @@ class Settings:
     max_embed_depth: int = _row(_whole, 5, "Deepest embed in one read.")
     max_conditions: int = _row(_whole, 100, "Most filter conditions and order terms in one request.")
     max_list: int = _row(_whole, 500, "Longest in.(…) list.")
-    max_pattern: int = _row(_whole, 256, "Longest LIKE or regular-expression pattern; characters.")
+    max_pattern: int = _row(_whole, 256, "Longest LIKE or regular-expression pattern, or full-text query; characters.")
     statement_timeout: timedelta = _row(_seconds, timedelta(seconds=5), "Longest run of one statement.")
     require_write_filter: bool = _row(_flag, False, "Refuse PATCH and DELETE without a filter.")
     aggregates: bool = _row(_flag, False, "Allow count(), sum(), avg(), min(), max() in select for every model.")

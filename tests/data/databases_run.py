@@ -26,6 +26,7 @@ from portero.data.dialects import SQLITE_FUNCTIONS
 from portero.data.nodes import HttpRequest
 from portero.data.pipeline import DataApi
 from portero.data.policy import Exposure, Verb, allow_all
+from portero.data.search_index import make_with_table
 from portero.principal import NOBODY
 from portero.settings import Settings
 from portero.store import sessions
@@ -67,10 +68,12 @@ THINGS = sa.Table(
     sa.Column("tags", sa.ARRAY(sa.Text).with_variant(sa.JSON(), "sqlite")),
     sa.Column("span", sa.Text().with_variant(INT4RANGE(), "postgresql")),
     sa.Column("search", sa.Text().with_variant(TSVECTOR(), "postgresql")),
+    sa.Column("story", sa.Text),
     sa.Column("word_id", sa.ForeignKey("words.id")),
     sa.Column("name", sa.Text, unique=True),
     sa.CheckConstraint("small >= 0", name="things_small_check"),
 )
+make_with_table(THINGS, ["story"])
 WORD_ROWS = [
     {"id": 1, "word": "banana", "rank": 2},
     {"id": 2, "word": "Apple", "rank": None},
@@ -162,8 +165,13 @@ QUESTIONS: Sequence[tuple[str, Sequence[Question]]] = (
             Question("arrays overlap", "/things?select=id&tags=ov.{blue,black}"),
             Question("a range lies left", "/things?select=id&span=sl.[20,30)"),
             Question("a range is adjacent", "/things?select=id&span=adj.[5,6)"),
-            Question("full-text search", "/things?select=id&search=fts.fox"),
-            Question("full-text search, as on the web", "/things?select=id&search=wfts.fox -dog"),
+            Question("words of a tsvector, or of a text without an index", "/things?select=id&search=fts.fox"),
+            Question("words of a declared text", "/things?select=id&story=plfts(simple).quick fox"),
+            Question("a phrase of it", "/things?select=id&story=phfts(simple).quick fox"),
+            Question("words as on the web", "/things?select=id&story=wfts(simple).fox -dog"),
+            Question("words with operators", "/things?select=id&story=fts(simple).fo:*%26!dog"),
+            Question("another form of a word", "/things?select=id&story=fts(english).foxes"),
+            Question("no query", "/things?select=id&story=fts(simple).quick fox"),
         ),
     ),
     (
@@ -205,14 +213,17 @@ def _opened(url: str) -> Iterator[DataApi]:
     database = Database.open(url, sqlite_functions=SQLITE_FUNCTIONS)
     try:
         thing: dict[str, Any] = {"id": 1, "name": "one", "tags": ["red", "blue"], "span": "[1,5)", "word_id": 1}
-        thing |= {"info": {"a": [1, 2], "b": "x"}, "search": "'fox':1 'quick':2", "at": NOW}
+        thing |= {"info": {"a": [1, 2], "b": "x"}, "search": "'fox':1 'quick':2", "story": "A quick fox", "at": NOW}
         with database.writing() as connection:
             OwnTable.metadata.create_all(connection)
             METADATA.create_all(connection)
             connection.execute(sa.insert(WORDS), WORD_ROWS)
             connection.execute(sa.insert(THINGS), thing)
         policies = dict.fromkeys(Verb, allow_all)
-        exposures = [Exposure(each, policies, {}, (), None, None, None, None, None) for each in (WORDS, THINGS)]
+        exposures = [
+            Exposure(each, policies, {}, (), None, None, None, None, None, search)
+            for each, search in ((WORDS, ()), (THINGS, ("story",)))
+        ]
         settings = Settings(aggregates=True, transaction_end="commit-allow-override")
         yield DataApi(build(exposures, database.dialect_name), database, settings, sessions.standing())
     finally:

@@ -18,6 +18,7 @@ from flask import Flask
 
 from portero.cli.database import differences, has_history, opened_store
 from portero.cli.project import extension_of, load_app, refuse_readable
+from portero.data import search_index
 from portero.data.catalogue import Catalogue
 from portero.data.index_advice import missing_indexes
 from portero.data.request_advice import advice_of
@@ -98,6 +99,9 @@ def about_app(app: Flask, requests: TextIO | None = None) -> Iterator[Finding]:
             migrations.check(store.database)
             yield Finding("good", f"Portero's tables are at {migrations.head()}")
             found = differences(store)
+            with store.database.reading() as connection:
+                tables = [table for metadata in store.metadatas for table in metadata.sorted_tables]
+                yield from (Finding("bad", each) for each in search_index.missing_indexes(tables, connection))
             yield from (Finding("bad", f"The models differ from the database: {each}") for each in found)
         runtime = extension_of(app).freeze(app)
         yield from about_mails(runtime)

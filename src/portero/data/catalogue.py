@@ -9,7 +9,7 @@ Obeys contract data.md §4.1, §4.2, §4.10 and design house.md §4, §4a.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -18,8 +18,9 @@ import sqlalchemy as sa
 from portero.data import policy, relations
 from portero.data.policy import Exposure, Policies
 from portero.data.relations import Relation, Side
+from portero.data.search_index import SearchColumn, index_name, key_of
 from portero.data.similar_names import LIKELY, nearest
-from portero.data.wire_types import WireType, wire_type
+from portero.data.wire_types import Kind, WireType, wire_type
 from portero.errors import ConfigurationError, DataError
 
 
@@ -33,6 +34,7 @@ class Column:
     nullable: bool
     has_default: bool
     is_generated: bool
+    search: SearchColumn | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,6 +156,7 @@ class _Draft:
         _known(exposure.hidden, table, name, "hides")
         _known(exposure.columns or (), table, name, "lists")
         _known(exposure.fill, table, name, "fills")
+        _known(exposure.search, table, name, "searches")
         columns = {
             str(column.name): _column(column, name, dialect)
             for column in table.columns
@@ -161,6 +164,7 @@ class _Draft:
         }
         if not columns:
             raise ConfigurationError(f"{name!r} is exposed without a readable column.")
+        columns |= _searched(columns, exposure.search, table, dialect)
         return cls(exposure, name, table, MappingProxyType(columns))
 
     def finished(self, found: Sequence[Relation], dialect: str) -> Model:
@@ -242,6 +246,22 @@ def _column(column: sa.Column[Any], model: str, dialect: str) -> Column:
         has_default=has_default or is_autoincrement,
         is_generated=column.computed is not None or bool(always),
     )
+
+
+def _searched(columns: Mapping[str, Column], search: Sequence[str], table: sa.Table, dialect: str) -> dict[str, Column]:
+    """Give the columns with an index of their words: on SQLite those that are declared."""
+    if not search or dialect != "sqlite":
+        return {}
+    for name in search:
+        if name in columns and columns[name].wire.kind is not Kind.TEXT:
+            raise ConfigurationError(f"{table.name}.{name} is searched, but is no text.")
+    key_of(table)
+    index = index_name(str(table.name))
+    return {
+        name: replace(columns[name], search=SearchColumn(index, number))
+        for number, name in enumerate(search)
+        if name in columns
+    }
 
 
 def _filled(value: Any, model: str, name: str) -> Any:

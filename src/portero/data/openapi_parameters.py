@@ -124,7 +124,8 @@ def _operators(column: Column, dialect: str) -> tuple[str, ...]:
     own = next((found for end, found in _ITS_OWN.items() if wire.name.endswith(end)), None)
     if own is not None:
         return own
-    searches = _SEARCHES if dialect == "postgresql" and wire.kind in (Kind.TEXT, Kind.JSON) else ()
+    searched = wire.kind in (Kind.TEXT, Kind.JSON) if dialect == "postgresql" else column.search is not None
+    searches = _SEARCHES if searched else ()
     return (*_OPERATORS.get(wire.kind, (*_ORDERED, "in", "is")), *searches)
 
 

@@ -7,8 +7,8 @@ PGRST127, never answered with other rows.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +19,8 @@ from portero.data.dialects import Sql
 from portero.data.filter_grammar import RANGES, TEXT_SEARCHES
 from portero.data.nodes import Condition, JsonStep
 from portero.data.read_errors import no_operator
+from portero.data.search_index import SearchColumn
+from portero.data.searched_words import SearchedWords
 from portero.data.wire_types import Kind, WireType, wire_type
 from portero.errors import DataError
 
@@ -34,6 +36,7 @@ _COMPARE: dict[str, Operate] = {
     "lte": operator.le,
     "isdistinct": lambda column, value: column.is_distinct_from(value),
 }
+_NO_COLUMNS: Mapping[str, Clause] = {}
 _PATTERNS = {"like": False, "ilike": True}
 _REGULAR = {"match": False, "imatch": True}
 
@@ -54,21 +57,38 @@ class _Side:
     expression: Clause
     wire: WireType
     is_json: bool = False
+    search: SearchColumn | None = None
+    row: Clause | None = None
 
     def listed(self, sql: Sql) -> WireType:
         """Give the type of a list's elements: of a place in a document they are JSON literals."""
         return sql.json_scalar if self.is_json else self.wire
 
 
-def condition_sql(column: Column, held: Clause, condition: Condition, sql: Sql, binds: Binds, limits: Limits) -> Clause:
-    """Write one condition on `held`, the column in its row source.
+def condition_sql(
+    column: Column,
+    held: Clause,
+    condition: Condition,
+    sql: Sql,
+    binds: Binds,
+    limits: Limits,
+    columns: Mapping[str, Clause] = _NO_COLUMNS,
+) -> Clause:
+    """Write one condition on `held`, the column in its row source, which has `columns`.
 
     Raises:
         DataError: PGRST127, 42804, 42883.
     """
     side = _side(column, held, condition.field.steps, sql)
+    if condition.operator in TEXT_SEARCHES:
+        side = replace(side, row=_row(column, columns), search=column.search if not condition.field.steps else None)
     found = _is(side, condition) if condition.operator == "is" else _operation(side, condition, sql, binds, limits)
     return sa.not_(found) if condition.is_negated else found
+
+
+def _row(column: Column, columns: Mapping[str, Clause]) -> Clause | None:
+    """The key by which the index of a searched column knows the row."""
+    return None if column.search is None else columns.get(str(next(iter(column.column.table.primary_key)).name))
 
 
 def _side(column: Column, held: Clause, steps: tuple[JsonStep, ...], sql: Sql) -> _Side:
@@ -113,7 +133,8 @@ def _operation(side: _Side, condition: Condition, sql: Sql, binds: Binds, limits
     if name == "ov" and side.wire.kind in (Kind.JSON, Kind.ARRAY):
         return sql.overlaps(side.expression, side.wire, slot, binds)
     if name in TEXT_SEARCHES:
-        return sql.search(name, side.expression, side.wire, slot, binds, condition.modifier)
+        words = SearchedWords(side.expression, side.wire, side.search, side.row, limits.longest_pattern)
+        return sql.search(name, words, slot, binds, condition.modifier)
     if name in RANGES and side.wire.kind is Kind.OTHER:
         return sql.ranged(name, side.expression, side.wire, slot, binds)
     raise unserved(name, side.wire)

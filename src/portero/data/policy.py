@@ -21,6 +21,7 @@ from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 
 from portero.data import truth_guard
 from portero.data.caller import ME_ID, me
+from portero.data.search_index import make_with_table
 from portero.errors import ConfigurationError, DataError
 from portero.principal import ANON, SERVICE_ROLE
 
@@ -54,6 +55,7 @@ class Exposure:
     max_rows: int | None
     aggregates: bool | None
     require_write_filter: bool | None
+    search: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,6 +118,7 @@ def expose(
     max_rows: int | None = None,
     aggregates: bool | None = None,
     require_write_filter: bool | None = None,
+    search: Iterable[str] = (),
 ) -> Callable[[T], T]:
     """Mark a mapped class as part of the data API.
 
@@ -130,9 +133,11 @@ def expose(
         name: the name on the wire; default: the table's.
         columns: the only columns the API knows; default: all that are not hidden.
         max_rows, aggregates, require_write_filter: for this model, instead of the settings of these names.
+        search: text columns that SQLite searches by words (`fts`, `plfts`, `phfts`, `wfts`), by an index made with the
+            table; PostgreSQL searches any text.
     """
     given = {Verb.SELECT: select, Verb.INSERT: insert, Verb.UPDATE: update, Verb.DELETE: delete}
-    options = _Options(policies, given, fill, hidden, name, columns, max_rows, aggregates, require_write_filter)
+    options = _Options(policies, given, fill, hidden, name, columns, max_rows, aggregates, require_write_filter, search)
 
     def mark(model: T) -> T:
         exposure = options.exposure(model)
@@ -158,13 +163,14 @@ def expose_table(
     max_rows: int | None = None,
     aggregates: bool | None = None,
     require_write_filter: bool | None = None,
+    search: Iterable[str] = (),
 ) -> Exposure:
     """Make a plain table (a junction, say) part of the data API; its policies are given `table.c`.
 
     Arguments as for `expose`.
     """
     given = {Verb.SELECT: select, Verb.INSERT: insert, Verb.UPDATE: update, Verb.DELETE: delete}
-    options = _Options(policies, given, fill, hidden, name, columns, max_rows, aggregates, require_write_filter)
+    options = _Options(policies, given, fill, hidden, name, columns, max_rows, aggregates, require_write_filter, search)
     exposure = options.exposure(table)
     _refuse_sealed(table.metadata, table.name)
     table.info[_MARK] = exposure
@@ -227,18 +233,23 @@ class _Options:
     max_rows: int | None
     aggregates: bool | None
     require_write_filter: bool | None
+    search: Iterable[str]
 
     def exposure(self, target: Any) -> Exposure:
         label = getattr(target, "__name__", None) or getattr(target, "name", "?")
         if self.policies is not None and not isinstance(self.policies, Own):
             raise ConfigurationError(f"expose({label}): a policy is given by name (select=…), only own(…) without one.")
-        if isinstance(self.hidden, str) or isinstance(self.columns, str):
-            raise ConfigurationError(f"expose({label}): hidden and columns are lists of column names.")
+        if any(isinstance(names, str) for names in (self.hidden, self.columns, self.search)):
+            raise ConfigurationError(f"expose({label}): hidden, columns and search are lists of column names.")
         policies: dict[Verb, Policy] = {}
         if self.policies:
             policies.update(dict.fromkeys(Verb, self.policies.owns))
         policies.update({verb: policy for verb, policy in self.given.items() if policy is not None})
         fill = {self.policies.column: me.id} if self.policies else {}
+        search = tuple(self.search)
+        table = target if isinstance(target, sa.Table) else getattr(target, "__table__", None)
+        if search and isinstance(table, sa.Table):
+            make_with_table(table, search)
         return Exposure(
             target=target,
             policies=policies,
@@ -249,6 +260,7 @@ class _Options:
             max_rows=self.max_rows,
             aggregates=self.aggregates,
             require_write_filter=self.require_write_filter,
+            search=search,
         )
 
 

@@ -18,6 +18,7 @@ from portero.data.binds import KEYS, Binds
 from portero.data.literals import read_text as wire_text
 from portero.data.nodes import JsonStep
 from portero.data.patterns import bounded, like_of
+from portero.data.searched_words import SearchedWords
 from portero.data.wire_sql import TextOf
 from portero.data.wire_types import Kind, WireType
 from portero.errors import DataError
@@ -135,13 +136,13 @@ class PostgresqlSql:
         """Bound a regular expression; PostgreSQL reads it."""
         return bounded(text, longest)
 
-    def search(
-        self, name: str, column: Clause, wire: WireType, slot: int, binds: Binds, language: str | None
-    ) -> Clause:
+    def search(self, name: str, words: SearchedWords, slot: int, binds: Binds, language: str | None) -> Clause:
         """Search a text, a JSON document or a tsvector by words; the language is bound, and looked up by PostgreSQL."""
         configured = [] if language is None else [sa.cast(sa.literal(language, sa.Text()), REGCONFIG())]
-        vector = column if wire.name == "tsvector" else sa.func.to_tsvector(*configured, column, type_=TSVECTOR())
-        bind = sa.cast(binds.slot(slot, wire_text, sa.Text()), sa.Text())
+        column, is_vector = words.column, words.wire.name == "tsvector"
+        vector = column if is_vector else sa.func.to_tsvector(*configured, column, type_=TSVECTOR())
+        codec = _query_of(words.longest)
+        bind = sa.cast(binds.slot(slot, codec, sa.Text()), sa.Text())
         query = getattr(sa.func, _SEARCHES[name])(*configured, bind)
         return vector.op("@@", is_comparison=True, return_type=sa.Boolean())(query)
 
@@ -226,6 +227,10 @@ class PostgresqlSql:
             for place, type_ in enumerate(types)
         ]
         return each, columns, each.c.place
+
+
+def _query_of(longest: int) -> Any:
+    return lambda text: bounded(wire_text(text), longest)
 
 
 def _array(wire: WireType, slot: int, codec: Any, binds: Binds) -> Clause:

@@ -8,6 +8,7 @@ from portero.errors import DataError
 
 _SQLITE: Final = (
     ("user-defined function raised", "22P02", "invalid input for the type of a value"),
+    ("no such table: portero_search_", "PGRST127", "The search index of this column is not there"),
     ("malformed JSON", "22P02", "invalid input syntax for type json"),
     ("JSON cannot hold BLOB", "22P02", "invalid input syntax for type json"),
     ("integer overflow", "22003", "integer out of range"),

@@ -174,7 +174,7 @@ class ReadSql:
         """Write a condition, a null test, or a tree."""
         if isinstance(one, PlannedCondition):
             held = source.columns[one.column.name]
-            return condition_sql(one.column, held, one.condition, self.sql, self.binds, self.limits)
+            return condition_sql(one.column, held, one.condition, self.sql, self.binds, self.limits, source.columns)
         if isinstance(one, PlannedNullTest):
             found = self.exists(one.embed, source)
             return sa.not_(found) if one.is_null else found

@@ -20,6 +20,8 @@ from portero.data import json_functions, json_texts, regular_expressions, zones
 from portero.data.binds import KEYS, Binds
 from portero.data.nodes import JsonStep
 from portero.data.patterns import bounded, glob_of
+from portero.data.search_queries import match_of
+from portero.data.searched_words import SearchedWords
 from portero.data.wire_types import Kind, WireType
 from portero.errors import DataError
 from portero.store.sqlite import SqliteFunction
@@ -154,15 +156,21 @@ class SqliteSql:
         except ValueError:
             raise DataError(400, "2201B", "invalid regular expression") from None
 
-    def search(
-        self, name: str, column: Clause, wire: WireType, slot: int, binds: Binds, language: str | None
-    ) -> Clause:
-        """Refuse full-text search.
+    def search(self, name: str, words: SearchedWords, slot: int, binds: Binds, language: str | None) -> Clause:
+        """Ask the index of a column's words which rows match; a language is not looked at: words are found as they are.
 
         Raises:
-            DataError: PGRST127.
+            DataError: PGRST127: the column has no index (`expose(search=[…])`).
         """
-        raise not_on_sqlite("Full-text searches")
+        if words.index is None or words.row is None:
+            raise not_on_sqlite("Full-text searches of this column")
+        number, longest = words.index.number, words.longest
+        query = binds.slot(slot, lambda text: match_of(name, bounded(text, longest), number), sa.Text())
+        index = sa.table(words.index.index, sa.column("rowid", sa.Integer()))
+        whole: Clause = sa.literal_column(self.compiler.identifier_preparer.quote(words.index.index))
+        found = sa.select(index.c.rowid).where(whole.op("MATCH", is_comparison=True)(query))
+        # NULL has no words, and is not found under `not` either.
+        return sa.case((words.column.is_not(None), words.row.in_(found)))
 
     def ranged(self, name: str, column: Clause, wire: WireType, slot: int, binds: Binds) -> Clause:
         """SQLite has no ranges.

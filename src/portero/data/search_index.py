@@ -1,0 +1,147 @@
+"""Full-text indexes on SQLite: an FTS5 table beside a model's table, kept by triggers, for `expose(search=[…])`.
+
+The index holds words and no rows, goes by the row's integer key, and is asked only which keys match: policies apply to
+the rows as ever. On PostgreSQL nothing is made: it searches any text by itself. Identifiers come from models, never
+from requests. Obeys SQLite's documentation, "FTS5" (contentless-delete tables).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from portero.data.search_queries import EVERY
+from portero.errors import ConfigurationError
+from portero.store.tables import PREFIX
+
+_TOKENIZER: Final = "unicode61 remove_diacritics 0"
+_EVENTS: Final = ("insert", "update", "delete")
+_MARK: Final = "__portero_search__"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchColumn:
+    """Where the words of one column are: the index's name, and the column's number there."""
+
+    index: str
+    number: int
+
+
+def index_name(table: str) -> str:
+    """Name the index of a table; the prefix keeps Alembic's autogenerate away from it.
+
+    >>> index_name("notes")
+    'portero_search_notes'
+    """
+    return f"{PREFIX}search_{table}"
+
+
+def statements(table: str, columns: Sequence[str], key: str) -> Iterator[str]:
+    """Give the statements that make the index of a table and fill it, dropping what is there.
+
+    Args:
+        table: the table's name.
+        columns: those that are searched.
+        key: the column of its primary key, a whole number.
+    """
+    index, held = _quoted(index_name(table)), [_quoted(name) for name in columns]
+    numbers = [f"c{place}" for place in range(len(columns))]
+    into = f"INSERT INTO {index}(rowid, {', '.join(numbers)}, {EVERY})"
+    yield from drop_statements(table)
+    yield (
+        f"CREATE VIRTUAL TABLE {index} USING fts5({', '.join(numbers)}, {EVERY}, content='', contentless_delete=1, "
+        f"tokenize='{_TOKENIZER}')"
+    )
+    new = ", ".join(f"new.{name}" for name in [_quoted(key), *held])
+    added = f"{into} VALUES ({new}, 'x');"
+    gone = f"DELETE FROM {index} WHERE rowid = old.{_quoted(key)};"  # noqa: S608 - names of models, quoted
+    of = ", ".join(dict.fromkeys([_quoted(key), *held]))
+    bodies = {"insert": added, "update": f"{gone} {added}", "delete": gone}
+    for event, body in bodies.items():
+        when = f"UPDATE OF {of}" if event == "update" else event.upper()
+        yield f"CREATE TRIGGER {_trigger(table, event)} AFTER {when} ON {_quoted(table)} BEGIN {body} END"
+    yield f"{into} SELECT {_quoted(key)}, {', '.join(held)}, 'x' FROM {_quoted(table)}"  # noqa: S608 - as above
+
+
+def drop_statements(table: str) -> Iterator[str]:
+    """Give the statements that drop the index of a table, as far as it is there."""
+    for event in _EVENTS:
+        yield f"DROP TRIGGER IF EXISTS {_trigger(table, event)}"
+    yield f"DROP TABLE IF EXISTS {_quoted(index_name(table))}"
+
+
+def make_with_table(table: sa.Table, columns: Sequence[str]) -> None:
+    """Let SQLAlchemy make the index whenever it makes the table on SQLite."""
+    if _MARK in table.info:
+        return
+    table.info[_MARK] = tuple(columns)
+
+    def make(target: sa.Table, connection: sa.Connection, **_: Any) -> None:
+        if connection.dialect.name == "sqlite":
+            make_index(target, columns, connection)
+
+    sa.event.listen(table, "after_create", make)
+
+
+def make_index(table: sa.Table, columns: Sequence[str], connection: sa.Connection) -> None:
+    """Make the index of a table and fill it.
+
+    Raises:
+        ConfigurationError: the table's key is not one whole number.
+    """
+    for statement in statements(str(table.name), columns, key_of(table)):
+        connection.exec_driver_sql(statement)
+
+
+def make_missing(tables: Iterable[sa.Table], connection: sa.Connection) -> None:
+    """Make the indexes that are declared for these tables and not there, on SQLite."""
+    for table in tables:
+        columns = table.info.get(_MARK)
+        if columns and connection.dialect.name == "sqlite" and not is_there(str(table.name), connection):
+            make_index(table, columns, connection)
+
+
+def missing_indexes(tables: Iterable[sa.Table], connection: sa.Connection) -> list[str]:
+    """Say in sentences which declared indexes are not there, or not kept any more."""
+    if connection.dialect.name != "sqlite":
+        return []
+    declared = [table for table in tables if _MARK in table.info]
+    return [
+        f"The search index of {table.name} is missing, or its triggers are: a migration says "
+        f"portero.alembic.create_search(op, {str(table.name)!r}, {list(table.info[_MARK])!r}, {key_of(table)!r})"
+        for table in declared
+        if not is_there(str(table.name), connection)
+    ]
+
+
+def is_there(table: str, connection: sa.Connection) -> bool:
+    """Say whether the index of a table and its triggers are in the database."""
+    names = [index_name(table), *(f"{index_name(table)}_{event}" for event in _EVENTS)]
+    master = sa.table("sqlite_master", sa.column("name"))
+    counted = sa.select(sa.func.count()).select_from(master).where(master.c.name.in_(names))
+    return connection.execute(counted).scalar() == len(names)
+
+
+def key_of(table: sa.Table) -> str:
+    """Give the column that the index goes by.
+
+    Raises:
+        ConfigurationError: the table's key is not one whole number.
+    """
+    keys = list(table.primary_key)
+    if len(keys) != 1 or not isinstance(keys[0].type, sa.Integer):
+        raise ConfigurationError(
+            f"{table.name} declares search=…: on SQLite that needs a primary key of one column with whole numbers."
+        )
+    return str(keys[0].name)
+
+
+def _trigger(table: str, event: str) -> str:
+    return _quoted(f"{index_name(table)}_{event}")
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
