@@ -5,6 +5,7 @@
 # make bench        Portero beside its peers; writes benchmarks/results.json, results.md and the READMEs' table
 #                   (ARGS=--quick for a short try, ARGS=--tables to write the tables again)
 # make bench-guard  instructions of two reads against the committed figures (ARGS=--write keeps new ones)
+# make bench-profile where the time of each workload goes; writes docs/explanation/where-the-time-goes.md
 # make bench-curves how the cost grows, with plots; writes docs/explanation/growth.md (ARGS=--quick tries it,
 #                   ARGS=--whole goes to ten million rows, ARGS="--only rows" measures one curve)
 # make soak         many users sign in, refresh and sign out for five minutes (SECONDS=300 USERS=10000
@@ -18,7 +19,7 @@ BIN := .venv/bin
 PACKS := $(or $(PORTERO_PACKS),../shared/conformance)
 BUILD := hatchling>=1.26\neditables>=0.5\n
 
-.PHONY: run test lint conformance bench bench-guard bench-curves soak lock check-python
+.PHONY: run test lint conformance bench bench-guard bench-profile bench-curves soak lock check-python
 
 run: .venv/installed
 	@test -d sample || $(BIN)/portero new sample --quiet
@@ -43,6 +44,9 @@ bench: .venv/installed-dev
 
 bench-guard: .venv/installed-dev
 	@$(BIN)/python -m benchmarks.guard $(ARGS)
+
+bench-profile: .venv/installed-dev
+	@$(BIN)/python -m benchmarks.profiled $(ARGS)
 
 bench-curves: .venv/installed-curves
 	@$(BIN)/python -m benchmarks.curves $(ARGS)

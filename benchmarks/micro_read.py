@@ -1,4 +1,4 @@
-"""Where the time of a read goes, in one process and without a server: `python -m benchmarks.micro_read`.
+"""Where the time of a read goes, in one process and without a server: `python -m benchmarks.micro_read [--json]`.
 
 Prints microseconds of each stage of W1, W2 and W5: the whole mount, the request from scratch, from the plan cache, the
 database alone. Needs a built project only; its database lives in a temporary directory.
@@ -7,8 +7,10 @@ database alone. Needs a built project only; its database lives in a temporary di
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import secrets
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -42,12 +44,16 @@ def main() -> None:
         "W2": page,
         "W5": f"select=*,author:users(name)&{page}",
     }
-    print(f"{'µs':4} {'mount':>8} {'pipeline':>9} {'prepared':>9} {'parse':>8} {'compile':>9} {'SQL':>8} {'bytes':>7}")
-    for name, query in workloads.items():
-        print(name, *_measured(runtime, tokens[owner], query))
+    measured = {name: _measured(runtime, tokens[owner], query) for name, query in workloads.items()}
+    if "--json" in sys.argv:
+        print(json.dumps(measured))
+        return
+    print("µs  ", *[f"{stage:>9}" for stage in next(iter(measured.values()))])
+    for name, stages in measured.items():
+        print(f"{name:4}", *[f"{micro:9.1f}" for micro in stages.values()])
 
 
-def _measured(runtime: Any, token: str, query: str) -> list[str]:
+def _measured(runtime: Any, token: str, query: str) -> dict[str, float]:
     environ = {
         "REQUEST_METHOD": "GET",
         "PATH_INFO": "/rest/v1/notes",
@@ -62,16 +68,16 @@ def _measured(runtime: Any, token: str, query: str) -> list[str]:
     prepared = api.reads.prepare(http, principal.role, guarded=True)
     shape = read_request(http, runtime.settings).shape
     parameters = parameters_of(prepared.filled, principal, now)
-    stages: list[Callable[[], Any]] = [
-        lambda: respond(dict(environ), runtime, "/notes"),
-        lambda: api.answer(http, principal, now),
-        lambda: api.reads.prepare(HttpRequest("GET", "/notes", query), principal.role, guarded=True),
-        lambda: read_request(http, runtime.settings),
-    ]
-    times = [_best(stage, ROUNDS) for stage in stages]
-    times.append(_best(lambda: api.reads.compile(shape, principal.role, True), 30))
-    times.append(_best(lambda: api.database.fetch_all(prepared.filled.sql, parameters), ROUNDS))
-    return [f"{one:8.1f}" for one in times] + [f"{len(answer.body):7}"]
+    stages: dict[str, Callable[[], Any]] = {
+        "mount": lambda: respond(dict(environ), runtime, "/notes"),
+        "pipeline": lambda: api.answer(http, principal, now),
+        "prepared": lambda: api.reads.prepare(HttpRequest("GET", "/notes", query), principal.role, guarded=True),
+        "parse": lambda: read_request(http, runtime.settings),
+        "SQL": lambda: api.database.fetch_all(prepared.filled.sql, parameters),
+    }
+    measured = {name: _best(stage, ROUNDS) for name, stage in stages.items()}
+    measured["compile"] = _best(lambda: api.reads.compile(shape, principal.role, True), 30)
+    return measured | {"bytes": float(len(answer.body))}
 
 
 def _best(stage: Callable[[], Any], rounds: int) -> float:

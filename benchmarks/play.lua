@@ -62,7 +62,7 @@ end
 function done(summary, latency, _)
   local e = summary.errors
   io.write(string.format(
-    '\nRESULT {"requests": %d, "seconds": %.3f, "p50_ms": %.3f, "p99_ms": %.3f, "errors": %d}\n',
+    '\nRESULT {"requests": %d, "seconds": %.3f, "p50_ms": %.3f, "p99_ms": %.3f, "bytes": %d, "errors": %d}\n',
     summary.requests, summary.duration / 1e6, latency:percentile(50) / 1000, latency:percentile(99) / 1000,
-    e.connect + e.read + e.write + e.timeout + e.status))
+    summary.bytes, e.connect + e.read + e.write + e.timeout + e.status))
 end

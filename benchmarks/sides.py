@@ -89,6 +89,13 @@ def serve_portero(workers: int, app: str = "benchmarks.portero_app") -> tuple[st
     return (*python, "serve", "--port", "{port}", "--workers", str(workers))
 
 
+def server_options() -> tuple[str, ...]:
+    """Give granian's options as `portero serve` has them, for what is to stand behind the same server."""
+    threads = next(str(option.default) for option in serve.params if option.name == "threads")
+    served = ("--interface", "wsgi", "--workers", "1", "--blocking-threads", threads)
+    return (*served, "--runtime-mode", "st", "--log-level", "warning")
+
+
 def seed_portero(
     environ: Mapping[str, str], tokens: pathlib.Path, *, users: int = USERS, refreshed: int = 0, ended: int = 0
 ) -> Tokens:
@@ -222,12 +229,17 @@ class Sides:
         yield Side("portero-pg", column, ON_POSTGRESQL, serve_portero(1), environ, makers, tokens)
         statements = self.folder / f"statements-{number}.pickle"
         self._write_statements(environ, tokens, statements)
-        granian = (sys.executable, "-m", "granian", "--interface", "wsgi", "--port", "{port}", "--workers", "1")
-        threads = next(str(option.default) for option in serve.params if option.name == "threads")
-        rest = ("--blocking-threads", threads, "--runtime-mode", "st", "--log-level", "warning")
-        rest = (*rest, "benchmarks.peers.psycopg_alone:app")
+        granian = (sys.executable, "-m", "granian", "--port", "{port}", *server_options())
         alone = plain_environ() | {"STATEMENTS": str(statements), "DSN": server.dsn(f"round{number}")}
-        yield Side("psycopg", "psycopg alone", ON_POSTGRESQL, (*granian, *rest), alone, makers, tokens)
+        yield Side(
+            "psycopg",
+            "psycopg alone",
+            ON_POSTGRESQL,
+            (*granian, "benchmarks.peers.psycopg_alone:app"),
+            alone,
+            makers,
+            tokens,
+        )
 
     def _write_statements(self, environ: Mapping[str, str], tokens: Tokens, file: pathlib.Path) -> None:
         given = file.with_suffix(".json")
