@@ -2,8 +2,8 @@
 
 Each workload is played against one worker on core 0, as in `make bench`. perf looks at the worker a thousand times a
 second and says in which library it is; a library belongs to one of the groups below. Beside it stands the physical
-limit: what the server takes for an answer of the same size that costs nothing to make, and what the database (or the
-password hash) takes by itself. What is left is Portero's own.
+limit: what the server takes for an answer of the same size that costs nothing to make, and for one that is the bare
+statement (or the password hash). What is left is Portero's own.
 
 perf counts the processor's time (`cpu-clock`), which needs no counters of the hardware. Exit status 2: could not run.
 """
@@ -32,9 +32,18 @@ from benchmarks.load import LOAD_CORE, CouldNotRun, demand_tools, pinned, play, 
 from benchmarks.machine import describe
 from benchmarks.profile_page import as_markdown
 from benchmarks.rounds import CONNECTIONS, SIGN_INS
-from benchmarks.sides import REFRESHED, ROOT, portero_environ, seed_portero, serve_portero, server_options
+from benchmarks.sides import (
+    REFRESHED,
+    ROOT,
+    portero_environ,
+    seed_portero,
+    serve_portero,
+    server_options,
+    write_statements,
+)
 from benchmarks.workloads import MAKERS, Request, Tokens, WrongAnswer, bearer, by_hand, prepared
 
+READS = ("W1", "W2", "W5")
 WORKLOADS = ("W0t", "W1", "W2", "W5", "W10", "W3", "W6", "W4")
 KEPT = pathlib.Path(__file__).with_name("profile.json")
 PAGE = ROOT / "docs" / "explanation" / "where-the-time-goes.md"
@@ -89,6 +98,14 @@ def _measured(folder: pathlib.Path, seconds: int) -> dict[str, Any]:
     with _served(options, environ, folder) as (base, _):
         for workload, one in found.items():
             one["server"] = _server_alone(workload, one["bytes"], tokens, base, folder, seconds)
+    statements = folder / "statements.pickle"
+    write_statements(environ, tokens, statements, READS)
+    alone = environ | {"STATEMENTS": str(statements), "DB": str(folder / "profile.db")}
+    options = [*options[:-1], "benchmarks.peers.statement_alone:app"]
+    with _served(options, alone, folder) as (base, _):
+        for workload in READS:
+            write_requests(folder / "requests.txt", prepared(MAKERS["portero"], workload, tokens))
+            found[workload]["statement"] = _micro(folder / "requests.txt", base, seconds)
     return {"workloads": found, "stages": _stages(), "limits": _limits(folder)}
 
 
@@ -175,9 +192,15 @@ def _server_alone(workload: str, size: int, tokens: Tokens, base: str, folder: p
     _, _, asked = by_hand(MAKERS["portero"], "W2" if workload in ("W6", "W10") else workload, tokens)
     headers = asked.headers or bearer(tokens.access[1])
     write_requests(folder / "requests.txt", [Request(asked.method, f"/{size}", headers, asked.body)])
-    result = play(folder / "requests.txt", base, connections=CONNECTIONS, seconds=seconds)
+    return _micro(folder / "requests.txt", base, seconds)
+
+
+def _micro(file: pathlib.Path, base: str, seconds: int) -> float:
+    """Give microseconds of a request."""
+    play(file, base, connections=CONNECTIONS, seconds=1)
+    result = play(file, base, connections=CONNECTIONS, seconds=seconds)
     if result["errors"]:
-        raise WrongAnswer(f"the server alone: {result['errors']} errors")
+        raise WrongAnswer(f"{result['errors']} errors of what stands beside Portero")
     return 1e6 * float(result["seconds"]) / float(result["requests"])
 
 

@@ -12,7 +12,7 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from benchmarks import peer_setup, plain
@@ -228,26 +228,32 @@ class Sides:
         column = "portero, PostgreSQL"
         yield Side("portero-pg", column, ON_POSTGRESQL, serve_portero(1), environ, makers, tokens)
         statements = self.folder / f"statements-{number}.pickle"
-        self._write_statements(environ, tokens, statements)
+        write_statements(environ, tokens, statements, ON_POSTGRESQL)
         granian = (sys.executable, "-m", "granian", "--port", "{port}", *server_options())
         alone = plain_environ() | {"STATEMENTS": str(statements), "DSN": server.dsn(f"round{number}")}
         yield Side(
             "psycopg",
             "psycopg alone",
             ON_POSTGRESQL,
-            (*granian, "benchmarks.peers.psycopg_alone:app"),
+            (*granian, "benchmarks.peers.statement_alone:app"),
             alone,
             makers,
             tokens,
         )
 
-    def _write_statements(self, environ: Mapping[str, str], tokens: Tokens, file: pathlib.Path) -> None:
-        given = file.with_suffix(".json")
-        given.write_text(json.dumps(dict(tokens.access)), encoding="utf-8")
-        command = [sys.executable, "-m", "benchmarks.statements", str(given), str(file), *ON_POSTGRESQL]
-        done = subprocess.run(command, cwd=ROOT, env=dict(environ), capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise CouldNotRun(f"Portero's statements could not be had:\n{done.stdout}{done.stderr}")
+
+def write_statements(environ: Mapping[str, str], tokens: Tokens, file: pathlib.Path, workloads: Sequence[str]) -> None:
+    """Write down the statements of all that is asked, for the peer that runs them alone.
+
+    Raises:
+        CouldNotRun: Portero did not give them.
+    """
+    given = file.with_suffix(".json")
+    given.write_text(json.dumps(dict(tokens.access)), encoding="utf-8")
+    command = [sys.executable, "-m", "benchmarks.statements", str(given), str(file), *workloads]
+    done = subprocess.run(command, cwd=ROOT, env=dict(environ), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CouldNotRun(f"Portero's statements could not be had:\n{done.stdout}{done.stderr}")
 
 
 def copied(side: Side, folder: pathlib.Path) -> pathlib.Path:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import doctest
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+from benchmarks import data, profiled, report
+from benchmarks.curves import catalogue
 from benchmarks.report import READMES, as_markdown, into_readme, summarize
 from benchmarks.targets import TARGETS
 
@@ -68,3 +72,8 @@ def test_the_table_goes_between_the_marks_of_each_readme_and_changes_nothing_els
     begin, end = "<!-- make bench: begin -->", "<!-- make bench: end -->"
     assert text.partition(begin)[0] == once.partition(begin)[0]
     assert text.partition(end)[2] == once.partition(end)[2]
+
+
+@pytest.mark.parametrize("module", [data, report, profiled, catalogue], ids=lambda module: module.__name__)
+def test_the_examples_in_the_benchmarks_are_true(module: ModuleType) -> None:
+    assert 0 == doctest.testmod(module).failed < doctest.testmod(module).attempted

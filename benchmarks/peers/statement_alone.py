@@ -1,14 +1,13 @@
-"""The peer on PostgreSQL: psycopg alone runs the very statements that Portero runs, with their values made beforehand.
+"""The limit of a read: the very statements that Portero runs, with their values made beforehand, by the driver alone.
 
 No token is verified, no request parsed, nothing planned: what statement, driver and server cost. `STATEMENTS` is a file
-that `benchmarks.statements` wrote: (path, query, authorization) → (statement, values). `DSN` names the database.
+that `benchmarks.statements` wrote: (path, query, authorization) → (statement, values). `DSN` names a PostgreSQL, `DB` a
+SQLite file.
 """
 
 import os
 import pickle
 import threading
-
-import psycopg
 
 #: Where the JSON stands in the one row of a read.
 BODY = 0
@@ -16,11 +15,23 @@ with open(os.environ["STATEMENTS"], "rb") as file:
     STATEMENTS = pickle.load(file)
 own = threading.local()
 
+if "DSN" in os.environ:
+    import psycopg
 
-def cursor():
-    """Each thread has one connection and one cursor; a statement is prepared at its first run."""
-    own.cursor = psycopg.connect(os.environ["DSN"], autocommit=True, prepare_threshold=0).cursor()
-    return own.cursor
+    def cursor():
+        """Each thread has one connection and one cursor; a statement is prepared at its first run."""
+        own.cursor = psycopg.connect(os.environ["DSN"], autocommit=True, prepare_threshold=0).cursor()
+        return own.cursor
+else:
+    from pysqlite3 import dbapi2 as sqlite
+
+    def cursor():
+        """Each thread has one connection and one cursor, as Portero's have."""
+        connection = sqlite.connect(os.environ["DB"], isolation_level=None, cached_statements=256)
+        connection.execute("PRAGMA query_only = 1")
+        connection.execute("PRAGMA mmap_size = 268435456")
+        own.cursor = connection.cursor()
+        return own.cursor
 
 
 def app(environ, start_response):
