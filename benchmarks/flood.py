@@ -14,7 +14,6 @@ import os
 import pathlib
 import random
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -24,7 +23,7 @@ from dataclasses import replace
 from tests.served import free_port, served
 
 from benchmarks.load import CouldNotRun, play, result_of, write_requests, wrk_command
-from benchmarks.sides import ROOT, Side
+from benchmarks.sides import ROOT, Side, copy_database
 from benchmarks.workloads import NEWEST, PREPARED, Request, WrongAnswer, bearer, prepared
 
 CONNECTIONS, OF_THE_FLOOD = 32, 8
@@ -37,10 +36,8 @@ _NOTES = "/rest/v1/notes?"
 def flooded(side: Side, folder: pathlib.Path) -> tuple[Side, str]:
     """Give the side with published keys, behind a proxy that names addresses; and the id of its key."""
     database = folder / "seed-flooded.db"
-    for old in folder.glob("seed-flooded.db*"):
-        old.unlink()
     assert side.database is not None
-    shutil.copy(side.database, database)
+    copy_database(side.database, database)
     environ = side.environ_of(database, 0) | {"PORTERO_TRUSTED_PROXIES": "1"}
     command = [sys.executable, "-m", "portero", "--app", "benchmarks.portero_app", "keys", "new", "--alg", "ES256"]
     done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)

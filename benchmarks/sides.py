@@ -259,8 +259,16 @@ def write_statements(environ: Mapping[str, str], tokens: Tokens, file: pathlib.P
 def copied(side: Side, folder: pathlib.Path) -> pathlib.Path:
     """Copy the side's database for one round, over the copy of the round before."""
     copy = folder / f"{side.name}.db"
-    for old in folder.glob(f"{side.name}.db*"):
-        old.unlink()
     if side.database is not None:
-        shutil.copy(side.database, copy)
+        copy_database(side.database, copy)
     return copy
+
+
+def copy_database(database: pathlib.Path, copy: pathlib.Path) -> None:
+    """Copy a SQLite file that nobody has open, with what is written ahead and not yet in it."""
+    for suffix in ("", "-wal", "-shm", ".writer"):
+        copy.with_name(copy.name + suffix).unlink(missing_ok=True)
+    for suffix in ("", "-wal"):
+        source = database.with_name(database.name + suffix)
+        if source.exists():
+            shutil.copy(source, copy.with_name(copy.name + suffix))
