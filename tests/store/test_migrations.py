@@ -15,6 +15,7 @@ from alembic.operations import Operations
 from portero.errors import ConfigurationError
 from portero.store import migrations
 from portero.store.engine import Database
+from portero.store.migrations import steps
 from portero.store.tables import OWN_TABLES, OwnTable
 
 
@@ -40,6 +41,10 @@ def test_the_steps_make_exactly_the_tables_that_are_mapped(empty: Database) -> N
             connection, opts={"version_table": migrations.VERSION_TABLE, "compare_server_default": True}
         )
         assert compare_metadata(context, OwnTable.metadata) == []
+
+
+def test_the_revisions_that_are_known_are_the_steps_that_are_there() -> None:
+    assert [step.revision for step in steps.directory().walk_revisions()] == [*reversed(migrations.REVISIONS)]
 
 
 def test_a_second_upgrade_has_nothing_to_do(empty: Database) -> None:
@@ -83,7 +88,7 @@ def test_a_step_that_fails_leaves_nothing_behind(empty: Database) -> None:
 
 def test_the_steps_can_be_taken_back(empty: Database) -> None:
     migrations.upgrade(empty)
-    for step in migrations._steps().walk_revisions():
+    for step in steps.directory().walk_revisions():
         with empty.migrating() as connection, Operations.context(MigrationContext.configure(connection)):
             step.module.downgrade()
     assert set(sa.inspect(empty.engine).get_table_names()) == {migrations.VERSION_TABLE}

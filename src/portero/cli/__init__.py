@@ -6,27 +6,44 @@ never taken from the command line: it would stand in the process list and in the
 
 from __future__ import annotations
 
-from typing import Any
+import importlib
+from typing import Any, Final
 
 import click
 
-from portero.cli.database import db
-from portero.cli.doctor import doctor
-from portero.cli.explain import explain
-from portero.cli.keys import keys
-from portero.cli.mail import mail
-from portero.cli.new import new
-from portero.cli.policies import policies
 from portero.cli.project import APP_OPTION, note_app
-from portero.cli.serve import serve
-from portero.cli.sweep import sweep
-from portero.cli.token import token
-from portero.cli.users import users
 from portero.errors import PorteroError
+
+#: Subcommand → its module, which holds it under this name. It is loaded when it is called: `serve` needs no Alembic and
+#: no tables on a terminal, and starts a sixth sooner without them.
+MODULES: Final = {
+    "new": "new",
+    "serve": "serve",
+    "keys": "keys",
+    "token": "token",
+    "users": "users",
+    "mail": "mail",
+    "db": "database",
+    "doctor": "doctor",
+    "explain": "explain",
+    "policies": "policies",
+    "sweep": "sweep",
+}
 
 
 class SentenceGroup(click.Group):
-    """A command group that turns a refusal into one sentence and exit code 1."""
+    """A command group that turns a refusal into one sentence, and loads a subcommand when it is called."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Name the subcommands, for the help."""
+        return sorted(MODULES)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Load a subcommand; None if there is none of this name."""
+        if name not in MODULES:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"portero.cli.{MODULES[name]}"), name)
+        return command
 
     def invoke(self, context: click.Context) -> Any:
         """Run the subcommand; a PorteroError becomes `Error: <sentence>`."""
@@ -43,10 +60,6 @@ class SentenceGroup(click.Group):
 def portero(context: click.Context, app_path: str | None) -> None:
     """Sign-in and a data API for Flask applications."""
     note_app(context, app_path)
-
-
-for command in (new, serve, keys, token, users, mail, db, doctor, explain, policies, sweep):
-    portero.add_command(command)
 
 
 def main() -> None:

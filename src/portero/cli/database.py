@@ -10,19 +10,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import alembic.command
 import click
 import sqlalchemy as sa
-from alembic.autogenerate import compare_metadata
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from flask import Flask
 
-from portero.alembic import include_object
-from portero.assembly import Store
-from portero.cli.project import extension_of, load_app
+from portero.cli.differences import differences
+from portero.cli.project import extension_of, load_app, opened_store
 from portero.store import migrations
 
 PROJECT_HISTORY: Final = "alembic.ini"
@@ -85,16 +82,6 @@ def check(context: click.Context) -> None:
 
 
 @contextmanager
-def opened_store(app: Flask) -> Iterator[Store]:
-    """Open the application's database for one command, whether its tables are there or not."""
-    store = extension_of(app).open_store(app)
-    try:
-        yield store
-    finally:
-        store.database.close()
-
-
-@contextmanager
 def comparing_database(app: Flask) -> Iterator[None]:
     """Let the application stand on an empty SQLite file for a while, so that a migration says what the models changed.
 
@@ -145,26 +132,3 @@ def _failed(error: sa.exc.DBAPIError) -> str:
     if "null" in str(error.orig).lower():
         told += "\nGive the new column a server_default in that file: it is the value of the rows that are there."
     return told
-
-
-def differences(store: Store) -> list[str]:
-    """Compare the project's models with the database; Portero's own tables are left out."""
-    found: list[Any] = []
-    with store.database.reading() as connection:
-        for metadata in store.metadatas:
-            found += compare_metadata(_comparing(connection), metadata)
-    return [_described(difference) for difference in found]
-
-
-def _comparing(connection: sa.Connection) -> MigrationContext:
-    return MigrationContext.configure(
-        connection, opts={"include_object": include_object, "compare_type": False, "version_table": "alembic_version"}
-    )
-
-
-def _described(difference: Any) -> str:
-    if isinstance(difference, list):
-        return "; ".join(_described(each) for each in difference)
-    kind, *rest = difference
-    names = [str(getattr(each, "name", each)) for each in rest if each is not None and not isinstance(each, dict)]
-    return " ".join([str(kind).replace("_", " "), *names])

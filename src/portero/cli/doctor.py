@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 import click
 from flask import Flask
 
-from portero.cli.database import differences, has_history, opened_store
-from portero.cli.project import extension_of, load_app, refuse_readable
+from portero.cli.database import has_history
+from portero.cli.differences import differences
+from portero.cli.project import extension_of, load_app, opened_store, refuse_readable
 from portero.data import search_index
 from portero.data.catalogue import Catalogue
 from portero.data.index_advice import missing_indexes

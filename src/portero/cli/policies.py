@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from portero.cli.database import opened_store
-from portero.cli.project import extension_of, load_app
+from portero.cli.project import extension_of, load_app, opened_store
 from portero.data import catalogue
 from portero.data.native_policies import script
 

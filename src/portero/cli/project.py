@@ -17,6 +17,7 @@ from dotenv import load_dotenv
 from flask import Flask
 from flask.cli import NoAppException, ScriptInfo
 
+from portero.assembly import Store
 from portero.errors import ConfigurationError
 from portero.extension import Portero
 from portero.web.runtime import Runtime
@@ -108,3 +109,13 @@ def opened(context: click.Context) -> Iterator[Runtime]:
             yield extension.freeze(app)
     finally:
         extension.close(app)
+
+
+@contextmanager
+def opened_store(app: Flask) -> Iterator[Store]:
+    """Open the application's database for one command, whether its tables are there or not."""
+    store = extension_of(app).open_store(app)
+    try:
+        yield store
+    finally:
+        store.database.close()

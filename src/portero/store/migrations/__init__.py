@@ -2,36 +2,27 @@
 
 A step happens whole or not at all, on both databases; of several processes that start together one migrates and the
 others find it done. A database from a newer Portero is refused: old code never writes into tables it does not know.
+Alembic itself is in `steps`: a database at the newest revision, as nearly all are, is served without loading it.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
+from typing import Final
 
 import sqlalchemy as sa
-from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext, RevisionStep
-from alembic.script import ScriptDirectory
 
 from portero.errors import ConfigurationError
 from portero.store.engine import Database
-from portero.store.tables import OwnTable
 
-VERSION_TABLE = "portero_version"
-
-
-@lru_cache(maxsize=1)
-def _steps() -> ScriptDirectory:
-    return ScriptDirectory(str(Path(__file__).parent))
+VERSION_TABLE: Final = "portero_version"
+#: The steps in `versions`, oldest first.
+REVISIONS: Final = ("0001", "0002", "0003")
+_VERSION: Final = sa.table(VERSION_TABLE, sa.column("version_num"))
 
 
 def head() -> str:
     """Give the revision this release of Portero works with."""
-    revision = _steps().get_current_head()
-    assert revision is not None
-    return revision
+    return REVISIONS[-1]
 
 
 def current(database: Database) -> str | None:
@@ -71,33 +62,23 @@ def upgrade(database: Database) -> bool:
         _refuse_newer(revision)
         if revision == head():
             return False
-        _run(connection)
+        # Loaded where there is something to do: it would be a tenth of each start.
+        from portero.store.migrations import steps  # noqa: PLC0415
+
+        steps.run(connection, VERSION_TABLE)
     return True
 
 
 def _revision(connection: sa.Connection) -> str | None:
-    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
+        return None
+    revision: str | None = connection.execute(sa.select(_VERSION.c.version_num)).scalar_one_or_none()
+    return revision
 
 
 def _refuse_newer(revision: str | None) -> None:
-    if revision is not None and revision not in {step.revision for step in _steps().walk_revisions()}:
+    if revision is not None and revision not in REVISIONS:
         raise ConfigurationError(
             f"The database is at revision {revision} of Portero's tables, which this release does not know: "
             "it was migrated by a newer Portero. Install that one, or restore a backup made before."
         )
-
-
-def _run(connection: sa.Connection) -> None:
-    def steps(revision: tuple[str, ...] | str | None, _context: MigrationContext) -> list[RevisionStep]:
-        return _steps()._upgrade_revs("head", revision)  # type: ignore[arg-type]
-
-    with EnvironmentContext(Config(), _steps(), fn=steps) as environment:
-        # The transaction is ours and covers all steps: SQLite's tables are transactional too.
-        environment.configure(
-            connection=connection,
-            target_metadata=OwnTable.metadata,
-            version_table=VERSION_TABLE,
-            render_as_batch=True,
-            transactional_ddl=True,
-        )
-        environment.run_migrations()
