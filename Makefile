@@ -66,11 +66,15 @@ lock: .venv/installed-dev
 # (--no-deps above): asked for an extra, it would look at versions newer than the locked one, and refuse them.
 LOCKING := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
+# As pip does with what it copies: without it each start would compile all modules again where Python may not write.
+COMPILED := $(BIN)/python -m compileall -q src
+
 .venv/installed: requirements.lock pyproject.toml | check-python
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing Portero into .venv (once; a minute or two) ..."
 	@test -e .venv/installed-dev || $(BIN)/pip install --quiet --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@$(COMPILED)
 	@touch $@
 
 .venv/installed-dev: requirements-dev.lock pyproject.toml | check-python
@@ -78,6 +82,7 @@ LOCKING := --quiet --universal --python-version 3.11 --generate-hashes --no-head
 	@echo "Installing what the tests need into .venv (PostgreSQL and Node among it) ..."
 	@$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements-dev.lock
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@$(COMPILED)
 	@touch $@ .venv/installed
 
 # What draws the plots; nothing else needs it.

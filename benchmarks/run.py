@@ -16,6 +16,7 @@ or could not be measured; 2: could not run.
 from __future__ import annotations
 
 import argparse
+import compileall
 import contextlib
 import datetime
 import json
@@ -79,6 +80,9 @@ def measured(arguments: argparse.Namespace) -> dict[str, Any]:
         asked = frozenset(arguments.workloads)
         sides = Sides(folder, asked, lengths.ended if "W7" in asked else 0, server)
         sides.prepare()
+        # Where a user installs, pip has compiled everything; here sources may be newer than what was compiled of them.
+        for sources in (ROOT / "src", HERE):
+            compileall.compile_dir(sources, quiet=1)
         for peer, why in sides.missing.items():
             print(f"bench: {peer} could not be set up and is not measured: {why}", file=sys.stderr)
         rounds = []

@@ -497,6 +497,34 @@ def test_two_workers_serve_and_stop_gracefully(project: Path) -> None:
     assert 0 == served.process.returncode
 
 
+REPORT = """
+
+@app.get("/loaded")
+def loaded():
+    import gc
+    import sys
+
+    found = {"alembic", "rich", "pygments", "mako"} & set(sys.modules)
+    return {"loaded": sorted(found), "collects": gc.isenabled(), "frozen": gc.get_freeze_count() > 100_000}
+"""
+
+
+def test_a_worker_has_loaded_nothing_that_only_other_commands_need_and_never_walks_what_it_was_forked_with(
+    project: Path,
+) -> None:
+    with (project / "app" / "routes.py").open("a") as routes:
+        routes.write(REPORT)
+    with Served(project, "--workers", "1") as served:
+        assert {"loaded": [], "collects": True, "frozen": True} == served.ask("/loaded")
+
+
+def test_a_new_database_file_is_given_its_tables_by_serve(project: Path) -> None:
+    for file in (project / "instance").glob("*.db*"):
+        file.unlink()
+    with Served(project, "--workers", "1") as served:
+        assert "GoTrue" == served.ask("/auth/v1/health")["name"]
+
+
 def test_development_starts_again_when_a_file_changes(project: Path) -> None:
     with Served(project, "--dev", "--workers", "1") as served:
         with (project / "app" / "routes.py").open("a") as routes:

@@ -63,7 +63,7 @@ def serve(
     refuse_taken(host, port)
     if dev if reload is None else reload:
         sys.exit(run_and_reload(command_line(context), Path.cwd()))
-    greeting = prepare(load_app(context), url, examples)
+    greeting = loaded(context, url, examples)
     # So many threads are meant: most of them wait for the disk together.
     logging.getLogger("_granian").addFilter(lambda record: _TOO_MANY_THREADS not in record.getMessage())
     server = Granian(
@@ -82,6 +82,19 @@ def serve(
     )
     server.on_startup(functools.partial(click.echo, greeting))
     server.serve(target_loader=load_for_worker)
+
+
+def loaded(context: click.Context, url: str, examples: bool) -> str:
+    """Load and prepare the application, so that workers share its memory; give what `prepare` gives.
+
+    What is there then is never walked by the collector, here or in a worker: a walk writes into every object, and
+    each worker would have a copy of its own of pages that are one for all.
+    """
+    gc.disable()
+    greeting = prepare(load_app(context), url, examples)
+    gc.freeze()
+    gc.enable()
+    return greeting
 
 
 def command_line(context: click.Context) -> list[str]:
@@ -155,6 +168,5 @@ def load_for_worker(path: str) -> Any:
         # What was left when the last process stopped is sent now, not with the next mail.
         runtime.mail_worker.wake()
     # What is there now stays for good: without this the collector walks all of it again and again.
-    gc.collect()
     gc.freeze()
     return app
