@@ -9,7 +9,8 @@
     ├── Refused                 a developer's hook refuses the operation; its sentence is for the caller
     ├── DataError               a refusal in the words of PostgREST (contract data.md §4.10)
     ├── DatabaseUnavailable     the database cannot be asked now; the edge answers 503 with Retry-After
-    └── TooBusy                 more is being done already than this machine should do; likewise 503
+    ├── TooBusy                 more is being done already than this machine should do; likewise 503
+    └── DeadlinePassed          the request took longer than one may; 504
 
 The public words (`message`, `details`, `hint`) go to the caller. The private cause is the exception's `__cause__`:
 it is logged, and never sent.
@@ -44,6 +45,13 @@ class TooBusy(PorteroError):
     def __init__(self, message: str, *, retry_after: int = 1) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class DeadlinePassed(PorteroError):
+    """A request took longer than one may; what it had not begun by then is not done."""
+
+    def __init__(self) -> None:
+        super().__init__("the request took too long")
 
 
 class TokenFault(StrEnum):

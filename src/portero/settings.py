@@ -160,6 +160,9 @@ class Settings:
         "Ask here whether a new password was in a breach: https://api.pwnedpasswords.com/range or a copy.",
     )
     password_slots: int = _row(_whole, 0, "Password hashes computed at one time; 0 means one per core.")
+    request_timeout: timedelta = _row(
+        _seconds, timedelta(seconds=10), "A request to the auth API that takes longer is answered 504; 0: no limit."
+    )
     throttle_sign_in: int = _row(_whole, 30, "Sign-in attempts a minute from one address.")
     throttle_sign_up: int = _row(_whole, 20, "Sign-ups a minute from one address.")
     throttle_refresh: int = _row(_whole, 60, "Refreshes a minute of one session.")

@@ -19,7 +19,8 @@ from contextlib import contextmanager
 import argon2
 import bcrypt
 
-from portero.errors import TooBusy
+from portero import deadline
+from portero.errors import DeadlinePassed, TooBusy
 
 #: Longer texts are no passwords: normalising and hashing them would only be work for an attacker to order; code points.
 LONGEST_PASSWORD = 1024
@@ -111,8 +112,12 @@ class Passwords:
                 raise TooBusy("too many passwords are being hashed")
             self._present += 1
         try:
-            with self._free:
+            if not self._free.acquire(timeout=deadline.left()):
+                raise DeadlinePassed
+            try:
                 yield
+            finally:
+                self._free.release()
         finally:
             with self._lock:
                 self._present -= 1

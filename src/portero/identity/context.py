@@ -18,6 +18,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from portero import deadline
 from portero.crypto.derived_keys import ONE_TIME_CODES, REFRESH_TOKEN_MAC, SEAL_OUTBOX, THROTTLE
 from portero.crypto.passwords import Passwords
 from portero.events import Event, Happening
@@ -164,7 +165,8 @@ class IdentityContext:
         if change.mails:
             self.mail_bell.ring()
         if self.hooks.has(Point.AFTER_USER_CREATED):
-            self._tell_of_new_users(change.events)
+            with deadline.lifted():  # it is done: hooks are told, however late
+                self._tell_of_new_users(change.events)
 
     def _tell_of_new_users(self, events: Iterable[Event]) -> None:
         """Run the hooks after a commit: they see what is true, and hold up no writer."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from portero import deadline
 from portero.errors import AuthError, Refused
 from portero.events import Event, Happening
 from portero.identity import sessions
@@ -68,7 +69,8 @@ def password_tried(
         attempt = PasswordVerificationAttempt(user_id, valid, caller.address, now)
         context.hooks.run(Point.PASSWORD_VERIFICATION_ATTEMPT, attempt)
     except Refused as refused:
-        with context.changing() as change:
+        # However long the hook took: its refusal, and the end of sessions, are written.
+        with deadline.lifted(), context.changing() as change:
             details = {"by": "hook"}
             change.record(Event(Happening.SIGN_IN_REFUSED, now, user_id, address=caller.address, details=details))
             if refused.end_sessions and user_id is not None:
@@ -87,7 +89,7 @@ def factor_tried(context: IdentityContext, asking: Asking, factor: FactorRecord,
     try:
         context.hooks.run(Point.MFA_VERIFICATION_ATTEMPT, attempt)
     except Refused as refused:
-        with context.changing() as change:
+        with deadline.lifted(), context.changing() as change:
             details = {"factor_id": str(factor.id), "type": factor.factor_type, "by": "hook"}
             event = Event(Happening.FACTOR_REFUSED, now, asking.user_id, asking.session_id, address, details)
             change.record(event)

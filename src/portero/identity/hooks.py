@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any, Final, Literal, TypeVar
 from uuid import UUID
 
+from portero import deadline
 from portero.errors import ConfigurationError
 from portero.store.factors import FactorType
 from portero.store.sessions import SessionRecord
@@ -213,9 +214,10 @@ class Hooks:
         return point in self._hooks
 
     def run(self, point: Point, payload: object) -> None:
-        """Ask every hook of a point; what one of them raises goes up."""
+        """Ask every hook of a point; what one of them raises goes up. Its time counts as the request's."""
         for hook in self._hooks.get(point, ()):
             hook(payload)
+            deadline.check()
 
     def claims(self, user: UserRecord, session: SessionRecord, claims: Mapping[str, Any]) -> dict[str, Any]:
         """Return the claims of an access token as the hooks want them, with those that must be there.
@@ -227,6 +229,7 @@ class Hooks:
         present, shown = dict(claims), replace(user, password_hash=None)
         for hook in self._hooks.get(Point.CUSTOM_ACCESS_TOKEN, ()):
             returned = hook(CustomAccessToken(shown, session, method, dict(present)))
+            deadline.check()
             if returned is None:
                 continue
             if not isinstance(returned, Mapping):

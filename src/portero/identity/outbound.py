@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from http.client import HTTPException
 from typing import Any, Final
 
+from portero import deadline
+
 _LARGEST: Final = 1024 * 1024
 _PIECE: Final = 64 * 1024
 #: Questions under way at one time in one process; one more goes unasked.
@@ -34,8 +36,10 @@ def ask(url: str, seconds: float, *, headers: Mapping[str, str], form: bytes | N
         form: sent by POST, in the form of HTML's forms; without it the question is a GET.
 
     Raises:
+        DeadlinePassed: the time of the request that wants to know is over.
         Unanswered: another status than 2xx, too long, too late, not reached, or too many questions under way.
     """
+    seconds = deadline.bounded(seconds)
     if not _SLOTS.acquire(blocking=False):
         raise Unanswered("too many questions are under way")
     question = _Question(urllib.request.Request(url, form, dict(headers)), time.monotonic() + seconds)  # noqa: S310
@@ -44,6 +48,7 @@ def ask(url: str, seconds: float, *, headers: Mapping[str, str], form: bytes | N
     thread.start()
     thread.join(seconds)
     if question.answer is None:
+        deadline.check()
         raise Unanswered(question.fault or "no answer in time")
     return question.answer
 

@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
+from portero import deadline
 from portero.crypto import refresh_tokens
 from portero.errors import AuthError, InvalidToken, Refused
 from portero.events import Event, Happening
@@ -69,7 +70,8 @@ def tokens_for(context: IdentityContext, opened: Opened, now: datetime) -> Signe
         raise AuthError(refused.status, "unknown", refused.message) from refused
     finally:
         if minted is None and session.refresh_counter == 0:
-            end(context, account.user.id, session.id, "local", now)
+            with deadline.lifted():
+                end(context, account.user.id, session.id, "local", now)
     access_token, expires_at = minted
     refresh_token = refresh_tokens.encode(session.id, session.refresh_counter, context.refresh_mac_keys[0])
     return SignedIn(account, session, access_token, refresh_token, now, expires_at)

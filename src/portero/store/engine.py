@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 
+from portero import deadline
 from portero.errors import ConfigurationError
 from portero.figures import CommitFigures
 from portero.store.postgresql import PostgresqlServer
@@ -89,6 +90,7 @@ class Database:
         Raises:
             DatabaseUnavailable: not reachable, too busy, or a statement took too long.
         """
+        deadline.check()
         return self._way.reading()
 
     def writing(
@@ -105,8 +107,10 @@ class Database:
 
         Raises:
             DatabaseUnavailable: the turn did not come in time, the disk is full, the server is away.
+            DeadlinePassed: the request's time is over; also from `reading` and `write_together`.
             sqlalchemy.exc.IntegrityError: as the database says it.
         """
+        deadline.check()
         return self._way.writing(timeout, durable)
 
     def write_together(self, work: Callable[[sa.Connection], Made]) -> Made:
@@ -120,6 +124,7 @@ class Database:
             DatabaseUnavailable: as `writing`.
             Exception: what the work raises; nothing of it is kept then.
         """
+        deadline.check()
         return self._way.write_together(work)
 
     def commits(self) -> CommitFigures:

@@ -20,6 +20,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import sqlalchemy as sa
 
+from portero import deadline
 from portero.errors import DatabaseUnavailable
 from portero.figures import CommitFigures
 
@@ -95,6 +96,7 @@ class GroupCommit:
             DatabaseUnavailable: nobody began with it in time, or the database could not be written.
             Exception: what the work raised; nothing of it is kept then.
         """
+        patience = deadline.bounded(self._longest_wait)
         job = _Job(work)
         with self._guard:
             leads = not self._is_led
@@ -102,13 +104,13 @@ class GroupCommit:
                 self._is_led = True
             else:
                 self._waiting.append(job)
-        if leads or self._comes_to_lead(job):
+        if leads or self._comes_to_lead(job, patience):
             self._lead(job)
         return job.outcome()
 
-    def _comes_to_lead(self, job: _Job[Any]) -> bool:
+    def _comes_to_lead(self, job: _Job[Any], patience: float) -> bool:
         """Wait until the work was done by somebody (False), or it is this writer's turn to lead (True)."""
-        if not job.gate.acquire(timeout=self._longest_wait):
+        if not job.gate.acquire(timeout=patience):
             with self._guard:
                 if job in self._waiting:
                     self._waiting.remove(job)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from portero import deadline
 from portero.errors import ConfigurationError, DatabaseUnavailable
 from portero.figures import CommitFigures
 from portero.store import forking
@@ -58,6 +59,7 @@ class PostgresqlServer:
         if url.drivername not in ("postgresql", "postgresql+psycopg"):
             raise ConfigurationError(f"{url.drivername} is another driver than Portero's: write postgresql+psycopg://…")
         # Said once a connection, in one round trip; nothing of it is repeated for a request.
+        self._limit = statement_timeout.total_seconds()
         self._settings = (
             f"SET statement_timeout = {_milliseconds(statement_timeout)}; SET lock_timeout = 2000; "
             "SET idle_in_transaction_session_timeout = 10000; SET TIME ZONE 'UTC'"
@@ -103,19 +105,23 @@ class PostgresqlServer:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Give a connection in one read-only transaction that sees one state of the database."""
-        with self._begun("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as connection:
+        with self._begun("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" + self._limited(self._limit)) as connection:
             yield connection
 
     @contextmanager
     def writing(self, timeout: timedelta | None = None, durable: bool = True) -> Iterator[sa.Connection]:
         """Give a connection in a transaction, committed at the end."""
-        begin = "BEGIN"
-        if timeout is not None:
-            begin += f"; SET LOCAL statement_timeout = {_milliseconds(timeout)}"
+        begin = "BEGIN" + self._limited(self._limit if timeout is None else timeout.total_seconds())
         if not durable:
             begin += "; SET LOCAL synchronous_commit = off"
         with self._begun(begin) as connection:
             yield connection
+
+    def _limited(self, seconds: float) -> str:
+        """Give what bounds the statements of a transaction, where the connection's own setting does not."""
+        seconds = deadline.bounded(seconds)
+        # Not 0, which would be no bound.
+        return "" if seconds == self._limit else f"; SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}"
 
     def write_together(self, work: Callable[[sa.Connection], Made]) -> Made:
         """Do work in a transaction of its own: many write here at a time, and the server groups their commits.

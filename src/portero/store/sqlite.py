@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from portero import deadline
 from portero.errors import ConfigurationError, DatabaseUnavailable
 from portero.figures import CommitFigures
 from portero.store import forking
@@ -103,7 +104,7 @@ class SqliteFile:
         self._writing_thread: int | None = None
         self._is_prepared = False
         self._is_carried = False
-        self._group = GroupCommit(self.writing, self._run_job, self._wait)
+        self._group = GroupCommit(self._writing_for_many, self._run_job, self._wait)
 
     # -- reading
 
@@ -129,7 +130,7 @@ class SqliteFile:
         """Give a connection in one read transaction."""
         with translated(writing=False), self.engine.connect() as connection:
             clock: _Clock = connection.info["clock"]
-            clock.started = time.monotonic()
+            clock.limit, clock.started = deadline.bounded(self._limit), time.monotonic()
             yield connection
 
     # -- writing
@@ -137,13 +138,20 @@ class SqliteFile:
     @contextmanager
     def writing(self, timeout: timedelta | None = None, durable: bool = True) -> Iterator[sa.Connection]:
         """Give the one writing connection in `BEGIN IMMEDIATE`; committed and synced at the end."""
-        with self._my_turn(), self._writer_for(self._limit if timeout is None else timeout.total_seconds()) as writer:
+        limit = self._limit if timeout is None else timeout.total_seconds()
+        with self._my_turn(), self._writer_for(deadline.bounded(limit)) as writer:
             if durable:
                 with writer.begin():
                     yield writer
             else:
                 with _pragma(writer, "synchronous", "NORMAL", "FULL"), writer.begin():
                     yield writer
+
+    @contextmanager
+    def _writing_for_many(self) -> Iterator[sa.Connection]:
+        # The deadline of who leads is none of those whose work is done with it.
+        with deadline.lifted(), self.writing() as writer:
+            yield writer
 
     def write_together(self, work: Callable[[sa.Connection], Made]) -> Made:
         """Do work in a transaction that writers of this process share; see `group_commit`.
@@ -188,13 +196,14 @@ class SqliteFile:
         """Be the only writer: of the threads here, then of the processes."""
         if self._writing_thread == threading.get_ident():
             raise RuntimeError("this thread writes already: a second writer would wait for the first for ever")
-        deadline = time.monotonic() + self._wait
-        if not self._mutex.acquire(timeout=self._wait):
+        patience = deadline.bounded(self._wait)
+        until = time.monotonic() + patience
+        if not self._mutex.acquire(timeout=patience):
             raise DatabaseUnavailable("too many wait to write")
         try:
             self._writing_thread = threading.get_ident()
             self._prepare()
-            self._turn.take(deadline - time.monotonic())
+            self._turn.take(until - time.monotonic())
             try:
                 yield
             finally:

@@ -15,7 +15,15 @@ from uuid import uuid4
 import orjson
 from werkzeug.exceptions import HTTPException
 
-from portero.errors import AuthError, DatabaseUnavailable, DataError, InvalidToken, TokenFault, TooBusy
+from portero.errors import (
+    AuthError,
+    DatabaseUnavailable,
+    DataError,
+    DeadlinePassed,
+    InvalidToken,
+    TokenFault,
+    TooBusy,
+)
 
 VERSION_HEADER: Final = "X-Supabase-Api-Version"
 _VERSION: Final = "2024-01-01"
@@ -24,6 +32,7 @@ _JSON: Final = ("Content-Type", "application/json; charset=utf-8")
 
 _UNEXPECTED: Final = "Unexpected failure, please check server logs for more information"
 _BUSY: Final = "The server is busy, please try again"
+_LATE: Final = "Processing this request timed out, please retry after a moment."
 _BAD_JWT: Final = "invalid JWT: unable to parse or verify signature, "
 
 #: What an HTTP refusal of the framework is called at `/auth/v1`.
@@ -86,6 +95,8 @@ def auth_error_of(error: Exception) -> AuthError:
             return AuthError(403, "bad_jwt", _BAD_JWT + error.fault.value)
         case DatabaseUnavailable() | TooBusy():
             return AuthError(503, "unexpected_failure", _BUSY, retry_after=error.retry_after)
+        case DeadlinePassed():
+            return AuthError(504, "request_timeout", _LATE)
         case HTTPException(code=int() as status) if status in _HTTP_CODES:
             code, message = _HTTP_CODES[status]
             return AuthError(status, code, message)

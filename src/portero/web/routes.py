@@ -22,7 +22,8 @@ from flask import Blueprint, Request, Response, current_app, request
 from werkzeug.exceptions import NotFound
 from werkzeug.routing import RequestRedirect
 
-from portero.errors import AuthError, DatabaseUnavailable, TooBusy
+from portero import deadline
+from portero.errors import AuthError, DatabaseUnavailable, DeadlinePassed, TooBusy
 from portero.settings import Settings
 from portero.web import cors, guard, health, mail_box, problems, start_page
 from portero.web.auth import (
@@ -49,7 +50,7 @@ from portero.web.auth import (
 from portero.web.auth.call import Call
 from portero.web.caller import caller_of
 from portero.web.headers import security_headers
-from portero.web.runtime import frozen, runtime
+from portero.web.runtime import Runtime, frozen, runtime
 
 LOG: Final = logging.getLogger("portero.web")
 _READS: Final = ("GET", "HEAD")
@@ -203,18 +204,31 @@ def blueprint(settings: Settings) -> Blueprint:
 
 def _guarded(route: Route) -> Callable[[], Response]:
     def view(**_: str) -> Response:
-        held, now = runtime(), datetime.now(UTC)
-        if route.gate is not Gate.FREE:
-            guard.check_api_key(request.environ, held, now.timestamp())
-        if route.gate is Gate.ADMIN:
-            guard.administrator(request.environ, held, now)
-        signed_in = guard.signed_in_user(request.environ, held, now) if route.gate in _SIGNED_IN else None
-        if route.gate is Gate.NAMED and signed_in is not None and signed_in.account.user.is_anonymous:
-            raise AuthError(403, "no_authorization", "Anonymous user not allowed to perform these actions")
-        caller = caller_of(request.environ, held.settings.trusted_proxies)
-        return route.view(Call(request, held, caller, now, signed_in))
+        held = runtime()
+        begun = deadline.begin(held.settings.request_timeout.total_seconds())
+        try:
+            return _answer(route, held)
+        except (DatabaseUnavailable, TooBusy):
+            # What was not to be had in the time there was is told as the time that is over.
+            deadline.check()
+            raise
+        finally:
+            deadline.end(begun)
 
     return view
+
+
+def _answer(route: Route, held: Runtime) -> Response:
+    now = datetime.now(UTC)
+    if route.gate is not Gate.FREE:
+        guard.check_api_key(request.environ, held, now.timestamp())
+    if route.gate is Gate.ADMIN:
+        guard.administrator(request.environ, held, now)
+    signed_in = guard.signed_in_user(request.environ, held, now) if route.gate in _SIGNED_IN else None
+    if route.gate is Gate.NAMED and signed_in is not None and signed_in.account.user.is_anonymous:
+        raise AuthError(403, "no_authorization", "Anonymous user not allowed to perform these actions")
+    caller = caller_of(request.environ, held.settings.trusted_proxies)
+    return route.view(Call(request, held, caller, now, signed_in))
 
 
 def _refusal(error: Exception) -> Response:
@@ -223,7 +237,7 @@ def _refusal(error: Exception) -> Response:
     "Not now" is foreseen: one line says why, or a busy hour would fill the log.
     """
     problem = problems.auth_problem(error, request.headers.get(problems.VERSION_HEADER))
-    if isinstance(error, DatabaseUnavailable | TooBusy):
+    if isinstance(error, DatabaseUnavailable | TooBusy | DeadlinePassed):
         LOG.warning("%s %s answered %d: %s", request.method, request.path, problem.status, error)
     elif problem.status >= 500:
         LOG.error("%s %s answered %d", request.method, request.path, problem.status, exc_info=error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.identity.people import PASSWORD
 from tests.web.scenarios import ANY, Row
 
 BAD_KEY = (401, "no_authorization", "Invalid API key")
@@ -38,6 +39,13 @@ TABLE = (
         {"email": "$ann", "gotrue_meta_security": {"captcha_token": "solved"}},
         world="guarded",
         refuses=(503, "unexpected_failure", "captcha verification process failed"),
+    ),
+    Row(
+        "what takes longer than a request may",
+        "POST /signup",
+        {"email": "slow$number@example.org", "password": PASSWORD},
+        world="hasty",
+        refuses=(504, "request_timeout", "Processing this request timed out, please retry after a moment."),
     ),
     Row("no such method", "PATCH /user", refuses=(405, "unknown", "405: method not allowed")),
 )
