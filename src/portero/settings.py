@@ -127,6 +127,10 @@ class Settings:
     data_path: str = _row(_text, "/rest/v1", "Where PostgREST's protocol is served.")
     data_through_flask: bool = _row(_flag, False, "Serve the data API as a Flask view, so that Flask's hooks see it.")
     disable_signup: bool = _row(_flag, False, "Refuse sign-ups; users are made by administrators only.")
+    email_sign_in: bool = _row(
+        _flag, True, "Let users sign up and sign in with an e-mail address at the auth API, and recover a password."
+    )
+    magic_links: bool = _row(_flag, True, "Let users sign in by a mailed link or code (POST /otp).")
     require_api_key: bool = _row(_flag, False, "Refuse requests without an apikey (default: they are the role anon).")
     accept_shared_secret_tokens: bool = _row(
         _flag, False, "Migration only: accept hand-made HS256 tokens without a session. Shown by `portero doctor`."
@@ -170,6 +174,9 @@ class Settings:
     throttle_mfa: int = _row(_whole, 15, "Challenges and codes of second factors a minute, of one user.")
     mails_per_hour: int = _row(_whole, 0, "Mails that all callers together may cause in an hour; 0: no limit.")
     mfa_enroll: bool = _row(_flag, True, "Let users enrol second factors; those enrolled before go on to count.")
+    mfa_verify: bool = _row(
+        _flag, True, "Let users show their second factors; without it nobody reaches aal2, and who needs it waits."
+    )
     sweep_interval: timedelta = _row(
         _seconds,
         timedelta(minutes=15),

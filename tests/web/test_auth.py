@@ -13,6 +13,7 @@ from uuid import UUID
 import pytest
 from tests.identity.people import PASSWORD, happenings
 from tests.web.callers import Api, code_of, now
+from werkzeug.test import TestResponse
 
 from portero.identity import admin
 from portero.identity.admin import NewUser
@@ -99,6 +100,20 @@ def test_a_sign_up_a_sign_in_and_a_refresh_answer_with_the_whole_session(any_api
         assert (200, expected) == (answer.status_code, answer.get_json())
         assert isinstance(answer.get_json()["expires_at"], int)
     assert ["signed_in", "user_created", "signed_in", "session_refreshed"] == happenings(any_api.context)
+
+
+def test_headers_of_a_refresh_tell_whether_its_token_was_used_before(any_api: Api) -> None:
+    """Contract auth.md §1.0: for who looks for a fault; no client reads them."""
+    token = any_api.sign_up()["refresh_token"]
+    first, second = any_api.refresh(token), any_api.refresh(token)
+    assert ["1", "false", None] == reuse_of(first)
+    assert ["1", "true", "fail-to-save"] == reuse_of(second)
+    assert ["2", "false", None] == reuse_of(any_api.refresh(first.get_json()["refresh_token"]))
+    assert "true" == any_api.refresh(token).headers["sb-auth-refresh-token-rotated"]
+
+
+def reuse_of(answer: TestResponse) -> list[str | None]:
+    return [answer.headers.get(f"sb-auth-refresh-token-{name}") for name in ("counter", "reuse", "reuse-cause")]
 
 
 def test_the_user_endpoint_answers_with_the_bare_user(any_api: Api) -> None:
@@ -370,7 +385,8 @@ def test_every_url_stands_in_the_table_once() -> None:
     assert len(ROUTES) == len({(route.method, route.path) for route in ROUTES})
     unguarded = {route.path for route in ROUTES if route.gate in (Gate.OPEN, Gate.FREE)}
     mailed = {"/mail-box", "/otp", "/magiclink", "/recover", "/resend", "/verify"}
-    assert {"/signup", "/token", "/settings", "/health", "/.well-known/jwks.json"} | mailed == unguarded
+    known = {"/signup", "/token", "/settings", "/health", "/.well-known/jwks.json", "/.well-known/openid-configuration"}
+    assert known | mailed == unguarded
 
 
 def test_what_administers_is_for_administrators_and_nothing_else_is() -> None:

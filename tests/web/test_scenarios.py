@@ -30,6 +30,7 @@ from tests.web.tables import (
     mailed,
     not_served,
     sign_up,
+    switches,
     token,
     user,
     verify,
@@ -51,7 +52,7 @@ from portero.identity.mail_templates import MailKind
 from portero.web.routes import ROUTES
 from portero.web.runtime import runtime
 
-MODULES = (sign_up, token, mailed, verify, user, factors, administration, everywhere, gates, not_served)
+MODULES = (sign_up, token, mailed, verify, user, factors, administration, everywhere, gates, switches, not_served)
 ROWS = [(module.__name__.rpartition(".")[2], row) for module in MODULES for row in module.TABLE]
 HASTY = timedelta(seconds=0.2)
 PROVING = {"confirm_email": "yes", "site_url": SITE}
@@ -105,6 +106,9 @@ WORLDS: Mapping[str, Mapping[str, Any]] = {
     "reauthenticating": {**PROVING, "reauthenticate_after": 86_400},
     "demanding": {"require_current_password": True},
     "unenrolling": {"mfa_enroll": False},
+    "unverifying": {"mfa_verify": False},
+    "addressless": {"email_sign_in": False},
+    "linkless": {"magic_links": False},
     "patient": {"throttle_mfa": 0},
     "keyed": {"require_api_key": True},
     # Nobody listens there.

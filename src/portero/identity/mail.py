@@ -75,6 +75,17 @@ def require(settings: Settings, status: int = 422) -> None:
         raise AuthError(status, "email_provider_disabled", "Email logins are disabled: no mail server is configured")
 
 
+def require_sign_in(settings: Settings, status: int = 422) -> None:
+    """Refuse what signs in by a mail where e-mail addresses sign nobody in, or where no mail can be sent.
+
+    Raises:
+        AuthError: email_provider_disabled.
+    """
+    if not settings.email_sign_in:
+        raise AuthError(status, "email_provider_disabled", "Email logins are disabled")
+    require(settings, status)
+
+
 def render(context: IdentityContext, letter: Letter, metadata: Mapping[str, Any], caller: Caller) -> Message:
     """Fill the templates of a mail in its reader's language."""
     language = language_of(metadata.get("locale"), caller.languages)

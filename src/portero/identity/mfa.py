@@ -109,8 +109,9 @@ def challenge(context: IdentityContext, asking: Asking, factor_id: UUID) -> Chal
 
     Raises:
         AuthError: 404 mfa_factor_not_found; 400 validation_failed (recovery codes are not asked for); 403
-            no_authorization, session_not_found; 429 over_request_rate_limit.
+            no_authorization, session_not_found; 422 mfa_totp_verify_not_enabled; 429 over_request_rate_limit.
     """
+    _check_verification(context)
     with context.changing() as change:
         holder = assurance.enter(change, asking)
         factor = _totp_factor(holder, factor_id)
@@ -130,11 +131,12 @@ def verify(context: IdentityContext, asking: Asking, factor_id: UUID, challenge_
     Raises:
         AuthError: 400 validation_failed (no code, recovery codes); 404 mfa_factor_not_found; 422
             mfa_factor_not_found (challenge), mfa_ip_address_mismatch, mfa_challenge_expired,
-            mfa_verification_failed; 403 insufficient_aal, no_authorization, session_not_found; 429
-            over_request_rate_limit.
+            mfa_verification_failed, mfa_totp_verify_not_enabled; 403 insufficient_aal, no_authorization,
+            session_not_found; 429 over_request_rate_limit.
     """
     if not code.strip():
         raise AuthError(400, "validation_failed", "Code needs to be non-empty")
+    _check_verification(context)
     with context.changing() as change:
         holder = assurance.enter(change, asking)
         factor = _totp_factor(holder, factor_id)
@@ -239,6 +241,11 @@ def _check_wish(context: IdentityContext, wish: Wish) -> None:
     if len(wish.issuer) > totp.LONGEST_ISSUER or not wish.issuer.isprintable():
         message = f"issuer holds at most {totp.LONGEST_ISSUER} printable characters"
         raise AuthError(400, "validation_failed", message)
+
+
+def _check_verification(context: IdentityContext) -> None:
+    if not context.settings.mfa_verify:
+        raise AuthError(422, "mfa_totp_verify_not_enabled", "MFA verification is disabled for TOTP")
 
 
 def _check_room(holder: Holder, name: str) -> None:

@@ -50,7 +50,7 @@ def recover(context: IdentityContext, asked: Asked, caller: Caller, now: datetim
     Raises:
         AuthError: 400 validation_failed, email_provider_disabled; 429 over_request_rate_limit.
     """
-    mail.require(context.settings, 400)
+    mail.require_sign_in(context.settings, 400)
     email = addresses.canonical_email(asked.email)
     count(context, "recover", caller, now)
     with context.changing() as change:
@@ -70,7 +70,9 @@ def magic_link(context: IdentityContext, asked: Asked, caller: Caller, now: date
         AuthError: 400 validation_failed; 422 otp_disabled, signup_disabled, email_provider_disabled; 429
             over_request_rate_limit, over_email_send_rate_limit.
     """
-    mail.require(context.settings)
+    mail.require_sign_in(context.settings)
+    if not context.settings.magic_links:
+        raise AuthError(422, "email_provider_disabled", "Login with magic link is disabled")
     try:
         email = addresses.canonical_email(asked.email)
     except AuthError:
@@ -100,7 +102,7 @@ def resend(context: IdentityContext, kind: str, asked: Asked, caller: Caller, no
     Raises:
         AuthError: 400 validation_failed, email_provider_disabled; 429 over_request_rate_limit.
     """
-    mail.require(context.settings, 400)
+    mail.require_sign_in(context.settings, 400)
     email = addresses.canonical_email(asked.email)
     count(context, "resend", caller, now)
     with context.changing() as change:

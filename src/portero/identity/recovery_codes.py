@@ -115,9 +115,12 @@ def verify(context: IdentityContext, asking: Asking, typed: str) -> SignedIn:
     """Raise the caller's session to aal2 with a code that was not used before, and return its new tokens.
 
     Raises:
-        AuthError: 404 mfa_factor_not_found; 422 mfa_verification_failed; 403 no_authorization, session_not_found; 429
-            over_request_rate_limit, mfa_recovery_codes_locked.
+        AuthError: 404 mfa_factor_not_found; 422 mfa_verification_failed, mfa_recovery_codes_verify_not_enabled; 403
+            no_authorization, session_not_found; 429 over_request_rate_limit, mfa_recovery_codes_locked.
     """
+    if not context.settings.mfa_verify:
+        message = "MFA verification is disabled for recovery codes"
+        raise AuthError(422, "mfa_recovery_codes_verify_not_enabled", message)
     with context.changing() as change:
         holder = assurance.enter(change, asking)
         factor = _set_of(holder.factors)

@@ -58,7 +58,8 @@ def with_password(context: IdentityContext, form: Form, caller: Caller, now: dat
 
     Raises:
         AuthError: 422 signup_disabled, anonymous_provider_disabled, weak_password, user_already_exists;
-            400 validation_failed, phone_provider_disabled; 429 over_request_rate_limit, over_email_send_rate_limit.
+            400 validation_failed, email_provider_disabled, phone_provider_disabled; 429 over_request_rate_limit,
+            over_email_send_rate_limit.
         TooBusy: too many passwords are being hashed.
     """
     email, password, challenge = _checked(context, form)
@@ -135,6 +136,8 @@ def _checked(context: IdentityContext, form: Form) -> tuple[str, str, Challenge 
         raise AuthError(400, "validation_failed", "PKCE not supported for phone signups")
     if not form.email:
         raise AuthError(400, "phone_provider_disabled", "Phone signups are disabled")
+    if not context.settings.email_sign_in:
+        raise AuthError(400, "email_provider_disabled", "Email signups are disabled")
     return addresses.canonical_email(form.email), form.password, challenge
 
 

@@ -81,6 +81,8 @@ def auth_problem(error: Exception, asked_version: str | None) -> Problem:
         headers.append(("Retry-After", str(refusal.retry_after)))
     if refusal.status == 401:
         headers.append(("WWW-Authenticate", "Bearer"))
+    if refusal.code == "refresh_token_already_used":
+        headers.append(("sb-auth-refresh-token-rotated", "true"))
     if isinstance(error, HTTPException):
         headers += [(name, value) for name, value in error.get_headers() if name == "Allow"]
     return Problem(refusal.status, tuple(headers), orjson.dumps(_auth_body(refusal, speaks_codes(asked_version))))

@@ -134,6 +134,7 @@ ROUTES: Final = (
     Route("GET", "/settings", Gate.OPEN, "", meta.settings),
     Route("GET", "/health", Gate.FREE, "", meta.health),
     Route("GET", "/.well-known/jwks.json", Gate.FREE, "", meta.jwks),
+    Route("GET", "/.well-known/openid-configuration", Gate.FREE, "", meta.openid_configuration),
 )
 
 
@@ -153,7 +154,6 @@ NOT_SERVED: Final = (
     Route("POST", "/callback", Gate.FREE, "", not_served.callback),
     Route("GET", "/user/identities/authorize", Gate.USER, "", not_served.linking),
     Route("DELETE", "/user/identities/<identity_id>", Gate.USER, "", not_served.linking),
-    Route("GET", "/.well-known/openid-configuration", Gate.FREE, "", not_served.oauth_server),
     Route("GET", "/.well-known/oauth-authorization-server", Gate.FREE, "", not_served.oauth_server),
     Route("POST", "/oauth/clients/register", Gate.OPEN, "", not_served.oauth_server),
     Route("GET", "/oauth/authorize", Gate.FREE, "", not_served.oauth_server),

@@ -44,7 +44,7 @@ _PROVIDERS: Final = (
 def settings(call: Call) -> Response:
     """Answer with what is on; user interfaces draw their buttons from it."""
     kept = call.runtime.settings
-    on = {"email", "anonymous_users"} if kept.anonymous_users else {"email"}
+    on = {name for name, is_on in (("email", kept.email_sign_in), ("anonymous_users", kept.anonymous_users)) if is_on}
     return answer(
         {
             "external": {name: name in on for name in _PROVIDERS},
@@ -67,3 +67,9 @@ def health(call: Call) -> Response:
 def jwks(call: Call) -> Response:
     """Answer with the public keys."""
     return answer(well_known.jwks(call.runtime, call.now), headers={"Cache-Control": well_known.CACHE_CONTROL})
+
+
+def openid_configuration(call: Call) -> Response:
+    """Answer with what verifiers of our tokens need."""
+    found = well_known.openid_configuration(call.runtime, call.now)
+    return answer(found, headers={"Cache-Control": well_known.CACHE_CONTROL})

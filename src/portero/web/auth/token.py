@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Final
 
 from flask import Response
@@ -24,12 +25,26 @@ def post(call: Call) -> Response:
     if grant is None:
         raise AuthError(400, "invalid_credentials", "unsupported_grant_type")
     signed_in = grant(call, body.read(call.request))
-    return answer(session_json(signed_in), headers=diagnostics(signed_in))
+    headers = diagnostics(signed_in)
+    if grant is _refresh_token:
+        headers |= _reuse(signed_in, call.now)
+    return answer(session_json(signed_in), headers=headers)
 
 
 def diagnostics(signed_in: SignedIn) -> dict[str, str]:
     """Return the headers a sign-in or refresh carries; no client reads them."""
-    return {"sb-auth-user-id": str(signed_in.user.id), "sb-auth-session-id": str(signed_in.session.id)}
+    return {
+        "sb-auth-user-id": str(signed_in.user.id),
+        "sb-auth-session-id": str(signed_in.session.id),
+        "sb-auth-refresh-token-counter": str(signed_in.session.refresh_counter),
+    }
+
+
+def _reuse(signed_in: SignedIn, now: datetime) -> dict[str, str]:
+    """Tell whether the token was asked for once more: then this request did not advance the session."""
+    if signed_in.session.refreshed_at == now:
+        return {"sb-auth-refresh-token-reuse": "false"}
+    return {"sb-auth-refresh-token-reuse": "true", "sb-auth-refresh-token-reuse-cause": "fail-to-save"}
 
 
 def _password(call: Call, given: Body) -> SignedIn:
@@ -39,6 +54,8 @@ def _password(call: Call, given: Body) -> SignedIn:
         raise AuthError(400, "validation_failed", _BOTH)
     if phone:
         raise AuthError(422, "phone_provider_disabled", "Phone logins are disabled")
+    if email and not call.runtime.settings.email_sign_in:
+        raise AuthError(422, "email_provider_disabled", "Email logins are disabled")
     if not email:
         raise AuthError(400, "validation_failed", "missing email or phone")
     # Only an address signs in here: user names are the Python API's (overrides.md "user name").
