@@ -8,6 +8,7 @@ attempt costs what a user's does. Never judges whether a password is good enough
 from __future__ import annotations
 
 import base64
+import hmac
 import os
 import re
 import secrets
@@ -20,6 +21,8 @@ import argon2
 import bcrypt
 
 from portero import deadline
+from portero.crypto import kept_memory
+from portero.crypto.kept_memory import SALT_BYTES, TAG_BYTES, KeptMemory
 from portero.errors import DeadlinePassed, TooBusy
 
 #: Longer texts are no passwords: normalising and hashing them would only be work for an attacker to order; code points.
@@ -47,13 +50,16 @@ class Passwords:
 
     def __init__(self, slots: int = 0, *, time_cost: int = 2, memory_cost: int = 19456, parallelism: int = 1) -> None:
         self._slots = slots or _cores()
-        self._hasher = argon2.PasswordHasher(time_cost, memory_cost, parallelism, hash_len=32, salt_len=16)
+        self._costs = (time_cost, memory_cost, parallelism)
+        self._hasher = argon2.PasswordHasher(*self._costs, hash_len=TAG_BYTES, salt_len=SALT_BYTES)
         self._free = threading.Semaphore(self._slots)
         self._lock = threading.Lock()
         self._present = 0
+        # Those that no hash is in; with the others as many as slots at most.
+        self._memories: list[KeptMemory] = []
+        self._start = f"$argon2id$v=19$m={memory_cost},t={time_cost},p={parallelism}$"
         # Verifying against random bytes takes as long as against a real hash, and never succeeds.
-        salt, tag = (base64.b64encode(secrets.token_bytes(size)).rstrip(b"=").decode() for size in (16, 32))
-        self._decoy = f"$argon2id$v=19$m={memory_cost},t={time_cost},p={parallelism}${salt}${tag}"
+        self._decoy = self._written(secrets.token_bytes(SALT_BYTES), secrets.token_bytes(TAG_BYTES))
 
     def hash(self, password: str) -> str:
         """Hash a password for storage.
@@ -65,8 +71,11 @@ class Passwords:
         if len(password) > LONGEST_PASSWORD:
             raise ValueError("a password has at most 1024 characters")
         data = _normalised(password)
-        with self._slot():
-            return self._hasher.hash(data)
+        with self._slot(), self._memory() as memory:
+            if memory is None:
+                return self._hasher.hash(data)
+            salt = secrets.token_bytes(SALT_BYTES)
+            return self._written(salt, memory.tag(data, salt))
 
     def verify(self, password: str, stored_hash: str | None) -> bool:
         """Say whether a password is the one that was hashed.
@@ -95,15 +104,51 @@ class Passwords:
 
     def needs_rehash(self, stored_hash: str) -> bool:
         """Say whether a hash is of another kind or cost than today's, so that the next sign-in should replace it."""
-        if not stored_hash.startswith("$argon2id$"):
-            return True
-        return self._hasher.check_needs_rehash(stored_hash)
+        return self._parts(stored_hash) is None
 
     def _fits_argon2(self, data: bytes, stored_hash: str) -> bool:
+        parts = self._parts(stored_hash)
+        with self._memory() as memory:
+            if memory is not None and parts is not None:
+                return hmac.compare_digest(memory.tag(data, parts[0]), parts[1])
+            try:
+                return self._hasher.verify(stored_hash, data)
+            except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+                return False
+
+    def _written(self, salt: bytes, tag: bytes) -> str:
+        return f"{self._start}{_base64(salt)}${_base64(tag)}"
+
+    def _parts(self, stored_hash: str) -> tuple[bytes, bytes] | None:
+        """Give salt and tag of a hash as this object makes them; None for every other, however little it differs."""
+        if not stored_hash.startswith(self._start):
+            return None
         try:
-            return self._hasher.verify(stored_hash, data)
-        except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
-            return False
+            salt, tag = (base64.b64decode(each + "==") for each in stored_hash[len(self._start) :].split("$"))
+        except ValueError:  # also what is not base64, and another number of parts
+            return None
+        is_ours = len(salt) == SALT_BYTES and len(tag) == TAG_BYTES and stored_hash == self._written(salt, tag)
+        return (salt, tag) if is_ours else None
+
+    @contextmanager
+    def _memory(self) -> Iterator[KeptMemory | None]:
+        """Lend a memory to who holds a slot; who goes last leaves no pages behind. None where there is no memory."""
+        with self._lock:
+            memory = self._memories.pop() if self._memories else None
+        memory = memory or kept_memory.opened(*self._costs)
+        if memory is None:
+            yield None
+            return
+        try:
+            yield memory
+        finally:
+            self._keep(memory)
+
+    def _keep(self, memory: KeptMemory) -> None:
+        with self._lock:
+            self._memories.append(memory)
+            for each in self._memories if self._present == 1 else ():
+                each.give_back()
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
@@ -157,6 +202,11 @@ def normal_form(text: str) -> str:
     True
     """
     return unicodedata.normalize("NFKC", text)
+
+
+def _base64(data: bytes) -> str:
+    """Write as argon2's encoded form does: without padding."""
+    return base64.b64encode(data).rstrip(b"=").decode()
 
 
 def _normalised(password: str) -> bytes:
