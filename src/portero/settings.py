@@ -185,6 +185,11 @@ class Settings:
     audit_kept: timedelta = _row(
         _seconds, timedelta(days=365), "How long entries of the audit are kept; 0 keeps them for ever."
     )
+    unconfirmed_kept: timedelta = _row(
+        _seconds,
+        timedelta(days=30),
+        "A sign-up whose address nobody confirmed goes this long after its last mail; 0 keeps it for ever.",
+    )
     max_rows: int = _row(_whole, 1000, "Most rows in one answer, at every level of a read.")
     max_body: int = _row(_whole, 1024 * 1024, "Largest request body at the data API; bytes.")
     max_batch: int = _row(_whole, 500, "Most rows in one bulk insert.")

@@ -13,7 +13,7 @@ from portero.web.sweep_worker import sweep_now
 @click.command()
 @click.pass_context
 def sweep(context: click.Context) -> None:
-    """Remove overdue sessions, void counters, codes, links, sent mails and old entries of the audit.
+    """Remove overdue sessions, void counters, codes, links, sent mails, old entries of the audit, unconfirmed sign-ups.
 
     Nothing that still counts is touched. Exit code 1: the database cannot be written now.
     """

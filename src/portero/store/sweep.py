@@ -1,20 +1,30 @@
 """Removing what is over, so that no table grows without a bound; nothing that still counts is touched.
 
 Sessions past their time, void counters, challenges nobody answered, factors nobody verified, links and codes, flows,
-mails that are done, old audit entries. What is over is looked for by a reader and removed in small transactions that
-look again, so no writer waits long, and two sweeps at one time remove each row once.
+mails that are done, old audit entries, sign-ups nobody confirmed. What is over is looked for by a reader and removed in
+small transactions that look again, so no writer waits long, and two sweeps at one time remove each row once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from portero.store import audit, challenges, counters, factors, flow_states, one_time_tokens, outbox, sessions
+from portero.store import (
+    audit,
+    challenges,
+    counters,
+    factors,
+    flow_states,
+    one_time_tokens,
+    outbox,
+    sessions,
+    unconfirmed,
+)
 from portero.store.engine import Database
 from portero.store.tables import (
     AuditEntry,
@@ -41,6 +51,7 @@ class Swept:
     flow_states: int = 0
     mails: int = 0
     audit_entries: int = 0
+    unconfirmed_users: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +62,13 @@ class Limits:
         time_box: a session, from its sign-in.
         idle: a session that is not refreshed.
         audit: an entry of the audit.
+        unconfirmed: a sign-up that nobody confirmed, from its last mail.
     """
 
     time_box: timedelta = timedelta(0)
     idle: timedelta = timedelta(0)
     audit: timedelta = timedelta(0)
+    unconfirmed: timedelta = timedelta(0)
 
 
 #: Rows removed from one table in one transaction.
@@ -86,7 +99,10 @@ def sweep(database: Database, now: datetime, limits: Limits) -> Swept:
         removed = _sum(removed, _remove(database, _over(now, limits), found))
     with database.writing(durable=False) as connection:
         outbox.forget_failed(connection, now)
-    return removed
+    if not limits.unconfirmed:
+        return removed
+    users = unconfirmed.remove(database, now, now - limits.unconfirmed, _before(now, limits.audit))
+    return replace(removed, unconfirmed_users=users)
 
 
 def sweep_in_turn(database: Database, now: datetime, limits: Limits, interval: timedelta) -> Swept | None:

@@ -47,4 +47,9 @@ def sweeper(settings: Settings, database: Database) -> Background | None:
 
 def limits_of(settings: Settings) -> Limits:
     """Give how long an application keeps what."""
-    return Limits(time_box=settings.session_time_box, idle=settings.session_idle, audit=settings.audit_kept)
+    return Limits(
+        time_box=settings.session_time_box,
+        idle=settings.session_idle,
+        audit=settings.audit_kept,
+        unconfirmed=settings.unconfirmed_kept,
+    )
