@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,18 @@ class Nodes:
     ports: Sequence[int]
 
     def ask(self, number: int, spending: Spending) -> tuple[int, str]:
-        """Ask one of the servers on a connection of its own; give status and code, "" where it was answered well."""
+        """Ask one of the servers; give status and code, "" where it was answered well.
+
+        "Not now" is no answer to the question: a row that twenty wait for may be held for longer than a lock is waited
+        for, on a busy machine. Who is told so asks again when told to, as clients do, and nothing was spent.
+        """
+        while True:
+            status, code, retry_after = self._ask(number, spending)
+            if status != 503:
+                return status, code
+            time.sleep(int(retry_after))
+
+    def _ask(self, number: int, spending: Spending) -> tuple[int, str, str]:
         connection = http.client.HTTPConnection("127.0.0.1", self.ports[number % len(self.ports)], timeout=60)
         body, kind = json.dumps(spending.bodies[number]), "application/json"
         if spending.as_form:
@@ -55,12 +67,13 @@ class Nodes:
             connection.request(spending.method, f"/auth/v1{spending.path}", body, headers)
             response = connection.getresponse()
             text, location = response.read(), response.getheader("Location", "")
+            retry_after = response.getheader("Retry-After", "")
         if response.status == 303:
-            return response.status, parse_qs(urlsplit(location).fragment).get("error_code", [""])[0]
+            return response.status, parse_qs(urlsplit(location).fragment).get("error_code", [""])[0], ""
         found = json.loads(text)
         if "refresh_token" in found:
             self.successors.add(found["refresh_token"])
-        return response.status, found.get("code", "") if response.status >= 400 else ""
+        return response.status, found.get("code", "") if response.status >= 400 else "", retry_after
 
     @property
     def successors(self) -> set[str]:

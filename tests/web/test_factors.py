@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from tests.at_once import MANY, at_once
 from tests.identity.people import happenings
 from tests.web.callers import Api, code_of
-from tests.web.conftest import Make
+from tests.web.conftest import Make, make_api
 from werkzeug.test import TestResponse
 
 from portero.crypto import totp
@@ -80,6 +80,21 @@ def enrol(api: Api, token: str, name: str = "app") -> dict[str, Any]:
 def ann_on(api: Api) -> Ann:
     session = api.sign_up()
     return Ann(api, session, enrol(api, session["access_token"]))
+
+
+def test_a_row_that_another_holds_too_long_is_answered_not_now_and_spends_nothing(
+    empty_postgresql_url: str,
+) -> None:
+    """A lock is waited for two seconds (SQLSTATE 55P03 after them); that is no fault of the server's."""
+    api = make_api(empty_postgresql_url)
+    ann = ann_on(api)
+    challenge, code = ann.challenge(), ann.code()
+    with api.context.database.writing() as connection:
+        connection.exec_driver_sql("SELECT id FROM portero_users FOR UPDATE")
+        answer = ann.verify(challenge, code)
+        assert (503, "unexpected_failure", "1") == (*code_of(answer), answer.headers["Retry-After"])
+    assert 200 == ann.verify(challenge, code).status_code
+    api.runtime.database.close()
 
 
 @pytest.fixture
