@@ -288,14 +288,33 @@ def test_a_migration_that_leaves_rows_pointing_nowhere_is_undone(database: Datab
 # -- threads and processes
 
 
-def test_a_thread_that_ends_leaves_its_connection_to_the_next(database: Database) -> None:
+def test_threads_that_read_one_after_the_other_share_a_connection(database: Database) -> None:
     way: Any = database._way
-    thread = threading.Thread(target=database.fetch_all, args=("SELECT 1", ()))
-    thread.start()
-    thread.join()
-    assert (len(way._readers), len(way._idle)) == (0, 1)
-    database.fetch_all("SELECT 1", ())
-    assert (len(way._readers), len(way._idle)) == (1, 0)
+    for _ in range(2):
+        thread = threading.Thread(target=database.fetch_all, args=("SELECT 1", ()))
+        thread.start()
+        thread.join()
+    assert (len(way._readers._opened), way._readers.is_any_taken()) == (1, False)
+
+
+def test_however_many_read_for_long_nobody_waits_for_them(path: Path) -> None:
+    many = 6
+    all_read = threading.Barrier(many)
+    meeting = SqliteFunction("meet", 0, lambda: all_read.wait(30) >= 0)
+    database = Database.open(f"sqlite:///{path}", sqlite_functions=[meeting])
+    with ThreadPoolExecutor(many) as pool:
+        found = list(pool.map(lambda _: database.fetch_all("SELECT meet()"), range(many)))
+    database.close()
+    assert found == [[(1,)]] * many
+
+
+def test_a_read_that_fails_leaves_its_connection_to_the_next(database: Database) -> None:
+    way: Any = database._way
+    for _ in range(2):
+        with pytest.raises(DRIVER.OperationalError):
+            database.fetch_all("SELECT nothing FROM nowhere")
+    assert database.fetch_all("SELECT 1") == [(1,)]
+    assert (len(way._readers._opened), way._readers.is_any_taken()) == (1, False)
 
 
 def test_a_thread_that_is_none_of_pythons_may_end(path: Path) -> None:
@@ -373,9 +392,12 @@ def test_a_forked_child_opens_its_own_connections(path: Path) -> None:
 def test_a_child_forked_while_the_database_was_in_use_refuses_it(path: Path, holder: str) -> None:
     hold = {
         "a thread's reader": """
-    done = threading.Event()
-    thread = threading.Thread(target=lambda: (database.fetch_all("SELECT 1", ()), ready.set(), done.wait()))
-    ready = threading.Event(); thread.start(); ready.wait()
+    from portero.store.sqlite import SqliteFunction
+    done, ready = threading.Event(), threading.Event()
+    held = SqliteFunction("held", 0, lambda: (ready.set(), done.wait())[1])
+    database = Database.open(f"sqlite:///{sys.argv[1]}", sqlite_functions=[held])
+    threading.Thread(target=lambda: database.fetch_all("SELECT held()")).start()
+    ready.wait()
     child = os.fork()
     """,
         "the forking thread's write": """
@@ -435,7 +457,7 @@ def test_the_hooks_of_a_fork_close_what_is_idle(database: Database) -> None:
     assert _numbers(database) == [1]
     way.before_fork()
     way.after_fork()
-    assert (len(way._readers), way._writer) == (0, None)
+    assert (len(way._readers._opened), way._writer) == (0, None)
     _insert(database, 2)
     assert _numbers(database) == [1, 2]
 

@@ -39,7 +39,7 @@ _TOO_MANY_THREADS: Final = "spawning up to"
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Processes.")
-@click.option("--threads", default=8, show_default=True, type=click.IntRange(2, 64), help="Threads of each process.")
+@click.option("--threads", default=16, show_default=True, type=click.IntRange(2, 64), help="Threads of each process.")
 @click.option("--dev", is_flag=True, help="Development: reload on changes, make missing tables, confirm sign-ups.")
 @click.option("--reload/--no-reload", default=None, help="Restart when a .py file changes. Default: with --dev.")
 @click.option("--examples", is_flag=True, help="Print commands to copy: sign up, add a note, list notes.")
@@ -64,7 +64,8 @@ def serve(
     if dev if reload is None else reload:
         sys.exit(run_and_reload(command_line(context), Path.cwd()))
     greeting = loaded(context, url, examples)
-    # So many threads are meant: most of them wait for the disk together.
+    # So many threads are meant: most of them wait for the disk together. While one half of them waits for a
+    # sync the other half gathers, so a group has half as many writes as there are threads.
     logging.getLogger("_granian").addFilter(lambda record: _TOO_MANY_THREADS not in record.getMessage())
     server = Granian(
         app_path(context),

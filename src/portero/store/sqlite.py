@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import errno
 import os
+import queue
 import threading
 import time
-import weakref
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from portero.store import forking
 from portero.store.group_commit import GroupCommit
 from portero.store.sqlite_driver import DRIVER, file_of, is_safe, use_one_library
 from portero.store.sqlite_errors import translated, unavailable
+from portero.store.sqlite_readers import Clock, Reader, Readers
 from portero.store.writer_turn import WriterTurn
 
 #: How long a writer waits for its turn, and SQLite for a lock that a foreign program holds.
@@ -52,28 +52,6 @@ class SqliteFunction:
     deterministic: bool = True
 
 
-class _Clock:
-    """When the work of one connection began and how long it may take; asked by SQLite every `_STEPS` steps."""
-
-    __slots__ = ("limit", "started")
-
-    def __init__(self, limit: float) -> None:
-        self.limit = limit
-        self.started = time.monotonic()
-
-    def is_over(self) -> bool:
-        return time.monotonic() - self.started > self.limit
-
-
-@dataclass(eq=False)
-class _Reader:
-    """One thread's read-only connection with its one kept cursor."""
-
-    clock: _Clock  # an object of its own: SQLite holds it, and would hold the reader for ever
-    connection: Any
-    cursor: Any
-
-
 class SqliteFile:
     """One SQLite file, opened by this process on first use."""
 
@@ -97,9 +75,7 @@ class SqliteFile:
         forking.watch(self)
 
     def _reset(self) -> None:
-        self._local = threading.local()
-        self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
-        self._idle: deque[tuple[_Clock, Any, Any]] = deque()
+        self._readers = Readers(self._open_reader)
         self._writer: sa.Connection | None = None
         self._writing_thread: int | None = None
         self._is_prepared = False
@@ -109,27 +85,30 @@ class SqliteFile:
     # -- reading
 
     def fetch_all(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
-        """Run one reading statement on this thread's own connection; all rows at once (an unread cursor would keep it).
+        """Run one reading statement on a connection that is free; all rows at once (an unread cursor would keep it).
 
         Raises:
             DatabaseUnavailable: see `sqlite_errors`.
         """
+        readers = self._readers  # the same to the end: all may be closed meanwhile, and be others then
         try:
-            reader: _Reader = self._local.reader
-        except AttributeError:
-            reader = self._open_reader()
+            reader = readers.free.get_nowait()
+        except queue.Empty:
+            reader = readers.another()
         reader.clock.started = time.monotonic()
         try:
             rows: list[tuple[Any, ...]] = reader.cursor.execute(sql, parameters).fetchall()
         except DRIVER.DatabaseError as error:
             raise unavailable(error) or error from error
+        finally:
+            readers.free.put(reader)
         return rows
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Give a connection in one read transaction."""
         with translated(writing=False), self.engine.connect() as connection:
-            clock: _Clock = connection.info["clock"]
+            clock: Clock = connection.info["clock"]
             clock.limit, clock.started = deadline.bounded(self._limit), time.monotonic()
             yield connection
 
@@ -218,7 +197,7 @@ class SqliteFile:
             with translated(writing=True):
                 if self._writer is None:
                     self._writer = self._writer_engine.connect()
-                clock: _Clock = self._writer.info["clock"]
+                clock: Clock = self._writer.info["clock"]
                 clock.limit, clock.started = seconds, time.monotonic()
                 yield self._writer
         except BaseException as error:
@@ -244,8 +223,7 @@ class SqliteFile:
             self._close()
 
     def _close(self) -> None:
-        for connection in [*(reader.connection for reader in self._readers), *(kept[1] for kept in self._idle)]:
-            connection.close()
+        self._readers.close()
         self._drop_writer()
         self.engine.dispose()
         self._turn.close()
@@ -258,9 +236,8 @@ class SqliteFile:
             self._must_refuse = True
             return
         self._mutex.acquire()
-        own = getattr(self._local, "reader", None)
-        others = [reader for reader in self._readers if reader is not own]
-        self._must_refuse = bool(others or self.engine.pool.checkedout())  # type: ignore[attr-defined]
+        reads = self._readers.is_any_taken() or self.engine.pool.checkedout()  # type: ignore[attr-defined]
+        self._must_refuse = bool(reads)
         if not self._must_refuse:
             self._close()
         self._mutex.release()
@@ -269,7 +246,7 @@ class SqliteFile:
         """Forget what was inherited; refuse later use where another thread's connection came along."""
         self._mutex = threading.Lock()
         if self._must_refuse:
-            _inherited.append((self._local, list(self._readers), self._idle, self._writer, self.engine.pool))
+            _inherited.append((self._readers, self._writer, self.engine.pool))
             self.engine.dispose(close=False)
             self._writer_engine.dispose(close=False)
         self._turn.after_fork()
@@ -294,7 +271,7 @@ class SqliteFile:
         self._turn.take(self._wait)
         try:
             with translated(writing=True):
-                connection = self._connect(_Clock(self._limit))
+                connection = self._connect(Clock(self._limit))
                 mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
                 connection.close()
         finally:
@@ -324,30 +301,20 @@ class SqliteFile:
                 raise ConfigurationError(f"{self.path} cannot be opened for writing: {error.strerror}.") from None
             raise DatabaseUnavailable("the database file cannot be opened") from error
 
-    def _open_reader(self) -> _Reader:
+    def _open_reader(self) -> Reader:
         self._prepare_once()
-        try:
-            clock, connection, cursor = self._idle.pop()
-        except IndexError:
-            clock = _Clock(self._limit)
-            connection = self._connect(clock, "query_only=ON", "wal_autocheckpoint=0", "cache_size=-4000")
-            cursor = connection.cursor()
-        reader = _Reader(clock, connection, cursor)
-        # Where a thread ends its connection waits for another. Closed there it would end the process: a server's thread
-        # that is none of Python's (granian's) is half gone by then, and SQLite lets go of our functions through it.
-        weakref.finalize(reader, self._idle.append, (clock, connection, cursor)).atexit = False
-        self._readers.add(reader)
-        self._local.reader = reader
-        return reader
+        clock = Clock(self._limit)
+        connection = self._connect(clock, "query_only=ON", "wal_autocheckpoint=0", "cache_size=-4000")
+        return Reader(clock, connection, connection.cursor())
 
-    def _connect_reader(self, clock: _Clock) -> Any:
+    def _connect_reader(self, clock: Clock) -> Any:
         self._prepare_once()
         return self._connect(clock, "query_only=ON", "wal_autocheckpoint=0")
 
-    def _connect_writer(self, clock: _Clock) -> Any:
+    def _connect_writer(self, clock: Clock) -> Any:
         return self._connect(clock)
 
-    def _connect(self, clock: _Clock, *pragmas: str) -> Any:
+    def _connect(self, clock: Clock, *pragmas: str) -> Any:
         connection = DRIVER.connect(  # `timeout` sets busy_timeout before anything else can meet a lock
             str(self.path), timeout=self._wait, isolation_level=None, cached_statements=256, check_same_thread=False
         )
@@ -365,9 +332,9 @@ class SqliteFile:
         connection.set_progress_handler(clock.is_over, _STEPS)
         return connection
 
-    def _make_engine(self, connect: Callable[[_Clock], Any], **options: Any) -> sa.Engine:
+    def _make_engine(self, connect: Callable[[Clock], Any], **options: Any) -> sa.Engine:
         def creator(record: Any) -> Any:
-            record.info["clock"] = clock = _Clock(self._limit)
+            record.info["clock"] = clock = Clock(self._limit)
             return connect(clock)
 
         return sa.create_engine(f"sqlite:///{self.path}", creator=creator, hide_parameters=True, **options)
