@@ -33,6 +33,8 @@ from portero.web.sweep_worker import sweep_now
 #: Seconds a worker may finish its requests after a stop signal.
 DRAIN: Final = 25
 _TOO_MANY_THREADS: Final = "spawning up to"
+#: Import path → the frozen application. A forked worker inherits it; one that was spawned begins with none.
+_prepared: Final[dict[str, Flask]] = {}
 
 
 @click.command()
@@ -92,7 +94,8 @@ def loaded(context: click.Context, url: str, examples: bool) -> str:
     each worker would have a copy of its own of pages that are one for all.
     """
     gc.disable()
-    greeting = prepare(load_app(context), url, examples)
+    _prepared[app_path(context)] = app = load_app(context)
+    greeting = prepare(app, url, examples)
     gc.freeze()
     gc.enable()
     return greeting
@@ -125,9 +128,14 @@ def refuse_taken(host: str, port: int) -> None:
 
 
 def prepare(app: Flask, url: str, examples: bool) -> str:
-    """Open the store once: tables, keys, catalogue, a sweep. Close it; give what to print when the server listens."""
+    """Freeze the application: tables, keys, catalogue, a sweep. Close its store; give what to print when it is served.
+
+    Workers inherit the frozen application. Nothing is begun here: threads do not follow into them.
+    """
     extension = extension_of(app)
-    runtime = extension.freeze(app)
+    # One that was asked for something while it was loaded is frozen already, with threads that would stay behind.
+    extension.close(app)
+    runtime = extension.assemble(app)
     try:
         sweep_now(runtime)
         lines = ["", f"  Portero serves {app.name} at {url}", ""]
@@ -138,9 +146,10 @@ def prepare(app: Flask, url: str, examples: bool) -> str:
                 lines += [f"  Mails: {url}{runtime.settings.auth_path}/mail-box", ""]
             if runtime.data is not None and runtime.settings.openapi:
                 lines += [f"  Try the API in a browser: {url}{runtime.settings.data_path}/", ""]
-        return "\n".join(lines)
     finally:
-        extension.close(app)
+        runtime.database.close()
+    extension.hold(app, runtime)
+    return "\n".join(lines)
 
 
 def differences_of(app: Flask) -> list[str]:
@@ -157,17 +166,19 @@ def differences_of(app: Flask) -> list[str]:
 
 
 def load_for_worker(path: str) -> Any:
-    """Load and freeze the application in a worker, before its first request."""
+    """Give the frozen application in a worker, before its first request, and begin what is done beside requests."""
     # A terminal sends Ctrl-C to every process. The parent alone answers it, with one SIGTERM to each worker: a worker
     # that got both would now and then hang in granian's handler until it is killed.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     # A forked worker inherits handlers that do nothing here; until granian sets its own, a stop must be a stop.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    app = ScriptInfo(app_import_path=path, load_dotenv_defaults=False).load_app()
+    app = _prepared.get(path) or ScriptInfo(app_import_path=path, load_dotenv_defaults=False).load_app()
     runtime = extension_of(app).freeze(app)
-    if runtime.mail_worker is not None and not app.testing:
-        # What was left when the last process stopped is sent now, not with the next mail.
-        runtime.mail_worker.wake()
+    if not app.testing:
+        runtime.begin()
+        if runtime.mail_worker is not None:
+            # What was left when the last process stopped is sent now, not with the next mail.
+            runtime.mail_worker.wake()
     # What is there now stays for good: without this the collector walks all of it again and again.
     gc.freeze()
     return app
