@@ -19,7 +19,7 @@ from portero.data.execute import parameters_of
 from portero.data.nodes import HttpRequest
 from portero.data.pipeline import DataApi
 from portero.data.policy import Exposure, Verb, allow_all
-from portero.data.semi_joins import caller_first
+from portero.data.semi_joins import caller_first, callers_collected
 from portero.principal import Principal
 from portero.settings import Settings
 from portero.store import sessions
@@ -204,3 +204,36 @@ def test_the_same_rows_are_seen(api: DataApi) -> None:
     assert [{"id": at} for at in expected] == json.loads(answer.body)
     hidden = api.answer(HttpRequest("GET", "/documents", "id=eq.6"), Principal("authenticated", ANNA, None), NOW)
     assert b"[]" == hidden.body
+
+
+def test_postgresql_collects_the_callers_rows_only_where_an_index_finds_theirs() -> None:
+    """A column without one is left alone; so is a text, whose collation only the database knows."""
+    found = " ".join(str(callers_collected(BELONGS, DOCUMENTS)).split())
+    assert "documents.team_id = ANY (array((SELECT members.team_id" in found
+    plain = sa.Table("documents", sa.MetaData(), sa.Column("team_id", sa.Integer))
+    unindexed = sa.exists().where(MEMBERS.c.team_id == plain.c.team_id, MINE)
+    assert unindexed is callers_collected(unindexed, plain)
+    by_code = sa.exists().where(TEAMS.c.code == DOCUMENTS.c.code)
+    assert by_code is callers_collected(by_code, DOCUMENTS)
+
+
+def test_on_postgresql_the_same_rows_are_counted_as_are_seen(empty_postgresql_url: str) -> None:
+    """With the count and without it, by both ways of saying the policy; a NULL belongs to nobody."""
+    database = Database.open(empty_postgresql_url)
+    with database.writing() as connection:
+        METADATA.create_all(connection)
+        documents = [{"id": at, "team_id": at % 20 if at % 7 else None} for at in range(1, 201)]
+        connection.execute(sa.insert(DOCUMENTS), documents)
+        connection.execute(sa.insert(MEMBERS), [{"user_id": ANNA, "team_id": team} for team in (3, 4, 5)])
+    policy = {Verb.SELECT: lambda row: sa.exists().where(MEMBERS.c.team_id == row.team_id, MINE)}
+    exposed = [Exposure(DOCUMENTS, policy, {}, (), None, None, None, None, None)]
+    api = DataApi(build(exposed, "postgresql"), database, Settings(), sessions.standing())
+    expected = [{"id": at} for at in range(1, 201) if at % 7 and at % 20 in (3, 4, 5)]
+    for who, seen in ((ANNA, expected), (BEN, [])):
+        for prefer in ("count=exact", ""):
+            request = HttpRequest("GET", "/documents", "select=id&order=id", prefer=prefer)
+            answer = api.answer(request, Principal("authenticated", who, None), NOW)
+            assert seen == json.loads(answer.body)
+            if prefer:
+                assert dict(answer.headers)["Content-Range"].endswith(f"/{len(seen)}")
+    database.close()

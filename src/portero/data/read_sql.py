@@ -39,7 +39,7 @@ from portero.data.read_plan import (
     members_of,
 )
 from portero.data.request import read_limit, read_offset
-from portero.data.semi_joins import caller_first
+from portero.data.semi_joins import caller_first, callers_collected
 from portero.data.sources import POSITION, Source
 from portero.data.wire_types import Kind, WireType
 from portero.errors import DataError
@@ -64,6 +64,7 @@ class ReadSql:
         self.limits = limits
         self.binds = binds or Binds()
         self.zone: str | None = None
+        self._counts = False
         self._made = 0
 
     def statement(self, plan: ReadPlan, standing: Clause | None) -> sa.Select[Any]:
@@ -74,6 +75,7 @@ class ReadSql:
             standing: an expression that is 1 while the caller's session stands, or None for callers without one.
         """
         self.zone = plan.shape.zone
+        self._counts = plan.shape.count == "exact"
         page = self.page(plan.root, is_keyed=plan.shape.is_keyed)
         array = self.sql.json_array(self.row(plan.root, page))
         columns: list[Clause] = [self.sql.body(array).label("body"), sa.func.count().label("page")]
@@ -128,12 +130,16 @@ class ReadSql:
     def top(self, node: PlannedNode) -> Source:
         """Give the rows at the top: those of the model, or of them those that a function's statement picks."""
         if node.origin is None:
-            # A row known by its key is looked at, not looked for.
-            is_sought = self.sql.name == "sqlite" and not _names_rows(node)
-            policy = caller_first(node.policy, node.model.table) if is_sought else node.policy
-            return self.source(node.model, policy)
+            return self.source(node.model, self._sought(node))
         rows = node.origin.subquery(self._name("t"))
         return Source(rows, {column.name: column for column in rows.columns})
+
+    def _sought(self, node: PlannedNode) -> Clause:
+        """Say the policy at the top so that it is quick; a row known by its key is looked at, not looked for."""
+        is_sqlite = self.sql.name == "sqlite"
+        if _names_rows(node) or not (is_sqlite or self._counts):
+            return node.policy
+        return (caller_first if is_sqlite else callers_collected)(node.policy, node.model.table)
 
     def _keyed_page(self, node: PlannedNode) -> Source:
         """Pick rows by key, in the order of the keys; a page and an order of the request do not count."""

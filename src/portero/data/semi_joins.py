@@ -1,8 +1,10 @@
-"""Policies that look into another table, said so that SQLite can begin at the caller's own rows.
+"""Policies that look into another table, said so that the database begins at the caller's own rows.
 
 `EXISTS (SELECT … FROM members WHERE members.team_id = documents.team_id AND members.user_id = me)` is asked for every
 document; SQLite has no other way to run it. The same as `documents.team_id IN (SELECT members.team_id …)` collects the
-caller's teams once and finds the documents by their index. PostgreSQL sees by itself that they are the same.
+caller's teams once and finds the documents by their index. PostgreSQL sees by itself that they are the same, but joins
+the whole table to the teams where half of it is visible; where everything is counted anyway, `= ANY (ARRAY(SELECT …))`
+over an index takes half the time. A page without a count is left to it: it may end after twenty rows.
 
 In a WHERE both let the same rows through: where EXISTS is false, IN is false or NULL. That holds below AND and OR
 only; what stands below anything else stays as it is. Nothing here decides who sees what.
@@ -10,7 +12,7 @@ only; what stands below anything else stays as it is. Nothing here decides who s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +20,8 @@ from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, Grouping
 
 Clause = sa.ColumnElement[Any]
+_Form = Callable[[Clause, sa.Select[Any]], Clause | None]
+_KEYS = (sa.PrimaryKeyConstraint, sa.UniqueConstraint)
 _JOINERS = {operators.and_: sa.and_, operators.or_: sa.or_}
 
 
@@ -28,15 +32,38 @@ def caller_first(policy: Any, table: sa.Table) -> Clause:
         policy: a condition that stands in WHERE.
         table: the policy's own table.
     """
+    return _turned(policy, table, lambda own, found: own.in_(found))
+
+
+def callers_collected(policy: Any, table: sa.Table) -> Clause:
+    """Turn such an EXISTS into `= ANY (ARRAY(SELECT …))`, if an index of the policy's own table begins with its column.
+
+    Without an index PostgreSQL would go through the array for each row.
+
+    Args:
+        policy: a condition that stands in WHERE.
+        table: the policy's own table.
+    """
+    first = {next(iter(index.columns), None) for index in table.indexes}
+    first |= {next(iter(key.columns), None) for key in table.constraints if isinstance(key, _KEYS)}
+
+    def form(own: Clause, found: sa.Select[Any]) -> Clause | None:
+        is_simple = isinstance(own.type, sa.Integer | sa.Uuid)
+        return own == sa.any_(sa.func.array(found.scalar_subquery())) if is_simple and own in first else None
+
+    return _turned(policy, table, form)
+
+
+def _turned(policy: Any, table: sa.Table, form: _Form) -> Clause:
     if isinstance(policy, Grouping):
-        return caller_first(policy.element, table).self_group()
+        return _turned(policy.element, table, form).self_group()
     if isinstance(policy, BooleanClauseList) and policy.operator in _JOINERS:
-        return _JOINERS[policy.operator](*[caller_first(each, table) for each in policy.clauses])
-    kept: Clause = _as_in(policy, table) if isinstance(policy, sa.Exists) else policy
+        return _JOINERS[policy.operator](*[_turned(each, table, form) for each in policy.clauses])
+    kept: Clause = _as_in(policy, table, form) if isinstance(policy, sa.Exists) else policy
     return kept
 
 
-def _as_in(exists: sa.Exists, table: sa.Table) -> Clause:
+def _as_in(exists: sa.Exists, table: sa.Table, form: _Form) -> Clause:
     select = _plain_select(exists)
     if select is None or select.whereclause is None:
         return exists
@@ -49,7 +76,8 @@ def _as_in(exists: sa.Exists, table: sa.Table) -> Clause:
         return exists
     own, other = pair
     found = sa.select(other).select_from(*sources).where(*others)
-    return own.in_(found.correlate(None))
+    turned = form(own, found.correlate(None))
+    return exists if turned is None else turned
 
 
 def _plain_select(exists: sa.Exists) -> sa.Select[Any] | None:
