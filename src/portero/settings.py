@@ -218,8 +218,8 @@ class Settings:
     max_embeds: int = _row(_whole, 50, "Most embeds in one read.")
     max_new_shapes: int = _row(
         _whole,
-        200,
-        "New kinds of data request that a caller may send in a second, ten times as many at once; 0: any.",
+        50,
+        "New kinds of data request that a caller may send in a second, five times as many at once; 0: any.",
     )
     max_select: int = _row(_whole, 300, "Most items in one select, those of its embeds included.")
     max_sources: int = _row(

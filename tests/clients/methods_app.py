@@ -91,6 +91,7 @@ def create_app() -> Flask:
     app.config["JWT_SECRET_KEY"] = secrets.token_urlsafe(48)
     app.config["PORTERO_DATABASE_URL"] = os.environ["METHODS_URL"]
     app.config["PORTERO_DEV"] = True
+    app.config["PORTERO_MAX_NEW_SHAPES"] = 0  # every method at once, from one address
     app.config["PORTERO_TRANSACTION_END"] = "commit-allow-override"
     JWTManager(app, models=metadata, functions=add)
 

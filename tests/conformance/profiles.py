@@ -15,6 +15,7 @@ ALWAYS: dict[str, Any] = {
     "PORTERO_MAX_BODY": 64 * 1024 * 1024,
     "PORTERO_MAX_EMBED_DEPTH": 10,
     "PORTERO_STATEMENT_TIMEOUT": 30,
+    "PORTERO_MAX_NEW_SHAPES": 0,  # the packs ask hundreds of kinds, from one address
 }
 
 PROFILES: dict[str, dict[str, Any]] = {

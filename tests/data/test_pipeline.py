@@ -113,7 +113,7 @@ def test_who_sends_ever_new_kinds_of_request_is_told_to_wait_and_holds_up_nobody
     reads, api = library.api.reads, library.api
     reads.budget = ShapeBudget(rate=1)
     anna, bert = user(ANNA), user(BEN)
-    kinds = [f"select=id&or=({','.join(['id.eq.1'] * (number + 1))})" for number in range(10)]
+    kinds = [f"select=id&or=({','.join(['id.eq.1'] * (number + 1))})" for number in range(5)]
 
     def ask(who: Principal, http: HttpRequest) -> int:
         return api.answer(http, who, NOW, None, lambda: "192.0.2.7").status

@@ -23,7 +23,7 @@ from portero.data.dialects import Sql
 from portero.data.grouped import grouped_page
 from portero.data.keys import KeysFirst, judged_only
 from portero.data.operators import Limits, condition_sql
-from portero.data.policy import held_to_caller, readable_rows
+from portero.data.policy import held_to_caller
 from portero.data.read_plan import (
     PlannedColumn,
     PlannedCondition,
@@ -40,7 +40,7 @@ from portero.data.read_plan import (
 )
 from portero.data.request import read_limit, read_offset
 from portero.data.semi_joins import caller_first, callers_collected
-from portero.data.sources import POSITION, Source
+from portero.data.sources import POSITION, ROW, Source, rows_of, shared_rows
 from portero.data.wire_types import Kind, WireType
 from portero.errors import DataError
 
@@ -115,10 +115,7 @@ class ReadSql:
             # A filter on an embed is written wherever the embed is asked for: a short request can name thousands, and
             # SQLAlchemy takes about two milliseconds for each.
             raise DataError(400, "54001", "the request is too complex", hint="Ask for fewer embeds in one request.")
-        columns: list[Any] = [column.label(column.name) for column in model.table.columns]
-        columns += [one.label(f"{ROW}_{at}") for at, one in enumerate(also)]
-        rows = readable_rows(model.table, columns, policy, self._name("t"))
-        return Source(rows, {column.name: column for column in rows.columns})
+        return rows_of(model, policy, self._name("t"), also) if also else shared_rows(model, policy, self._name("t"))
 
     def page(self, node: PlannedNode, *, is_keyed: bool = False) -> Source:
         """Give the filtered, ordered, limited rows at the top."""
@@ -137,9 +134,9 @@ class ReadSql:
     def _sought(self, node: PlannedNode) -> Clause:
         """Say the policy at the top so that it is quick; a row known by its key is looked at, not looked for."""
         is_sqlite = self.sql.name == "sqlite"
-        if _names_rows(node) or not (is_sqlite or self._counts):
-            return node.policy
-        return (caller_first if is_sqlite else callers_collected)(node.policy, node.model.table)
+        is_said_anew = (is_sqlite or self._counts) and not _names_rows(node)
+        quick = caller_first if is_sqlite else callers_collected
+        return quick(node.policy, node.model.table) if is_said_anew else node.policy
 
     def _keyed_page(self, node: PlannedNode) -> Source:
         """Pick rows by key, in the order of the keys; a page and an order of the request do not count."""
@@ -336,8 +333,6 @@ class ReadSql:
 
 #: What a UUID column holds that is the caller's id in every row: written once, not put together for each row.
 ME_AS_TEXT = sa.bindparam(ME_TEXT, type_=sa.Text())
-ROW = "portero_row"
-"""The names of a row's key inside a keyed read begin so."""
 
 
 def where_of(

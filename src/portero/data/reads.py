@@ -81,7 +81,11 @@ class _NotKept(Exception):
 
 
 class _New(Exception):
-    """No such request was planned yet, and nobody has paid for it."""
+    """No such request was planned yet, and nobody has paid for it; what was read of it comes along."""
+
+    def __init__(self, request: DataRequest | None = None) -> None:
+        super().__init__()
+        self.request = request
 
 
 class Reads:
@@ -128,10 +132,11 @@ class Reads:
         except _NotKept as large:
             prepared: PreparedRead = large.made
             return prepared
-        except _New:
-            self._pay(role, whose)
+        except _New as new:
+            request = new.request
+        self._pay(role, whose)
         with self._planning():
-            return self._prepare(http, role, guarded)
+            return self._prepare(http, role, guarded, request)
 
     def _pay(self, role: str, whose: Callable[[], str] | None) -> None:
         if whose is not None and role != SERVICE_ROLE:
@@ -153,9 +158,12 @@ class Reads:
             raise _NotKept(prepared)
         return prepared
 
-    def _prepare(self, http: HttpRequest, role: str, guarded: bool) -> PreparedRead:
-        request = read_request(http, self.settings)
-        compiled = self._compiled_for(request.shape, role, guarded)
+    def _prepare(self, http: HttpRequest, role: str, guarded: bool, request: DataRequest | None = None) -> PreparedRead:
+        request = request or read_request(http, self.settings)
+        try:
+            compiled = self._compiled_for(request.shape, role, guarded)
+        except _New:
+            raise _New(request) from None
         estimate = None if compiled.estimate is None else fill(compiled.estimate, request.values)
         is_row = names_a_row(request.shape, self.catalogue.model(request.model))
         filled, headers = fill(compiled, request.values), self._headers(http, request)

@@ -15,14 +15,14 @@ from portero.errors import DataError
 #: Callers remembered; when there are more, the quarter that came first is forgotten.
 _MOST_CALLERS = 10_000
 #: Seconds that a full budget has been saved up for.
-_SAVED = 10
+_SAVED = 5
 
 
 class ShapeBudget:
     """Counts what is planned anew, by caller; shared by threads.
 
     Args:
-        rate: new kinds a second, sustained; ten times as many at once. 0 is no limit.
+        rate: new kinds a second, sustained; five times as many at once. 0 is no limit.
     """
 
     def __init__(self, rate: int) -> None:
@@ -34,7 +34,7 @@ class ShapeBudget:
         """Let a caller have one more kind planned.
 
         >>> budget = ShapeBudget(rate=1)
-        >>> for _ in range(10): budget.spend("192.0.2.7", 0.0)
+        >>> for _ in range(5): budget.spend("192.0.2.7", 0.0)
         >>> budget.spend("192.0.2.7", 0.0)
         Traceback (most recent call last):
         ...

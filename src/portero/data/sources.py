@@ -1,16 +1,27 @@
-"""A row source in a FROM clause: what the writers of a statement hand to each other. It decides nothing."""
+"""A row source in a FROM clause: what the writers of a statement hand to each other. It decides nothing.
+
+The rows of a model under a policy are said once and shared by statements: nothing of a request is in them, and they
+take SQLAlchemy a fifth of what a statement does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from portero.data.catalogue import Model
+from portero.data.policy import readable_rows
+
 Clause = sa.ColumnElement[Any]
 POSITION: Final = "portero_position"
 """The column that holds a row's place in the order that a function's statement has."""
+ROW: Final = "portero_row"
+"""The names of a row's key inside a keyed read begin so."""
+_SHARED = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,3 +35,15 @@ class Source:
     rows: sa.FromClause
     columns: Mapping[str, Clause]
     members: Mapping[str, Clause] | None = None
+
+
+def rows_of(model: Model, policy: Clause, name: str, also: Sequence[Clause] = ()) -> Source:
+    """Give the rows of a model that a policy lets through, under a name; `also` are expressions over its table."""
+    columns: list[Any] = [column.label(column.name) for column in model.table.columns]
+    columns += [one.label(f"{ROW}_{at}") for at, one in enumerate(also)]
+    rows = readable_rows(model.table, columns, policy, name)
+    return Source(rows, {column.name: column for column in rows.columns})
+
+
+shared_rows = lru_cache(_SHARED)(rows_of)
+"""The same for a policy of the catalogue, which statements share."""

@@ -20,6 +20,7 @@ from portero.data.nodes import DataAnswer, HttpRequest
 from portero.data.request import WRITE_METHODS
 from portero.data.timing import Stopwatch
 from portero.errors import DatabaseUnavailable, DataError, PorteroError, TooBusy
+from portero.identity.addresses import network_of
 from portero.settings import Settings
 from portero.web import try_page
 from portero.web.caller import caller_of
@@ -183,7 +184,7 @@ def _answer(environ: Mapping[str, Any], runtime: Runtime, path: str, watch: Stop
         principal,
         _instant(int(now)),
         watch,
-        lambda: caller_of(environ, runtime.settings.trusted_proxies).address,
+        lambda: network_of(caller_of(environ, runtime.settings.trusted_proxies).address),
     )
 
 
