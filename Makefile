@@ -18,6 +18,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PACKS := $(or $(PORTERO_PACKS),../shared/conformance)
 BUILD := hatchling>=1.26\neditables>=0.5\n
+# Tests run in as many processes as there are cores, four at most; the tests of a file in one of them.
+ABREAST := -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: run test lint conformance bench bench-guard bench-profile bench-curves soak lock check-python
 
@@ -27,7 +29,7 @@ run: .venv/installed
 
 test: .venv/installed-dev
 	$(BIN)/coverage erase
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/python -m pytest $(ABREAST) --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

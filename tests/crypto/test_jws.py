@@ -60,7 +60,9 @@ def test_the_rfcs_own_tokens_are_verified(token: str, keys: KeySet, payload: byt
     assert payload == jws.verify(token, keys).payload
 
 
-@pytest.mark.parametrize(("token", "alg", "kid"), [(HS_TOKEN, "HS256", None), (ES_TOKEN, "ES256", PAIR.kid)])
+@pytest.mark.parametrize(
+    ("token", "alg", "kid"), [(HS_TOKEN, "HS256", None), (ES_TOKEN, "ES256", PAIR.kid)], ids=["HS256", "ES256"]
+)
 def test_what_is_signed_is_verified(token: str, alg: str, kid: str | None) -> None:
     verified = jws.verify(token, KEYS)
     assert (PAYLOAD, alg, kid) == (verified.payload, verified.header["alg"], verified.header.get("kid"))
@@ -236,7 +238,10 @@ def _public_forms() -> list[bytes]:
     ]
 
 
-@pytest.mark.parametrize("form", _public_forms())
+PUBLIC_FORMS = _public_forms()
+
+
+@pytest.mark.parametrize("form", PUBLIC_FORMS, ids=range(len(PUBLIC_FORMS)))
 @pytest.mark.parametrize(("alg", "hash_name"), [("HS256", "sha256"), ("HS384", "sha384"), ("HS512", "sha512")])
 def test_a_public_key_is_no_hmac_secret(form: bytes, alg: str, hash_name: str) -> None:
     """JV-02: in no form, under no HMAC, with and without its kid."""

@@ -133,6 +133,21 @@ def test_the_index_keeps_up_with_every_write(api: DataApi) -> None:
     assert [] == ids(api, "body=fts(simple).things")
 
 
+def test_an_index_of_an_older_sqlite_keeps_up_too(tmp_path: Any) -> None:
+    database = Database.open(f"sqlite:///{tmp_path / 'old.db'}")
+    with database.writing() as connection:
+        connection.exec_driver_sql("CREATE TABLE pages (id INTEGER PRIMARY KEY, body TEXT)")
+        connection.exec_driver_sql("INSERT INTO pages VALUES (1, 'a fat cat'), (2, 'a rat')")
+        made = list(search_index.statements("pages", ["body"], "id", version=(3, 40, 1)))
+        assert not any("contentless" in statement for statement in made)
+        for statement in (*made, "UPDATE pages SET body = 'a mouse' WHERE id = 1", "DELETE FROM pages WHERE id = 2"):
+            connection.exec_driver_sql(statement)
+        asked = "SELECT rowid FROM portero_search_pages WHERE portero_search_pages MATCH ?"
+        found = [connection.exec_driver_sql(asked, (word,)).scalars().all() for word in ("cat", "mouse", "rat")]
+    database.close()
+    assert [[], [1], []] == found
+
+
 def test_an_embed_is_searched_as_its_model_is(api: DataApi) -> None:
     ask(api, "id=eq.2", "PATCH", {"parent_id": 1})
     found = ask(api, "select=id,pages!parent_id(id)&pages.body=fts(simple).rats&order=id&id=lt.3")

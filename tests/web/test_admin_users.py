@@ -18,7 +18,7 @@ from tests.web.test_factors import ann_on
 
 from portero.identity import admin as admins
 
-STRANGER = str(uuid4())
+STRANGER = "9d1e5f8c-6a43-4a57-8f7e-0d6b1c2a3e4f"
 OTHER = "eight dry stones"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import jwt
 import pytest
@@ -21,7 +21,7 @@ from werkzeug.test import TestResponse
 from portero.crypto import totp
 from portero.store.tables import OWN_TABLES
 
-STRANGER = str(uuid4())
+STRANGER = "9d1e5f8c-6a43-4a57-8f7e-0d6b1c2a3e4f"
 
 
 @dataclass

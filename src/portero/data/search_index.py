@@ -1,8 +1,9 @@
 """Full-text indexes on SQLite: an FTS5 table beside a model's table, kept by triggers, for `expose(search=[…])`.
 
-The index holds words and no rows, goes by the row's integer key, and is asked only which keys match: policies apply to
-the rows as ever. On PostgreSQL nothing is made: it searches any text by itself. Identifiers come from models, never
-from requests. Obeys SQLite's documentation, "FTS5" (contentless-delete tables).
+The index holds words and no rows (before SQLite 3.43, which cannot delete from such an index, the texts too), goes by
+the row's integer key, and is asked only which keys match: policies apply to the rows as ever. On PostgreSQL nothing is
+made: it searches any text by itself. Identifiers come from models, never from requests. Obeys SQLite's documentation,
+"FTS5" (contentless-delete tables).
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ import sqlalchemy as sa
 
 from portero.data.search_queries import EVERY
 from portero.errors import ConfigurationError
+from portero.store.sqlite_driver import DRIVER
 from portero.store.tables import PREFIX
 
 _TOKENIZER: Final = "unicode61 remove_diacritics 0"
+_WITHOUT_TEXTS: Final = "content='', contentless_delete=1, "
+_DELETES_WITHOUT_TEXTS: Final = (3, 43)
 _EVENTS: Final = ("insert", "update", "delete")
 _MARK: Final = "__portero_search__"
 
@@ -39,21 +43,24 @@ def index_name(table: str) -> str:
     return f"{PREFIX}search_{table}"
 
 
-def statements(table: str, columns: Sequence[str], key: str) -> Iterator[str]:
+def statements(
+    table: str, columns: Sequence[str], key: str, version: tuple[int, ...] = DRIVER.sqlite_version_info
+) -> Iterator[str]:
     """Give the statements that make the index of a table and fill it, dropping what is there.
 
     Args:
         table: the table's name.
         columns: those that are searched.
         key: the column of its primary key, a whole number.
+        version: of the SQLite that runs them.
     """
     index, held = _quoted(index_name(table)), [_quoted(name) for name in columns]
     numbers = [f"c{place}" for place in range(len(columns))]
     into = f"INSERT INTO {index}(rowid, {', '.join(numbers)}, {EVERY})"
     yield from drop_statements(table)
     yield (
-        f"CREATE VIRTUAL TABLE {index} USING fts5({', '.join(numbers)}, {EVERY}, content='', contentless_delete=1, "
-        f"tokenize='{_TOKENIZER}')"
+        f"CREATE VIRTUAL TABLE {index} USING fts5({', '.join(numbers)}, {EVERY}, "
+        f"{_WITHOUT_TEXTS if version >= _DELETES_WITHOUT_TEXTS else ''}tokenize='{_TOKENIZER}')"
     )
     new = ", ".join(f"new.{name}" for name in [_quoted(key), *held])
     added = f"{into} VALUES ({new}, 'x');"
