@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.workloads import Answer, Request
@@ -42,9 +42,9 @@ def demand_tools() -> None:
         raise CouldNotRun("two cores are needed: one for the server, one for the load")
 
 
-def pinned(*command: str) -> list[str]:
-    """Give the command that runs on the server's core."""
-    return ["taskset", "-c", str(SERVER_CORE), *command]
+def pinned(*command: str, cores: Sequence[int] = (SERVER_CORE,)) -> list[str]:
+    """Give the command that runs on these cores, by default on the server's."""
+    return ["taskset", "-c", ",".join(map(str, cores)), *command]
 
 
 def write_requests(file: pathlib.Path, requests: Iterable[Request]) -> None:

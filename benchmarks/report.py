@@ -76,7 +76,8 @@ def _how(results: dict[str, Any]) -> str:
         "One worker on one core each, one run, interleaved; requests a second, p99 in milliseconds in brackets, median "
         f"of {results['rounds']} rounds of {results['seconds']} s. Made by `make bench`; what is asked: "
         "benchmarks/workloads.py; the peers: benchmarks/peers. The peers trust a valid token; Portero looks at each "
-        "request whether the session still stands. Its throttles count with room, its limits and events are on."
+        "request whether the session still stands. Its throttles count with room, its limits and events are on. Two "
+        "workers of it use both cores, the second one beside the load."
     )
 
 
@@ -122,10 +123,14 @@ def _targets(results: dict[str, Any]) -> list[str]:
         if row["value"] is None:
             lines.append(f"| {row['name']} | {bound} | – | not measured: {row['why']} |")
             continue
-        lines.append(
-            f"| {row['name']} | {bound} | {written(row['value'], row['unit'])} | {'met' if row['met'] else 'MISSED'} |"
-        )
+        lines.append(f"| {row['name']} | {bound} | {_found(row)} | {'met' if row['met'] else 'MISSED'} |")
     return lines
+
+
+def _found(row: Mapping[str, Any]) -> str:
+    """Write the median, and the least and the most of several rounds."""
+    least, most = (written(each, "").strip() for each in row["range"])
+    return written(row["value"], row["unit"]) + (f" ({least}–{most})" if least != most else "")
 
 
 def written(value: float, unit: str) -> str:

@@ -2,7 +2,8 @@
 
 The peers are in benchmarks/peers: the tutorial applications of Flask and of FastAPI, and one written by hand with
 Fastify and better-sqlite3; on PostgreSQL psycopg alone. Each is served with one worker on core 0; wrk plays prepared
-requests of 100 users with their own valid tokens from core 1 (two threads, 32 connections; W4: 4). Every round begins
+requests of 100 users with their own valid tokens from core 1 (two threads, 32 connections; W4: 4). Two workers of
+Portero may use both cores, the second one beside the load. Every round begins
 with fresh databases. In a round each workload is warmed up and measured on one application, then on the next; ratios
 are taken within a round, and their median counts. Before anything is measured one answer of each workload is checked by
 hand, and a token with a changed signature must be refused. An error during a measurement ends the run. Portero's

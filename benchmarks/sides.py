@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from benchmarks import peer_setup, plain
 from benchmarks.data import MANY_USERS, USERS
-from benchmarks.load import CouldNotRun, pinned
+from benchmarks.load import LOAD_CORE, SERVER_CORE, CouldNotRun, pinned
 from benchmarks.postgresql import Server
 from benchmarks.workloads import MAKERS, Maker, Tokens
 from portero.cli.serve import serve
@@ -47,6 +47,7 @@ class Side:
         tokens: of its users.
         database: the SQLite file it begins with, or None.
         folder: where it runs.
+        cores: those it may use.
     """
 
     name: str
@@ -58,10 +59,11 @@ class Side:
     tokens: Tokens
     database: pathlib.Path | None = None
     folder: pathlib.Path = ROOT
+    cores: tuple[int, ...] = (SERVER_CORE,)
 
     def serving(self, port: int) -> list[str]:
-        """Give the command, on the server's core."""
-        return pinned(*[part.replace("{port}", str(port)) for part in self.command])
+        """Give the command, on its cores."""
+        return pinned(*[part.replace("{port}", str(port)) for part in self.command], cores=self.cores)
 
     def environ_of(self, database: pathlib.Path, port: int) -> dict[str, str]:
         """Give the environment for a copy of the database."""
@@ -212,9 +214,9 @@ class Sides:
         alone = ("W0", "W0t", "W1", "W2", "W2c", "W5", "W8", "W10", "W3", "W4")
         side = Side("portero", "portero", alone, serve_portero(1), environ, makers, tokens, database)
         yield side
-        yield replace(
-            side, name="portero-two", column="portero, two workers", workloads=_FULL, command=serve_portero(2)
-        )
+        # Two workers are for two cores; the load takes its part of the second one.
+        two = replace(side, name="portero-two", column="portero, two workers", cores=(SERVER_CORE, LOAD_CORE))
+        yield replace(two, workloads=_FULL, command=serve_portero(2))
         if MANY_USERS in seeds:
             environ, tokens, database = seeds[MANY_USERS]
             larger = replace(side, name="portero-large", environ=environ, tokens=tokens, database=database)

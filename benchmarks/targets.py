@@ -48,17 +48,19 @@ class Target:
     is_most: bool = False
 
     def judged(self, rounds: Rounds) -> dict[str, Any]:
-        """Give the median of the rounds and whether it is good enough; None where it was not measured.
+        """Give the median of the rounds, their range, and whether it is good enough; None where it was not measured.
 
         Raises:
             NotAsked: the run left its workload out.
         """
         row: dict[str, Any] = {"name": self.name, "bound": self.bound, "unit": self.unit, "is_most": self.is_most}
         try:
-            found = statistics.median(self.of(each) for each in rounds)
+            figures = [self.of(each) for each in rounds]
         except NotMeasured as error:
             return row | {"value": None, "met": None, "why": str(error)}
-        return row | {"value": found, "met": found <= self.bound if self.is_most else found >= self.bound}
+        found = statistics.median(figures)
+        row |= {"value": found, "range": (min(figures), max(figures))}
+        return row | {"met": found <= self.bound if self.is_most else found >= self.bound}
 
 
 def rate(measured: Mapping[str, Any], workload: str, column: str, key: str = "rate") -> float:

@@ -37,6 +37,7 @@ def target(results: dict[str, Any], name: str) -> dict[str, Any]:
 def test_a_ratio_is_the_median_of_the_ratios_of_the_rounds() -> None:
     results = results_of(one_round(2_000), one_round(9_000, peer=9_000), one_round(1_500))
     assert 1.5 == target(results, "W1 / Fastify by hand")["value"]
+    assert "| W1 / Fastify by hand | ≥ 1.40 × | 1.50 × (1.00–2.00) | met |" in as_markdown(results)
 
 
 def test_a_target_is_met_at_its_bound_and_missed_below_it() -> None:
