@@ -45,6 +45,25 @@ SESSION = SessionRecord(
 HEADER = {"alg": "HS256", "typ": "JWT"}
 
 
+def test_a_key_that_another_node_signs_with_already_is_read_when_its_first_token_comes(
+    sqlite_database: Database,
+) -> None:
+    """The other node's clock is five seconds ahead: for it the key signs, and this one has just read the keys."""
+    here, there = (KeyRing.open(sqlite_database, SECRET, now=NOW - 10) for _ in range(2))
+    AccessTokens(here, ISSUING).verify(AccessTokens(here, ISSUING).mint(USER, SESSION, AT)[0], NOW)
+    there.create("ES256", NOW)
+    token, _ = AccessTokens(there, ISSUING).mint(USER, SESSION, AT + timedelta(seconds=5))
+    assert Kind.SESSION is AccessTokens(here, ISSUING).verify(token, NOW + 0.5).kind
+
+
+def test_tokens_of_no_key_have_the_keys_read_ten_times_a_second_at_most(sqlite_database: Database) -> None:
+    here = KeyRing.open(sqlite_database, SECRET, now=NOW)
+    assert not here.finds_more(NOW + 0.05)
+    KeyRing.open(sqlite_database, SECRET, now=NOW).create("ES256", NOW)
+    assert not here.finds_more(NOW + 0.05)
+    assert here.finds_more(NOW + 0.15)
+
+
 @pytest.fixture
 def ring(sqlite_database: Database) -> KeyRing:
     return KeyRing.open(sqlite_database, SECRET, now=NOW)

@@ -114,6 +114,24 @@ def test_several_workers_send_a_mail_once(any_context: IdentityContext) -> None:
     assert (5, 5) == (len(transport.sent), len(set(transport.sent)))
 
 
+def test_a_slow_server_keeps_the_last_mail_of_a_batch_claimed_as_long_as_the_first(context: IdentityContext) -> None:
+    """Else another node would send it a second time while this one does."""
+    for number in range(3):
+        a_mail(context, f"u{number}@example.org")
+    elapsed, elsewhere = 0.0, Counting()
+
+    class Slow(Counting):
+        def send(self, message: Message, message_id: str, now: datetime) -> None:
+            nonlocal elapsed
+            super().send(message, message_id, now)
+            elapsed += 200
+            if len(self.sent) == 3:
+                mail_delivery.send_due(context, elsewhere, NOW + timedelta(seconds=elapsed))
+
+    assert 3 == mail_delivery.send_due(context, Slow(), NOW, lambda: elapsed)
+    assert [] == elsewhere.sent
+
+
 def test_what_a_dead_worker_claimed_is_due_again(context: IdentityContext) -> None:
     a_mail(context)
     with context.database.writing() as connection:

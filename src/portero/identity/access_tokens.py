@@ -258,7 +258,12 @@ class AccessTokens:
         if known is not None and now < known.deadline:
             return known
         self._verified += 1
-        known = _known_of(self._verify(token, keys, now))
+        try:
+            known = _known_of(self._verify(token, keys, now))
+        except InvalidToken as refused:
+            if refused.fault is not TokenFault.KEY or not self._keyring.finds_more(now):
+                raise
+            return self.known(token, now)
         with self._lock:
             _make_room(remembered)
             remembered[token] = known

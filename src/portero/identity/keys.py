@@ -34,6 +34,8 @@ from portero.store.signing_keys import SigningKeyRecord
 
 #: Seconds after which what the ring knows is read again, on the next use.
 RELOAD_AFTER: Final = 1.0
+#: Seconds after which it is read again for a token that names a key which is not known.
+RELOAD_FOR_UNKNOWN_AFTER: Final = 0.1
 #: A key signs this long after its activation was written: every worker has read it by then.
 ACTIVATION_DELAY: Final = timedelta(seconds=2)
 #: How long tokens of a key may live on after another has taken over.
@@ -100,6 +102,23 @@ class KeyRing:
         if not -RELOAD_AFTER < now - self._loaded_at < RELOAD_AFTER:
             self._load(now)
         return self._set
+
+    def finds_more(self, now: float) -> bool:
+        """Read the keys again for a token of an unknown one, and tell whether others are known now.
+
+        Another node, whose clock is ahead, may sign with a new key before this one has read it. Who sends tokens of no
+        key at all has it read ten times a second, no oftener.
+
+        Args:
+            now: Unix seconds.
+
+        Raises:
+            DatabaseUnavailable: they could not be read.
+        """
+        former = self._set
+        if not -RELOAD_FOR_UNKNOWN_AFTER < now - self._loaded_at < RELOAD_FOR_UNKNOWN_AFTER:
+            self._load(now)
+        return self._set is not former
 
     def signing_key(self, now: float) -> SigningKey:
         """Give the key that signs: the one activated last, or the secret where there is none.

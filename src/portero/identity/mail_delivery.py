@@ -1,7 +1,7 @@
 """Sending what the outbox holds: claimed by one of all workers, tried again with growing pauses, given up in the end.
 
 A mail is claimed by one conditional UPDATE before it is sent, so several workers send it once; the claim ends after
-two minutes, so what a worker that died had claimed is sent by another (then, and only then, perhaps twice: under the
+five minutes, so what a worker that died had claimed is sent by another (then, and only then, perhaps twice: under the
 same Message-ID). No transaction is open while a mail server is spoken to. No address and no text is logged, except by
 the local mail box, which development is for.
 """
@@ -11,6 +11,8 @@ from __future__ import annotations
 import logging
 import smtplib
 import ssl
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
@@ -29,7 +31,8 @@ from portero.store.outbox import OutgoingMailRecord
 
 LOG: Final = logging.getLogger("portero.mail")
 
-_CLAIMED_FOR: Final = timedelta(minutes=2)
+#: Longer than a mail server that answers each step at the last moment takes for all of them.
+_CLAIMED_FOR: Final = timedelta(minutes=5)
 _AT_ONCE: Final = 20
 _SECONDS: Final = 15.0
 _PAUSES: Final = tuple(timedelta(seconds=each) for each in (5, 15, 60, 300, 900, 3600))
@@ -113,15 +116,24 @@ def transport_of(settings: Settings) -> Transport | None:
     return LocalBox() if settings.dev else None
 
 
-def send_due(context: IdentityContext, transport: Transport, now: datetime) -> int:
+def send_due(
+    context: IdentityContext, transport: Transport, now: datetime, clock: Callable[[], float] = time.monotonic
+) -> int:
     """Send the mails that are due and that nobody else is sending; return how many were sent.
+
+    Args:
+        context: the application's.
+        transport: where mails go.
+        now: the current time.
+        clock: seconds; what those before it took does not shorten the claim on a mail.
 
     Raises:
         DatabaseUnavailable: the outbox cannot be read or written now.
     """
+    begun = clock()
     with context.database.reading() as connection:
         found = outbox.due(connection, now, _AT_ONCE)
-    return sum(_send(context, transport, record, now) for record in found)
+    return sum(_send(context, transport, record, now, timedelta(seconds=clock() - begun)) for record in found)
 
 
 def send_test(context: IdentityContext, transport: Transport, address: str, now: datetime) -> None:
@@ -149,9 +161,11 @@ def email_of(message: Message, sender: str, message_id: str, now: datetime) -> E
     return made
 
 
-def _send(context: IdentityContext, transport: Transport, record: OutgoingMailRecord, now: datetime) -> bool:
+def _send(
+    context: IdentityContext, transport: Transport, record: OutgoingMailRecord, now: datetime, since: timedelta
+) -> bool:
     with context.database.writing() as connection:
-        if not outbox.claim(connection, record, now + _CLAIMED_FOR):
+        if not outbox.claim(connection, record, now + since + _CLAIMED_FOR):
             return False
         message = mail.read(context, record)
         fault = "its time is over" if record.expires_at <= now else "it cannot be opened" if message is None else ""
