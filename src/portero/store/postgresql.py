@@ -21,7 +21,8 @@ from portero.store.prepared import LINE
 
 Made = TypeVar("Made")
 
-_POOL = 8
+#: Connections of each pool, as many as a worker has threads; once opened they stay.
+_POOL = 16
 _POOL_WAIT = 2
 #: How connections are opened, where the URL says nothing of it: seconds to connect; and how long a server that is gone
 #: without a word, its machine or the network down, keeps a request (TCP only).
@@ -67,7 +68,7 @@ class PostgresqlServer:
         url = url.set(drivername="postgresql+psycopg")
         try:
             self.engine = self._make_engine(
-                url, pool_size=_POOL, max_overflow=_POOL, pool_use_lifo=True, pool_timeout=_POOL_WAIT
+                url, pool_size=_POOL, max_overflow=0, pool_use_lifo=True, pool_timeout=_POOL_WAIT
             )
             # The driver is an extra of the package: what imports it waits until somebody opens PostgreSQL.
             from portero.store.postgresql_lines import DONE, Again, Line, LostConnection  # noqa: PLC0415
@@ -78,7 +79,7 @@ class PostgresqlServer:
         _settle_first(self.engine, Line)
         self._error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
         self._readers = self._make_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-        self._reads = ReadingPool(self._reader, 2 * _POOL, _POOL_WAIT)
+        self._reads = ReadingPool(self._reader, _POOL, _POOL_WAIT)
         forking.watch(self)
 
     def fetch_all(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
