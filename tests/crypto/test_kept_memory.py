@@ -141,7 +141,7 @@ def test_a_binding_that_computes_something_else_is_not_used(monkeypatch: pytest.
 
 def test_more_memory_than_was_meant_is_not_lent() -> None:
     memory = KeptMemory(1, 8, 1)
-    memory._costs["m_cost"] = 1 << 15
+    memory._context.m_cost = 1 << 15
     with pytest.raises(argon2.exceptions.HashingError):
         memory.tag(b"x", SALT)
 
@@ -154,3 +154,14 @@ def test_a_system_without_large_pages_is_as_right(monkeypatch: pytest.MonkeyPatc
     assert refused is not None
     assert missing is not None
     assert refused.tag(b"x", SALT) == missing.tag(b"x", SALT)
+
+
+def test_only_a_hash_written_exactly_as_ours_is_taken_apart_here() -> None:
+    """As argon2 does, which takes no second spelling of the same bytes."""
+    passwords = Passwords(1, time_cost=1, memory_cost=8)
+    stored = passwords.hash("x")
+    head, salt, tag = stored.rsplit("$", 2)
+    others = [f"{head}${salt[:-1]}B${tag}", f"{head}${salt}${tag[:-1]}B", f"{stored}=", f"{stored}\n", f"{head}${salt}"]
+    for other in others:
+        assert passwords.needs_rehash(other) is True
+        assert passwords.verify("x", other) is False

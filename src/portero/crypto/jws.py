@@ -27,6 +27,7 @@ LONGEST_KID: Final = 64
 #: `typ` without regard to case and without the optional `application/` (RFC 7515 §4.1.9).
 TYPES: Final = frozenset({"jwt", "at+jwt"})
 
+_USUAL: Final[Mapping[str, str]] = {"typ": "JWT"}
 _HEADER_NAMES = frozenset({"alg", "kid", "typ"})
 #: What would change how a token is read or which key verifies it: refused also where foreign names are let pass.
 _DANGEROUS_NAMES = frozenset(
@@ -130,15 +131,26 @@ def sign(header: Mapping[str, str], payload: bytes, key: SigningKey) -> str:
     >>> sign({"typ": "JWT"}, b"{}", shared_signing_key(b"s" * 32)).split(".")[:2]
     ['eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9', 'e30']
     """
-    members = {"alg": key.alg, **({"kid": key.kid} if key.kid else {}), **header}
-    text = json.dumps(members, separators=(",", ":"))
-    signing_input = f"{base64url.encode(text.encode())}.{base64url.encode(payload)}"
+    head = _usual_head(key.alg, key.kid) if header == _USUAL else _head(key.alg, key.kid, header)
+    signing_input = f"{head}.{base64url.encode(payload)}"
     return f"{signing_input}.{base64url.encode(key.sign(signing_input.encode()))}"
 
 
 def has_foreign_header(header: Mapping[str, str]) -> bool:
     """Say whether a header holds more than `alg`, `kid` and `typ`."""
     return not _HEADER_NAMES.issuperset(header)
+
+
+# An application has a few keys at one time.
+@lru_cache(maxsize=64)
+def _usual_head(alg: str, kid: str | None) -> str:
+    return _head(alg, kid, _USUAL)
+
+
+def _head(alg: str, kid: str | None, header: Mapping[str, str]) -> str:
+    """Write the first part of a token."""
+    members = {"alg": alg, **({"kid": kid} if kid else {}), **header}
+    return base64url.encode(json.dumps(members, separators=(",", ":")).encode())
 
 
 # All tokens of a key have one header: it is read once. Refusals are not kept, and it is never more than 128 KiB.

@@ -56,9 +56,21 @@ class KeptMemory:
             place[0] = start
             return 0
 
-        self._costs = {"t_cost": time_cost, "m_cost": memory_cost, "lanes": parallelism, "threads": parallelism}
         self._lend = ffi.callback("int(uint8_t **, size_t)", lend)
         self._take = ffi.callback("void(uint8_t *, size_t)", _stays)
+        self._out = ffi.new(f"uint8_t[{TAG_BYTES}]")
+        members = {
+            "version": low_level.ARGON2_VERSION,
+            "out": self._out,
+            "outlen": TAG_BYTES,
+            "t_cost": time_cost,
+            "m_cost": memory_cost,
+            "lanes": parallelism,
+            "threads": parallelism,
+            "allocate_cbk": self._lend,
+            "free_cbk": self._take,
+        }
+        self._context = ffi.new("argon2_context *", members)
 
     def tag(self, password: bytes, salt: bytes) -> bytes:
         """Compute the 32 bytes of argon2id; other threads run meanwhile.
@@ -67,24 +79,17 @@ class KeptMemory:
             argon2.exceptions.HashingError: argon2 refuses (a salt of under 8 bytes), or asks for more memory.
         """
         ffi: Any = low_level.ffi
-        out = ffi.new(f"uint8_t[{TAG_BYTES}]")
-        given = ffi.from_buffer("uint8_t[]", password), ffi.from_buffer("uint8_t[]", salt)
-        members = {
-            "version": low_level.ARGON2_VERSION,
-            "out": out,
-            "outlen": TAG_BYTES,
-            "pwd": given[0],
-            "pwdlen": len(password),
-            "salt": given[1],
-            "saltlen": len(salt),
-            "allocate_cbk": self._lend,
-            "free_cbk": self._take,
-        }
-        context = ffi.new("argon2_context *", members | self._costs)
-        found = low_level.core(context, low_level.Type.ID.value)
-        if found != _OK:
-            raise HashingError(low_level.error_to_str(found))
-        return bytes(ffi.buffer(out, TAG_BYTES))
+        given, salted = ffi.from_buffer("uint8_t[]", password), ffi.from_buffer("uint8_t[]", salt)
+        context = self._context
+        context.pwd, context.pwdlen, context.salt, context.saltlen = given, len(password), salted, len(salt)
+        try:
+            found = low_level.core(context, low_level.Type.ID.value)
+            if found != _OK:
+                raise HashingError(low_level.error_to_str(found))
+            return bytes(ffi.buffer(self._out))
+        finally:
+            context.pwd = context.salt = ffi.NULL
+            ffi.buffer(self._out)[:] = bytes(TAG_BYTES)
 
     def give_back(self) -> None:
         """Let the system have the pages until the next hash; not while one runs."""

@@ -30,6 +30,8 @@ LONGEST_PASSWORD = 1024
 
 _BCRYPT = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}")
 _BCRYPT_LIMIT = 72
+# Of 16 and of 32 bytes: the last letter holds two bits, or four, and zeros.
+_SALT_AND_TAG = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]\$[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]", re.ASCII)
 _DEAREST_BCRYPT = 14
 _DEAREST_MEMORY = 1024 * 1024
 _DEAREST_TIME = 10
@@ -88,7 +90,7 @@ class Passwords:
         Raises:
             TooBusy: too many are waiting already.
         """
-        if stored_hash is not None and not is_known_hash(stored_hash):
+        if stored_hash is not None and not self._is_ours(stored_hash) and not is_known_hash(stored_hash):
             stored_hash = None
         try:
             data = _normalised(password[: LONGEST_PASSWORD + 1])
@@ -104,13 +106,13 @@ class Passwords:
 
     def needs_rehash(self, stored_hash: str) -> bool:
         """Say whether a hash is of another kind or cost than today's, so that the next sign-in should replace it."""
-        return self._parts(stored_hash) is None
+        return not self._is_ours(stored_hash)
 
     def _fits_argon2(self, data: bytes, stored_hash: str) -> bool:
-        parts = self._parts(stored_hash)
         with self._memory() as memory:
-            if memory is not None and parts is not None:
-                return hmac.compare_digest(memory.tag(data, parts[0]), parts[1])
+            if memory is not None and self._is_ours(stored_hash):
+                salt, tag = (base64.b64decode(each + "==") for each in stored_hash[len(self._start) :].split("$"))
+                return hmac.compare_digest(memory.tag(data, salt), tag)
             try:
                 return self._hasher.verify(stored_hash, data)
             except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
@@ -119,16 +121,11 @@ class Passwords:
     def _written(self, salt: bytes, tag: bytes) -> str:
         return f"{self._start}{_base64(salt)}${_base64(tag)}"
 
-    def _parts(self, stored_hash: str) -> tuple[bytes, bytes] | None:
-        """Give salt and tag of a hash as this object makes them; None for every other, however little it differs."""
-        if not stored_hash.startswith(self._start):
-            return None
-        try:
-            salt, tag = (base64.b64decode(each + "==") for each in stored_hash[len(self._start) :].split("$"))
-        except ValueError:  # also what is not base64, and another number of parts
-            return None
-        is_ours = len(salt) == SALT_BYTES and len(tag) == TAG_BYTES and stored_hash == self._written(salt, tag)
-        return (salt, tag) if is_ours else None
+    def _is_ours(self, stored_hash: str) -> bool:
+        """Say whether a hash is one as this object makes them; every other is not, however little it differs."""
+        return (
+            stored_hash.startswith(self._start) and _SALT_AND_TAG.fullmatch(stored_hash, len(self._start)) is not None
+        )
 
     @contextmanager
     def _memory(self) -> Iterator[KeptMemory | None]:

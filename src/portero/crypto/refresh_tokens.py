@@ -14,6 +14,7 @@ from typing import Final
 from uuid import UUID
 
 from portero.crypto import base64url
+from portero.crypto.macs import mac_with
 from portero.errors import InvalidToken, TokenFault
 
 _VERSION: Final = b"\x00"
@@ -70,7 +71,7 @@ def _split(token: str) -> tuple[bytes, bytes]:
 
 
 def _mac(body: bytes, key: bytes) -> bytes:
-    return hmac.digest(key, body, "sha256")[:_MAC_LENGTH]
+    return mac_with(key).of(body)[:_MAC_LENGTH]
 
 
 def _checksum(body: bytes) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from portero import deadline
 from portero.errors import AuthError, Refused
@@ -24,7 +25,6 @@ from portero.identity.hooks import (
 )
 from portero.store import users
 from portero.store.factors import FactorRecord
-from portero.store.users import UserRecord
 
 
 def before_user_created(context: IdentityContext, payload: BeforeUserCreated) -> None:
@@ -56,15 +56,12 @@ def before_address_created(
     before_user_created(context, payload)
 
 
-def password_tried(
-    context: IdentityContext, user: UserRecord | None, valid: bool, caller: Caller, now: datetime
-) -> None:
-    """Tell that a password was tried.
+def password_tried(context: IdentityContext, user_id: UUID | None, valid: bool, caller: Caller, now: datetime) -> None:
+    """Tell that a password was tried, and whose it would be.
 
     Raises:
         AuthError: 400 invalid_credentials with the hook's sentence; the user's sessions have ended if it says so.
     """
-    user_id = None if user is None else user.id
     try:
         attempt = PasswordVerificationAttempt(user_id, valid, caller.address, now)
         context.hooks.run(Point.PASSWORD_VERIFICATION_ATTEMPT, attempt)

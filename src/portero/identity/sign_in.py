@@ -20,8 +20,10 @@ from portero.identity import addresses, hook_calls, notices, password_rules, ses
 from portero.identity.context import Account, Caller, Change, IdentityContext, Opened, SignedIn
 from portero.identity.sessions import is_banned
 from portero.store import accounts, users
-from portero.store.users import UserRecord
+from portero.store.users import Credentials, UserRecord
 
+#: A user as first found, or as found changed meanwhile.
+Checked = Credentials | UserRecord
 #: How often a password is looked at again because another sign-in upgraded its hash in between.
 _TRIES: Final = 3
 
@@ -40,10 +42,10 @@ def with_password(context: IdentityContext, login: str, password: str, caller: C
         AuthError: 400 invalid_credentials, user_banned, email_not_confirmed; 429 over_request_rate_limit.
         PorteroError: as many passwords are being hashed as the machine can bear.
     """
-    user = _begin(context, login, caller, now)
+    user: Checked | None = _begin(context, login, caller, now)
     for _ in range(_TRIES):
         is_right = _is_right(context, user, password)
-        hook_calls.password_tried(context, user, is_right, caller, now)
+        hook_calls.password_tried(context, None if user is None else user.id, is_right, caller, now)
         if not is_right or user is None:
             _note_refusal(context, user, caller, now)
             raise _invalid()
@@ -53,13 +55,13 @@ def with_password(context: IdentityContext, login: str, password: str, caller: C
             _note_refusal(context, user, caller, now)
             raise
         if isinstance(opened, Opened):
-            signed_in = sessions.tokens_for(context, opened, now)
-            return replace(signed_in, weak_password=_weak(context, user, password))
+            signed_in, weak = sessions.tokens_for(context, opened, now), _weak(context, user, password)
+            return replace(signed_in, weak_password=weak) if weak else signed_in
         user = opened
     raise _invalid()
 
 
-def _begin(context: IdentityContext, login: str, caller: Caller, now: datetime) -> UserRecord | None:
+def _begin(context: IdentityContext, login: str, caller: Caller, now: datetime) -> Credentials | None:
     """Count the attempt before any work is done for it; one transaction for both limits."""
     limit = throttle.Limit("sign-in", context.settings.throttle_sign_in, throttle.MINUTE)
     with context.changing(durable=False) as change:
@@ -77,23 +79,23 @@ def _begin(context: IdentityContext, login: str, caller: Caller, now: datetime) 
     return user
 
 
-def _find(connection: sa.Connection, login: str) -> UserRecord | None:
+def _find(connection: sa.Connection, login: str) -> Credentials | None:
     try:
         if "@" in login:
-            return users.by_email(connection, addresses.canonical_email(login))
-        return users.by_username(connection, addresses.canonical_username(login))
+            return users.credentials_by_email(connection, addresses.canonical_email(login))
+        return users.credentials_by_username(connection, addresses.canonical_username(login))
     except AuthError:
         return None
 
 
-def _is_right(context: IdentityContext, user: UserRecord | None, password: str) -> bool:
+def _is_right(context: IdentityContext, user: Checked | None, password: str) -> bool:
     if password_rules.is_too_long(password):
         return False
     return context.passwords.verify(password, None if user is None else user.password_hash)
 
 
 def _finish(
-    context: IdentityContext, user: UserRecord, password: str, caller: Caller, now: datetime
+    context: IdentityContext, user: Checked, password: str, caller: Caller, now: datetime
 ) -> Opened | UserRecord:
     """Open the session if the user still is who the password was checked against; else return the changed user.
 
@@ -130,18 +132,18 @@ def _noted(change: Change, user: UserRecord, upgraded: str | None, now: datetime
     return replace(user, last_sign_in_at=now, updated_at=now)
 
 
-def _upgraded(context: IdentityContext, user: UserRecord, password: str) -> str | None:
+def _upgraded(context: IdentityContext, user: Checked, password: str) -> str | None:
     """Hash the password anew if its hash is of another kind or cost than today's."""
     return context.passwords.hash(password) if context.passwords.needs_rehash(user.password_hash or "") else None
 
 
-def _weak(context: IdentityContext, user: UserRecord, password: str) -> tuple[str, ...]:
+def _weak(context: IdentityContext, user: Checked, password: str) -> tuple[str, ...]:
     words = password_rules.context_words(user.email, user.username)
     found = password_rules.weaknesses(password, min_length=context.settings.password_min_length, context_words=words)
     return tuple(reason for reason, _ in found)
 
 
-def _note_refusal(context: IdentityContext, user: UserRecord | None, caller: Caller, now: datetime) -> None:
+def _note_refusal(context: IdentityContext, user: Checked | None, caller: Caller, now: datetime) -> None:
     user_id: UUID | None = None if user is None else user.id
     with context.changing(durable=False) as change:
         change.record(Event(Happening.SIGN_IN_REFUSED, now, user_id, address=caller.address))

@@ -15,7 +15,6 @@ address of anybody.
 
 from __future__ import annotations
 
-import hmac
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +23,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from portero.crypto.macs import mac_with
 from portero.errors import AuthError
 from portero.identity.addresses import network_of
 from portero.identity.context import Caller, IdentityContext
@@ -232,5 +232,5 @@ def _known_attempts(context: IdentityContext, account: str, caller: Caller) -> s
 
 def counter_name(context: IdentityContext, what: str, subject: str) -> str:
     """Return the name of a counter: a MAC over what is counted and whom it is counted for."""
-    mac = hmac.digest(context.throttle_key, f"{what}|{subject}".encode(), "sha256")
+    mac = mac_with(context.throttle_key).of(f"{what}|{subject}".encode())
     return f"{what}:{mac[:16].hex()}"

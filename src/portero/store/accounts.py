@@ -61,7 +61,7 @@ def of_session(connection: sa.Connection, session_id: UUID) -> AccountRecord | N
     return _made(_BY_LOCKED_SESSION.all(connection, session_id=session_id))
 
 
-def _reader(table: sa.Table, record: Callable[..., Any], start: int) -> Callable[[Sequence[Any]], Any]:
+def _reader(table: sa.Table, record: type[Any], start: int) -> Callable[[Sequence[Any]], Any]:
     """Give what makes a record from its part of a row; None where an outer join found none."""
     columns = table.c.keys()
     key = start + columns.index("id")
@@ -74,7 +74,7 @@ def _reader(table: sa.Table, record: Callable[..., Any], start: int) -> Callable
     return read
 
 
-_PARTS: tuple[tuple[sa.Table, Callable[..., Any]], ...] = (
+_PARTS: tuple[tuple[sa.Table, type[Any]], ...] = (
     (_USERS, UserRecord),
     (_SESSIONS, SessionRecord),
     (_IDENTITIES, IdentityRecord),

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from portero.principal import Principal
-from portero.store.prepared import Prepared, changing, made_by, returning
+from portero.store.prepared import Prepared, changing, inserting, made_by
 from portero.store.tables import Session, User
 from portero.store.types import UtcDateTime
 
@@ -52,13 +52,15 @@ class SessionRecord:
 
 
 def insert(connection: sa.Connection, session: SessionRecord) -> SessionRecord:
-    """Insert a session and give it as stored.
+    """Insert a session and give it back: the database adds nothing to it.
 
     Raises:
         sqlalchemy.exc.IntegrityError: there is no such user (any more).
     """
     values = {name: getattr(session, name) for name in COLUMNS}
-    return _INSERT.all(connection, **values | {"amr": list(session.amr)})[0]
+    values["amr"] = list(session.amr)
+    _INSERT.changed(connection, **values)
+    return session
 
 
 def by_id(connection: sa.Connection, session_id: UUID, *, lock: bool = False) -> SessionRecord | None:
@@ -193,7 +195,7 @@ def _only(values: list[Any]) -> Any:
 
 _IS_MEANT = _TABLE.c.id == sa.bindparam("session_id")
 _MADE = made_by(SessionRecord, COLUMNS)
-_INSERT = returning(_TABLE, SessionRecord)
+_INSERT = inserting(_TABLE)
 _BY_ID = Prepared(sa.select(*_TABLE.c).where(_IS_MEANT), _MADE)
 _LOCKED = Prepared(sa.select(*_TABLE.c).where(_IS_MEANT).with_for_update(), _MADE)
 _ADVANCE = changing(

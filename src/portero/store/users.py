@@ -50,6 +50,16 @@ class UserRecord:
     updated_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What the check of a password asks of a user, and no more."""
+
+    id: UUID
+    email: str | None
+    username: str | None
+    password_hash: str | None = field(repr=False)
+
+
 def insert(connection: sa.Connection, user: UserRecord) -> UserRecord:
     """Insert a user and give it as stored.
 
@@ -68,6 +78,16 @@ def by_id(connection: sa.Connection, user_id: UUID, *, lock: bool = False) -> Us
 def by_email(connection: sa.Connection, email: str, *, lock: bool = False) -> UserRecord | None:
     """Find a user by address, in whatever case it is written; `lock` as in `by_id`."""
     return (_LOCKED_BY_EMAIL if lock else _BY_EMAIL).first(connection, email=email.lower())
+
+
+def credentials_by_email(connection: sa.Connection, email: str) -> Credentials | None:
+    """Find by address what a password is checked against, in whatever case it is written."""
+    return _CREDENTIALS_BY_EMAIL.first(connection, email=email.lower())
+
+
+def credentials_by_username(connection: sa.Connection, username: str) -> Credentials | None:
+    """Find by user name what a password is checked against, in whatever case it is written."""
+    return _CREDENTIALS_BY_USERNAME.first(connection, username=username.lower())
 
 
 def by_username(connection: sa.Connection, username: str) -> UserRecord | None:
@@ -153,6 +173,13 @@ _BY_EMAIL = Prepared(_ALL.where(_TABLE.c.email == sa.bindparam("email")), _MADE)
 _LOCKED_BY_EMAIL = Prepared(_ALL.where(_TABLE.c.email == sa.bindparam("email")).with_for_update(), _MADE)
 _BY_USERNAME = Prepared(_ALL.where(_TABLE.c.username == sa.bindparam("username")), _MADE)
 _BY_PHONE = Prepared(_ALL.where(_TABLE.c.phone == sa.bindparam("phone")), _MADE)
+_CHECKED = ("id", "email", "username", "password_hash")
+_CREDENTIALS = sa.select(*(_TABLE.c[name] for name in _CHECKED))
+_CREDENTIALS_MADE = made_by(Credentials, _CHECKED)
+_CREDENTIALS_BY_EMAIL = Prepared(_CREDENTIALS.where(_TABLE.c.email == sa.bindparam("email")), _CREDENTIALS_MADE)
+_CREDENTIALS_BY_USERNAME = Prepared(
+    _CREDENTIALS.where(_TABLE.c.username == sa.bindparam("username")), _CREDENTIALS_MADE
+)
 _SIGNED_IN = changing(
     sa.update(_TABLE).where(_IS_MEANT).values(last_sign_in_at=sa.bindparam("now"), updated_at=sa.bindparam("now"))
 )

@@ -23,7 +23,6 @@ from portero.store import accounts
 from portero.store.sessions import SessionRecord
 from portero.web.runtime import Runtime
 
-_BEARER: Final = re.compile(r"bearer ([!-~]+)", re.IGNORECASE | re.ASCII)
 _BEARER_BUT_BROKEN: Final = re.compile(r"bearer(?:[^!-~]|,|$)", re.IGNORECASE | re.ASCII)
 #: Roles that may administer users (the contract's defaults).
 ADMIN_ROLES: Final = frozenset({SERVICE_ROLE, "supabase_admin"})
@@ -93,10 +92,10 @@ def signed_in_user(environ: Mapping[str, Any], runtime: Runtime, now: datetime) 
     Raises:
         AuthError: 401 no_authorization; 403 bad_jwt, user_not_found, session_not_found, user_banned; 400 bad_jwt.
     """
-    found = _BEARER.fullmatch(environ.get("HTTP_AUTHORIZATION", ""))
-    if found is None:
+    token = _clean_bearer_of(environ)
+    if token is None:
         raise AuthError(401, "no_authorization", _NO_BEARER)
-    principal = runtime.identity.access_tokens.principal(found[1], now.timestamp())
+    principal = runtime.identity.access_tokens.principal(token, now.timestamp())
     if principal.user_id is None:
         if "sub" in principal.claims:
             raise AuthError(400, "bad_jwt", "invalid claim: sub claim must be a UUID")
@@ -111,9 +110,9 @@ def administrator(environ: Mapping[str, Any], runtime: Runtime, now: datetime) -
         AuthError: 401 no_authorization (nothing, an unknown key, a secret key from a browser); 403 bad_jwt,
             not_admin, user_not_found, session_not_found, session_expired, user_banned, insufficient_aal.
     """
-    found = _BEARER.fullmatch(environ.get("HTTP_AUTHORIZATION", ""))
-    sent = found[1] if found is not None else environ.get("HTTP_APIKEY", "")
-    if found is not None and not sent.startswith(PREFIX):
+    token = _clean_bearer_of(environ)
+    sent = token if token is not None else environ.get("HTTP_APIKEY", "")
+    if token is not None and not sent.startswith(PREFIX):
         principal = runtime.identity.access_tokens.principal(sent, now.timestamp())
     elif sent.startswith(PREFIX):
         principal = _admin_key(sent, environ, runtime, now)
@@ -131,7 +130,7 @@ def administrator(environ: Mapping[str, Any], runtime: Runtime, now: datetime) -
 
 def is_administrator(environ: Mapping[str, Any], runtime: Runtime, now: datetime) -> bool:
     """Tell whether a request would pass the `admin` gate; without a credential of such a kind nothing is asked."""
-    if _BEARER.fullmatch(environ.get("HTTP_AUTHORIZATION", "")) is None:
+    if _clean_bearer_of(environ) is None:
         return False
     try:
         administrator(environ, runtime, now)
@@ -162,12 +161,21 @@ def check_api_key(environ: Mapping[str, Any], runtime: Runtime, now: float) -> N
     """
     key = environ.get("HTTP_APIKEY")
     if key is None and runtime.settings.require_api_key:
-        bearer = _BEARER.fullmatch(environ.get("HTTP_AUTHORIZATION", ""))
-        key = bearer[1] if bearer is not None and bearer[1].startswith(PREFIX) else None
+        bearer = _clean_bearer_of(environ)
+        key = bearer if bearer is not None and bearer.startswith(PREFIX) else None
     try:
         _check_key(key, environ, runtime, now)
     except InvalidToken as cause:
         raise AuthError(401, "no_authorization", _BAD_KEY) from cause
+
+
+def _clean_bearer_of(environ: Mapping[str, Any]) -> str | None:
+    """Return the Bearer token if it is one word of visible ASCII, and nothing else stands beside it."""
+    authorization: str = environ.get("HTTP_AUTHORIZATION", "")
+    token = authorization[7:]
+    # What a pattern would do letter by letter.
+    is_clean = token.isascii() and token.isprintable() and " " not in token
+    return token if token and is_clean and authorization[:7].lower() == "bearer " else None
 
 
 def _bearer_of(environ: Mapping[str, Any]) -> str | None:

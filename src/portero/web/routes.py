@@ -26,6 +26,7 @@ from portero import deadline
 from portero.errors import AuthError, DatabaseUnavailable, DeadlinePassed, TooBusy
 from portero.settings import Settings
 from portero.web import cors, guard, health, mail_box, problems, start_page
+from portero.web.answers import Headers, JsonAnswer
 from portero.web.auth import (
     admin_audit,
     admin_links,
@@ -195,7 +196,7 @@ def blueprint(settings: Settings) -> Blueprint:
     for route in ROUTES + NOT_SERVED:
         endpoint = f"{route.method}:{route.path}".replace(".", "-")
         made.add_url_rule(settings.auth_path + route.path, endpoint, _guarded(route), methods=[route.method])
-    edge = _Edge(settings, tuple((name.lower(), name, value) for name, value in security_headers(settings)))
+    edge = _Edge(settings, tuple(security_headers(settings)))
     made.before_app_request(edge.answer_early)
     made.after_app_request(edge.add_headers)
     made.register_error_handler(Exception, _refusal)
@@ -255,7 +256,7 @@ class _Edge:
     """What holds for every path below ours, found or not; the application's own paths are left alone."""
 
     settings: Settings
-    security: tuple[tuple[str, str, str], ...]
+    security: Headers
 
     def answer_early(self) -> Response | None:
         """Answer preflights, and what no route fits, before anything else runs."""
@@ -283,11 +284,14 @@ class _Edge:
         """Add the headers every answer carries, refusals included."""
         if not self._is_ours(request.path):
             return response
+        origin = request.environ.get("HTTP_ORIGIN")
+        carried = self.security if origin is None else (*self.security, *cors.answer_headers(origin, self.settings))
+        if isinstance(response, JsonAnswer):
+            response.carried = carried
+            return response
         # Flask's headers are a list: looked through once, not once for each name.
         there = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - iterating it gives pairs
-        response.headers.extend([(name, value) for lower, name, value in self.security if lower not in there])
-        if "access-control-allow-origin" not in there:
-            response.headers.extend(cors.answer_headers(request.headers.get("Origin"), self.settings))
+        response.headers.extend([pair for pair in carried if pair[0].lower() not in there])
         return response
 
     def _is_ours(self, path: str) -> bool:

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 from flask import Request, Response
 
 from portero.errors import AuthError
 from portero.identity import redirects
 from portero.identity.context import Caller, IdentityContext
+from portero.web.answers import as_json
 from portero.web.guard import SignedInUser
 from portero.web.runtime import Runtime
 
@@ -87,10 +87,8 @@ class Call:
 def answer(
     body: Mapping[str, Any] | Sequence[Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return a JSON answer."""
-    response = Response(orjson.dumps(body), status, content_type="application/json; charset=utf-8")
-    response.headers.update(headers or {})
-    return response
+    """Return a JSON answer; instants and ids in it are written as the contract does."""
+    return as_json(body, status, headers)
 
 
 def without_body(status: int = 204, headers: Mapping[str, str] | None = None) -> Response:

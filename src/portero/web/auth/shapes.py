@@ -5,8 +5,8 @@ What is never null is never left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, Final
 
 from portero.identity.context import Account, SignedIn
@@ -29,6 +29,7 @@ _INSTANTS: Final = (
     "banned_until",
     "deleted_at",
 )
+_instants_of: Final = attrgetter(*_INSTANTS)
 _WEAK: Final = "Your password no longer meets the requirements; please choose another."
 
 
@@ -36,7 +37,7 @@ def user_json(account: Account) -> dict[str, Any]:
     """Return the User of the contract."""
     user = account.user
     body: dict[str, Any] = {
-        "id": str(user.id),
+        "id": user.id,
         "aud": user.aud,
         "role": user.role,
         "email": user.email or "",
@@ -45,27 +46,29 @@ def user_json(account: Account) -> dict[str, Any]:
         "app_metadata": dict(user.app_metadata),
         "user_metadata": dict(user.user_metadata),
         "identities": [identity_json(identity) for identity in account.identities],
-        "created_at": rfc3339(user.created_at),
-        "updated_at": rfc3339(user.updated_at),
+        "created_at": user.created_at,
+        "updated_at": user.updated_at,
         "is_anonymous": user.is_anonymous,
     }
-    pending = {"new_email": user.email_change, "new_phone": user.phone_change}
     if account.factors:
         body["factors"] = [factor_json(factor) for factor in account.factors]
-    return body | {name: value for name, value in pending.items() if value}
+    if user.email_change:
+        body["new_email"] = user.email_change
+    if user.phone_change:
+        body["new_phone"] = user.phone_change
+    return body
 
 
 def factor_json(factor: FactorRecord) -> dict[str, Any]:
     """Return the Factor of the contract; its secret is shown once, by the enrolment."""
-    challenged_at = factor.last_challenged_at
     body: dict[str, Any] = {
-        "id": str(factor.id),
-        "created_at": rfc3339(factor.created_at),
-        "updated_at": rfc3339(factor.updated_at),
+        "id": factor.id,
+        "created_at": factor.created_at,
+        "updated_at": factor.updated_at,
         "status": factor.status,
         "factor_type": factor.factor_type,
         "phone": "",
-        "last_challenged_at": None if challenged_at is None else rfc3339(challenged_at),
+        "last_challenged_at": factor.last_challenged_at,
     }
     return body | ({"friendly_name": factor.friendly_name} if factor.friendly_name else {})
 
@@ -73,26 +76,27 @@ def factor_json(factor: FactorRecord) -> dict[str, Any]:
 def identity_json(identity: IdentityRecord) -> dict[str, Any]:
     """Return the Identity of the contract: `id` is the provider's subject, `identity_id` our own."""
     body: dict[str, Any] = {
-        "identity_id": str(identity.id),
+        "identity_id": identity.id,
         "id": identity.provider_id,
-        "user_id": str(identity.user_id),
+        "user_id": identity.user_id,
         "identity_data": dict(identity.identity_data),
         "provider": identity.provider,
-        "created_at": rfc3339(identity.created_at),
-        "updated_at": rfc3339(identity.updated_at),
+        "created_at": identity.created_at,
+        "updated_at": identity.updated_at,
     }
     if identity.last_sign_in_at is not None:
-        body["last_sign_in_at"] = rfc3339(identity.last_sign_in_at)
-    return body | ({"email": identity.email} if identity.email else {})
+        body["last_sign_in_at"] = identity.last_sign_in_at
+    if identity.email:
+        body["email"] = identity.email
+    return body
 
 
 def listed_session_json(session: SessionRecord) -> dict[str, Any]:
     """Return a session as its user sees it; no token stands in it."""
-    refreshed_at = session.refreshed_at
     return {
-        "id": str(session.id),
-        "created_at": rfc3339(session.created_at),
-        "refreshed_at": None if refreshed_at is None else rfc3339(refreshed_at),
+        "id": session.id,
+        "created_at": session.created_at,
+        "refreshed_at": session.refreshed_at,
         "ip": session.address or "",
         "user_agent": session.user_agent or "",
         "aal": session.aal,
@@ -124,12 +128,10 @@ def rfc3339(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _set_instants(user: UserRecord) -> dict[str, str]:
-    found = {name: getattr(user, name) for name in _INSTANTS}
+def _set_instants(user: UserRecord) -> dict[str, datetime]:
+    found = {name: at for name, at in zip(_INSTANTS, _instants_of(user), strict=True) if at is not None}
     # The earlier of the two confirmations; the contract keeps it as a generated column.
-    found["confirmed_at"] = _earlier((user.email_confirmed_at, user.phone_confirmed_at))
-    return {name: rfc3339(instant) for name, instant in found.items() if instant is not None}
-
-
-def _earlier(instants: Iterable[datetime | None]) -> datetime | None:
-    return min((instant for instant in instants if instant is not None), default=None)
+    confirmed = [at for at in (user.email_confirmed_at, user.phone_confirmed_at) if at is not None]
+    if confirmed:
+        found["confirmed_at"] = min(confirmed)
+    return found

@@ -1,0 +1,49 @@
+"""The JSON answers of `/auth/v1`: what is in them is known to be fit, so nothing of it is looked at twice.
+
+Flask copies the headers of an answer, checks each of them again and wraps the body; here they are handed over as they
+are. What every answer carries joins at the very end, unless the application has said the same header itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import orjson
+from flask import Response
+
+_JSON: Final = "application/json; charset=utf-8"
+Headers = tuple[tuple[str, str], ...]
+
+
+class JsonAnswer(Response):
+    """An answer whose body is JSON.
+
+    Attributes:
+        carried: the headers that every answer carries.
+    """
+
+    carried: Headers = ()
+
+    def get_wsgi_response(self, environ: Any) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
+        """Give body, status and headers for the server."""
+        body, headers = self.response, [*self.headers]
+        if self._on_close or self.status_code != 200 or type(body) is not list or environ["REQUEST_METHOD"] == "HEAD":
+            # Somebody changed it, or it goes without its body: as Flask does it.
+            body, _, headers = super().get_wsgi_response(environ)
+        there = {name.lower() for name, _ in headers}
+        headers += [pair for pair in self.carried if pair[0].lower() not in there]
+        return body, self.status, headers
+
+
+def as_json(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> JsonAnswer:
+    """Make an answer; instants become UTC with Z, ids their canonical form.
+
+    >>> from datetime import UTC, datetime
+    >>> as_json({"at": datetime(2026, 1, 2, 3, 4, 5, 600, tzinfo=UTC)}).data
+    b'{"at":"2026-01-02T03:04:05.000600Z"}'
+    """
+    made = JsonAnswer(orjson.dumps(body, option=orjson.OPT_UTC_Z), status, content_type=_JSON)
+    for name, value in (headers or {}).items():
+        made.headers[name] = value
+    return made
