@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import hmac
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -45,6 +46,7 @@ NO_REFRESH_TOKENS: Final = (
 
 #: What Flask-JWT-Extended says of its own tokens.
 WRONG_CSRF: Final = "CSRF double submit tokens do not match"
+_decode: Final = json.JSONDecoder().decode
 
 DecodeKey = Callable[[dict[str, Any], dict[str, Any]], Any]
 
@@ -164,20 +166,20 @@ class _AtRoutes:
 
     Attributes:
         whole: the claims of which every request gets a copy.
-        nested: those of them that hold others; what a view changes in one is its own affair.
+        nested: those of them that hold others, as JSON: what a view changes in one is its own affair, and reading them
+            anew copies them faster than anything written in Python.
         principal: whom the token stands for.
         csrf_values: what a page may send; the first one is told.
     """
 
     whole: dict[str, Any]
-    nested: tuple[str, ...]
+    nested: str
     principal: Principal
     csrf_values: tuple[str, ...]
 
     def claims(self) -> SessionClaims:
         claims = SessionClaims(self.whole, self.principal)
-        for name in self.nested:
-            claims[name] = _copied(claims[name])
+        claims.update(_decode(self.nested))
         return claims
 
 
@@ -198,15 +200,9 @@ def _at_routes(runtime: Runtime, known: Known) -> _AtRoutes:
         keys, session_id = runtime.identity.keyring.derived(CSRF), str(principal.session_id).encode()
         values = tuple(hmac.digest(key, session_id, "sha256").hex() for key in keys)
         whole = _filled(known.verified.claims) | {"csrf": values[0]}
-        nested = tuple(name for name, value in whole.items() if isinstance(value, dict | list))
+        nested = json.dumps({name: value for name, value in whole.items() if isinstance(value, dict | list)})
         made = known.at_routes = _AtRoutes(whole, nested, principal, values)
     return made
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _copied(member) for name, member in value.items()}
-    return [_copied(member) for member in value] if isinstance(value, list) else value
 
 
 def is_ended(runtime: Runtime, claims: Mapping[str, Any]) -> bool:

@@ -33,6 +33,7 @@ from portero.store.users import UserRecord
 MOST_REMEMBERED: Final = 20_000
 _HEADER: Final = {"typ": "JWT"}
 NO_HOOKS: Final = Hooks()
+_encode: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,8 +293,8 @@ class AccessTokens:
         return Verified(kind, signed.header, MappingProxyType(members))
 
     def _sign(self, members: Mapping[str, Any], now: float, header: Mapping[str, str] | None = None) -> str:
-        text = json.dumps(members, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        return jws.sign({**_HEADER, **(header or {})}, text.encode(), self._keyring.signing_key(now))
+        payload = _encode(members).encode()
+        return jws.sign({**_HEADER, **header} if header else _HEADER, payload, self._keyring.signing_key(now))
 
 
 def _known_of(verified: Verified) -> Known:
