@@ -28,7 +28,12 @@ class JsonAnswer(Response):
     def get_wsgi_response(self, environ: Any) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
         """Give body, status and headers for the server."""
         body, headers = self.response, [*self.headers]
-        if self._on_close or self.status_code != 200 or type(body) is not list or environ["REQUEST_METHOD"] == "HEAD":
+        if (
+            self._on_close
+            or not self.status.startswith("200 ")
+            or type(body) is not list
+            or environ["REQUEST_METHOD"] == "HEAD"
+        ):
             # Somebody changed it, or it goes without its body: as Flask does it.
             body, _, headers = super().get_wsgi_response(environ)
         there = {name.lower() for name, _ in headers}
