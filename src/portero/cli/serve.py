@@ -11,7 +11,6 @@ import functools
 import gc
 import logging
 import os
-import signal
 import socket
 import sys
 from pathlib import Path
@@ -20,13 +19,13 @@ from typing import Any, Final
 import click
 from flask import Flask
 from flask.cli import ScriptInfo
-from granian import Granian
 from granian.constants import Interfaces, RuntimeModes
 from granian.log import LogLevels
 
 from portero.cli.examples import examples_for
 from portero.cli.project import app_path, extension_of, load_app, load_environment, opened_store
 from portero.cli.reload import run_and_reload
+from portero.cli.worker_process import PatientServer, become_stoppable, share_arenas, stop_from_birth
 from portero.errors import ConfigurationError
 from portero.web.sweep_worker import sweep_now
 
@@ -69,7 +68,7 @@ def serve(
     # So many threads are meant: most of them wait for the disk together. While one half of them waits for a
     # sync the other half gathers, so a group has half as many writes as there are threads.
     logging.getLogger("_granian").addFilter(lambda record: _TOO_MANY_THREADS not in record.getMessage())
-    server = Granian(
+    server = PatientServer(
         app_path(context),
         address=host,
         port=port,
@@ -84,6 +83,7 @@ def serve(
         log_access=dev,
     )
     server.on_startup(functools.partial(click.echo, greeting))
+    stop_from_birth()
     server.serve(target_loader=load_for_worker)
 
 
@@ -167,11 +167,8 @@ def differences_of(app: Flask) -> list[str]:
 
 def load_for_worker(path: str) -> Any:
     """Give the frozen application in a worker, before its first request, and begin what is done beside requests."""
-    # A terminal sends Ctrl-C to every process. The parent alone answers it, with one SIGTERM to each worker: a worker
-    # that got both would now and then hang in granian's handler until it is killed.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    # A forked worker inherits handlers that do nothing here; until granian sets its own, a stop must be a stop.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    become_stoppable()
+    share_arenas()
     app = _prepared.get(path) or ScriptInfo(app_import_path=path, load_dotenv_defaults=False).load_app()
     runtime = extension_of(app).freeze(app)
     if not app.testing:

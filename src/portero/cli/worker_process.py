@@ -1,0 +1,117 @@
+"""What makes a process a good worker of `portero serve`: a stop that always stops it, and little memory.
+
+It knows signals, processes and the allocator of the C library, and nothing of the application or of HTTP.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing.process
+import os
+import signal
+import time
+from typing import Any, Final, Protocol
+
+from granian import Granian
+
+#: glibc's mallopt(3): in how many places the threads of a process ask for memory.
+_M_ARENA_MAX: Final = -8
+_ARENAS: Final = 2
+#: Who sets it, in this way or as a tunable, decides.
+_ARENA_SETTINGS: Final = ("MALLOC_ARENA_MAX", "GLIBC_TUNABLES")
+#: Seconds until the thread that waited for a worker has surely noted that it ended.
+_NOTED: Final = 1.0
+
+
+class Worker(Protocol):
+    """What granian knows of a worker."""
+
+    inner: multiprocessing.process.BaseProcess
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until it ends."""
+
+    def is_alive(self) -> bool:
+        """Tell whether it has not ended, as far as is known."""
+
+
+class PatientServer(Granian):  # type: ignore[valid-type, misc]  # which of two classes it is depends on the interpreter
+    """granian, which says that it kills a worker only where it does."""
+
+    def _spawn_worker(self, *arguments: Any, **options: Any) -> Any:
+        worker = super()._spawn_worker(*arguments, **options)
+        be_patient(worker)
+        return worker
+
+
+def be_patient(worker: Worker) -> None:
+    """Let a `join` of a worker that ended return when its end is known.
+
+    Two threads wait for each worker. The system tells one of them that it ended; the other one found a worker that is
+    neither there nor known to have ended, took it for one that refuses to stop, and killed it, as it said.
+    """
+    plain_join = worker.join
+
+    def join(timeout: float | None = None) -> None:
+        plain_join(timeout)
+        until = time.monotonic() + _NOTED
+        while worker.is_alive() and _is_gone(worker.inner.pid) and time.monotonic() < until:
+            time.sleep(0.001)
+
+    worker.join = join  # type: ignore[method-assign]
+
+
+def _is_gone(pid: int | None) -> bool:
+    try:
+        os.kill(pid or 0, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def stop_from_birth() -> None:
+    """See to it that children this process forks from now on end at a SIGTERM, however early it comes.
+
+    A child is born with the handlers of its parent, which do nothing for it: a stop that came before it had its own
+    was forgotten, and the server waited for it until it was killed. So the signal waits while a child is born. Children
+    of children are left alone.
+    """
+    parent = os.getpid()
+
+    def before() -> None:
+        if os.getpid() == parent:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def in_parent() -> None:
+        if os.getpid() == parent:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+    def in_child() -> None:
+        if os.getppid() == parent:
+            become_stoppable()
+
+    if hasattr(os, "register_at_fork"):  # Windows does not fork
+        os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
+
+
+def become_stoppable() -> None:
+    """Let a SIGTERM end this process, until it has a handler of its own, and a Ctrl-C be its parent's affair.
+
+    A terminal sends Ctrl-C to every process. The parent alone answers it, with one SIGTERM to each worker: one that got
+    both would now and then hang in granian's handler until it is killed.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+def share_arenas() -> bool:
+    """Let threads that come from now on ask for memory in two places instead of one each; give whether it was done.
+
+    What a thread gave back stays in its place, and other threads cannot have it: sixteen such places hold megabytes
+    that nobody uses. The threads of an interpreter seldom ask at the same moment. Only glibc has this setting.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt is None or any(name in os.environ for name in _ARENA_SETTINGS):
+        return False
+    return bool(mallopt(_M_ARENA_MAX, _ARENAS))

@@ -1,0 +1,86 @@
+"""Tests of portero.cli.worker_process, with real processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import platform
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+
+from portero.cli import worker_process
+
+BORN = """
+    import os, signal, time
+    from portero.cli.worker_process import stop_from_birth
+
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    stop_from_birth()
+    ends = []
+    for _ in range(20):
+        child = os.fork()
+        if child == 0:
+            for _ in range(300):
+                time.sleep(0.1)
+            os._exit(0)
+        os.kill(child, signal.SIGTERM)
+        ends.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    os.kill(os.getpid(), signal.SIGTERM)
+    print(set(ends), "the parent has its own handler")
+"""
+
+
+class Forked:
+    """A worker as granian holds it."""
+
+    def __init__(self) -> None:
+        self.inner = multiprocessing.get_context("fork").Process(target=os.getpid)
+        self.inner.start()
+
+    def join(self, timeout: float | None = None) -> None:
+        self.inner.join(timeout)
+
+    def is_alive(self) -> bool:
+        return self.inner.is_alive()
+
+
+def test_a_stop_ends_a_child_that_was_just_born_and_no_other_process() -> None:
+    command = [sys.executable, "-c", textwrap.dedent(BORN)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert f"{ {-signal.SIGTERM} } the parent has its own handler\n" == run.stdout
+
+
+@pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
+def test_a_worker_that_another_thread_has_waited_for_is_not_taken_for_one_that_refuses_to_stop() -> None:
+    worker = Forked()
+    worker_process.be_patient(worker)
+    assert worker.inner.pid is not None
+    os.waitpid(worker.inner.pid, 0)
+    assert worker.is_alive()
+
+    def note() -> None:
+        time.sleep(0.05)
+        worker.inner._popen.returncode = 0  # type: ignore[attr-defined]
+
+    other = threading.Thread(target=note)
+    other.start()
+    worker.join(1)
+    assert not worker.is_alive()
+    other.join()
+
+
+def test_threads_share_two_arenas_where_the_c_library_has_arenas(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MALLOC_ARENA_MAX", "GLIBC_TUNABLES"):
+        monkeypatch.delenv(name, raising=False)
+    assert ("glibc" == platform.libc_ver()[0]) is worker_process.share_arenas()
+
+
+def test_who_sets_the_arenas_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "8")
+    assert not worker_process.share_arenas()
