@@ -228,7 +228,7 @@ def result_of(filled: FilledRead, row: Sequence[Any]) -> ResultSet:
         body = converted(body, compiled.conversions)
     total = row[2] if compiled.is_counted else None
     stands = not compiled.is_guarded or row[-1] == 1
-    return ResultSet(body, row[1], total, filled.offset, compiled.keys, stands, forms=compiled.forms)
+    return ResultSet(body, row[1], total, filled.offset, compiled.keys, stands, True, compiled.forms)
 
 
 def planned_total(total: int | None, plan: Any, most: int) -> int:

@@ -5,12 +5,16 @@ It never looks at models and raises DataError only.
 
 from __future__ import annotations
 
-from typing import NoReturn
+import re
+from typing import Final, NoReturn
 
 from portero.errors import DataError
 
 FIELD_NAME = "field name (* or [a..z0..9_$])"
-_NAME_EXTRA = frozenset("_ $")
+#: `\w` is what `str.isalnum` says, and `_`. No part can match in two ways, so a name takes no longer than it is.
+_NAME: Final = re.compile(r"[\w $]*(?:-(?!>)[\w $]*)*")
+_WORD: Final = re.compile(r"\w*")
+_BLANKS: Final = re.compile(r"[ \t]*")
 
 
 def syntax_error(what: str, text: str, details: str, position: int = 0) -> DataError:
@@ -71,8 +75,8 @@ class Scanner:
 
     def skip_blanks(self) -> None:
         """Pass over blanks."""
-        while self.at < len(self.text) and self.text[self.at] in " \t":
-            self.at += 1
+        if self.text[self.at : self.at + 1] in (" ", "\t"):
+            self._match(_BLANKS)
 
     def at_end(self) -> bool:
         """Say whether everything was read."""
@@ -105,25 +109,18 @@ class Scanner:
         """
         if self.peek('"'):
             return self.quoted()
-        text, start, at = self.text, self.at, self.at
-        while at < len(text) and _goes_on(text, at):
-            at += 1
-        self.at = at
-        found = text[start:at].strip(" ")
+        found = self._match(_NAME).strip(" ")
         if not found:
             self.fail(expected)
         return found
 
     def word(self) -> str:
         """Read letters, digits and `_`; may be empty."""
-        start = self.at
-        while self.at < len(self.text) and (self.text[self.at].isalnum() or self.text[self.at] == "_"):
-            self.at += 1
-        return self.text[start : self.at]
+        return self._match(_WORD)
 
-
-def _goes_on(text: str, at: int) -> bool:
-    mark = text[at]
-    if mark == "-":
-        return not text.startswith("->", at)
-    return mark.isalnum() or mark in _NAME_EXTRA
+    def _match(self, pattern: re.Pattern[str]) -> str:
+        """Read what matches a pattern that matches the empty text too."""
+        found = pattern.match(self.text, self.at)
+        assert found is not None
+        self.at = found.end()
+        return found[0]

@@ -153,12 +153,13 @@ class Line:
         if self._waiting or (self._begins and self._libpq.transaction_status == _IDLE):
             return self._run_together(sql, parameters)
         bound, libpq = self._bound(sql, parameters), self._libpq
-        if bound.is_new:
+        statement, given, types, formats, name, is_new = bound
+        if is_new:
             [result] = self._results([bound])  # prepared and run in one round trip
-        elif bound.name is None:
-            result = libpq.exec_params(bound.statement.text, bound.given, bound.types, bound.formats)
+        elif name is None:
+            result = libpq.exec_params(statement.text, given, types, formats)
         else:
-            result = libpq.exec_prepared(bound.name, bound.given, bound.formats)
+            result = libpq.exec_prepared(name, given, formats)
         if result.status not in _FINE:
             result = self._run_again(bound, result)
         return self._outcome(result)
