@@ -21,11 +21,14 @@ Clause = sa.ColumnElement[Any]
 
 def key_text(rows: Sequence[Sequence[Any]], types: Sequence[TypeEngine[Any]], sql: Sql) -> str:
     """Write keys (values as SQLAlchemy has them) as the text that `Sql.keys` reads."""
-    processes = [type_.dialect_impl(sql.compiler).bind_processor(sql.compiler) for type_ in types]
-    kept = [
-        [value if process is None else process(value) for value, process in zip(row, processes, strict=True)]
-        for row in rows
-    ]
+    processes = [type_._cached_bind_processor(sql.compiler) for type_ in types]
+    if any(processes):
+        kept = [
+            [value if process is None else process(value) for value, process in zip(row, processes, strict=True)]
+            for row in rows
+        ]
+    else:
+        kept = [list(row) for row in rows]
     return orjson.dumps(kept, default=str).decode()
 
 

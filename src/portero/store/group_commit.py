@@ -146,27 +146,28 @@ class GroupCommit:
         return []
 
     def _gather(self, connection: sa.Connection, group: list[_Job[Any]]) -> None:
-        driver: Any = connection.connection.driver_connection
+        marks: Any = connection.connection.driver_connection.cursor()  # type: ignore[union-attr]
         begun_at = time.monotonic()
-        self._do(group[0], connection, driver)
+        self._do(group[0], connection, marks)
         while len(group) < MOST and time.monotonic() - begun_at < self._longest_gathering:
             with self._guard:
                 if not self._waiting:
                     return
                 group.append(self._waiting.popleft())
-            self._do(group[-1], connection, driver)
+            self._do(group[-1], connection, marks)
 
-    def _do(self, job: _Job[Any], connection: sa.Connection, driver: Any) -> None:
-        driver.execute("SAVEPOINT portero_job").close()
+    def _do(self, job: _Job[Any], connection: sa.Connection, marks: Any) -> None:
+        """Do one piece of work in a savepoint; `marks` is the driver's cursor for that."""
+        marks.execute("SAVEPOINT portero_job")
         try:
             job.result = self._run(connection, job.work)
             job.ends(None)
         except Exception as error:
             job.ends(error)
-            if not driver.in_transaction:  # a full disk, an interrupt: SQLite undid everybody's work
+            if not marks.connection.in_transaction:  # a full disk, an interrupt: SQLite undid everybody's work
                 raise _Lost("the transaction was undone") from error
-            driver.execute("ROLLBACK TO portero_job").close()
-        driver.execute("RELEASE portero_job").close()
+            marks.execute("ROLLBACK TO portero_job")
+        marks.execute("RELEASE portero_job")
 
     def _do_alone(self, job: _Job[Any]) -> None:
         try:
