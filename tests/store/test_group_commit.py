@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from portero.errors import DatabaseUnavailable
 from portero.store.engine import Database
 from portero.store.group_commit import MOST, GroupCommit
+from portero.store.prepared import run
 from portero.store.sqlite import SqliteFile
 
 FEW = 8
@@ -31,9 +32,7 @@ class Gathering:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.pool = ThreadPoolExecutor(MOST * 2)
-        self.transactions = 0
         self.file._group._longest_gathering = 60  # however slow the machine is
-        sa.event.listen(self.file._writer_engine, "begin", self._count)
 
     @property
     def file(self) -> SqliteFile:
@@ -41,20 +40,17 @@ class Gathering:
         assert isinstance(file, SqliteFile)
         return file
 
-    def _count(self, connection: sa.Connection) -> None:
-        self.transactions += 1
-
     def together(self, first: Work, *others: Work) -> list[Future[object]]:
         """Write all of them in one group, in this order; give what became of each."""
-        may_go = threading.Event()
+        has_begun, may_go = threading.Event(), threading.Event()
 
         def held_back(connection: sa.Connection) -> object:
+            has_begun.set()
             may_go.wait(5)
             return first(connection)
 
-        self.transactions = 0
         futures = [self.pool.submit(self.database.write_together, held_back)]
-        _until(lambda: self.transactions == 1)
+        assert has_begun.wait(5)
         for place, work in enumerate(others, 1):
             futures.append(self.pool.submit(self.database.write_together, work))
             _until(lambda place=place: len(self.file._group._waiting) == place)  # type: ignore[misc]
@@ -110,13 +106,13 @@ def test_writers_that_come_at_the_same_time_share_one_transaction(gathering: Gat
     futures = gathering.together(*[adding(number) for number in range(FEW)])
     assert list(range(FEW)) == [future.result() for future in futures]
     assert list(range(FEW)) == gathering.numbers()
-    assert 1 == gathering.transactions
+    assert (FEW, 1) == gathering.database.commits()
 
 
 def test_a_group_has_a_largest_size_and_the_rest_goes_into_the_next(gathering: Gathering) -> None:
     gathering.together(*[adding(number) for number in range(MOST + 3)])
     assert list(range(MOST + 3)) == gathering.numbers()
-    assert 2 == gathering.transactions
+    assert (MOST + 3, 2) == gathering.database.commits()
 
 
 def test_what_is_refused_is_undone_alone(gathering: Gathering) -> None:
@@ -156,6 +152,22 @@ def test_a_constraint_that_is_checked_at_the_commit_fails_its_own_writer_only(ga
     assert isinstance(two.exception(), sa.exc.IntegrityError)
     assert 2 == three.result()
     assert [1, 2] == gathering.numbers()
+
+
+def test_work_that_goes_through_sqlalchemy_and_work_that_does_not_share_a_transaction(gathering: Gathering) -> None:
+    def prepared(connection: sa.Connection) -> None:
+        run(connection, "INSERT INTO t VALUES (?)", (2,))
+
+    def colliding(connection: sa.Connection) -> None:
+        run(connection, "INSERT INTO t VALUES (?)", (1,))
+
+    for work in (prepared, adding(1), colliding, adding(3)):
+        futures = gathering.together(work)
+        assert not gathering.file._writer.in_transaction()  # type: ignore[union-attr]
+        assert (work is colliding) == isinstance(futures[0].exception(), sa.exc.IntegrityError)
+    futures = gathering.together(colliding, adding(4), colliding, adding(5))
+    assert [True, False, True, False] == [isinstance(each.exception(), sa.exc.IntegrityError) for each in futures]
+    assert [1, 2, 3, 4, 5] == gathering.numbers()
 
 
 def test_a_refusal_that_rests_on_work_that_was_undone_is_judged_anew(gathering: Gathering) -> None:
@@ -203,13 +215,14 @@ def test_a_leader_that_is_stopped_leaves_nobody_asleep(gathering: Gathering) -> 
 
 def test_who_waits_too_long_for_a_group_is_told_so_and_never_written(gathering: Gathering) -> None:
     gathering.file._group._longest_wait = 0.05
-    may_go = threading.Event()
+    has_begun, may_go = threading.Event(), threading.Event()
 
     def long(connection: sa.Connection) -> None:
+        has_begun.set()
         may_go.wait(5)
 
     leader = gathering.pool.submit(gathering.database.write_together, long)
-    _until(lambda: gathering.transactions == 1)
+    assert has_begun.wait(5)
     with pytest.raises(DatabaseUnavailable):
         gathering.database.write_together(adding(1))
     may_go.set()

@@ -169,17 +169,27 @@ def run(connection: sa.Connection, sql: str, parameters: Sequence[Any]) -> Any:
         sqlalchemy.exc.DBAPIError: as SQLAlchemy would raise it; the values may be secrets, and are not told.
         DatabaseUnavailable: the connection was lost.
     """
-    if not connection.in_transaction():
-        connection.begin()
-    line = _line_of(connection)
-    if line is not None:
-        with _as_sqlalchemy(connection, line, sql):
-            return line.run(sql, parameters)
+    if connection.dialect.name == "postgresql":
+        return _run_on_postgresql(connection, sql, parameters)
     driver: Any = connection.connection.driver_connection
+    if not driver.in_transaction:  # of a group's transaction SQLAlchemy may not know
+        connection.begin()
     try:
         return driver.execute(sql, parameters)
     except connection.dialect.loaded_dbapi.Error as error:
         raise _named(error, connection, sql) from error
+
+
+def _run_on_postgresql(connection: sa.Connection, sql: str, parameters: Sequence[Any]) -> Any:
+    if not connection.in_transaction():
+        connection.begin()
+    line = _line_of(connection)
+    if line is None:
+        with as_sqlalchemy(connection, sql):
+            driver: Any = connection.connection.driver_connection
+            return driver.execute(sql, parameters)
+    with _on_line(connection, line, sql):
+        return line.run(sql, parameters)
 
 
 def settle(connection: sa.Connection) -> None:
@@ -192,17 +202,29 @@ def settle(connection: sa.Connection) -> None:
     """
     line = _line_of(connection)
     if line is not None:
-        with _as_sqlalchemy(connection, line, ""):
+        with _on_line(connection, line, ""):
             line.settle()
 
 
 @contextmanager
-def _as_sqlalchemy(connection: sa.Connection, line: Any, sql: str) -> Iterator[None]:
-    """Name errors as SQLAlchemy does; a connection that was lost is not used again."""
+def as_sqlalchemy(connection: sa.Connection, sql: str) -> Iterator[None]:
+    """Name the driver's errors as SQLAlchemy does.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: in the place of the driver's own.
+    """
     try:
         yield
     except connection.dialect.loaded_dbapi.Error as error:
         raise _named(error, connection, sql) from error
+
+
+@contextmanager
+def _on_line(connection: sa.Connection, line: Any, sql: str) -> Iterator[None]:
+    """Name errors as SQLAlchemy does; a connection that was lost is not used again."""
+    try:
+        with as_sqlalchemy(connection, sql):
+            yield
     except DatabaseUnavailable:
         if line.is_lost:
             connection.invalidate()

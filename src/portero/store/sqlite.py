@@ -24,6 +24,7 @@ from portero.errors import ConfigurationError, DatabaseUnavailable
 from portero.figures import CommitFigures
 from portero.store import forking
 from portero.store.group_commit import GroupCommit
+from portero.store.prepared import as_sqlalchemy
 from portero.store.sqlite_driver import DRIVER, file_of, is_safe, use_one_library
 from portero.store.sqlite_errors import translated, unavailable
 from portero.store.sqlite_readers import Clock, Reader, Readers
@@ -128,9 +129,26 @@ class SqliteFile:
 
     @contextmanager
     def _writing_for_many(self) -> Iterator[sa.Connection]:
-        # The deadline of who leads is none of those whose work is done with it.
-        with deadline.lifted(), self.writing() as writer:
-            yield writer
+        """Begin and commit past SQLAlchemy, which takes longer for both than a row takes; it joins in where it is used.
+
+        The deadline of who leads is none of those whose work is done with it.
+        """
+        with deadline.lifted(), self._my_turn(), self._writer_for(self._limit) as writer:
+            driver = _raw(writer)
+            driver.execute("BEGIN IMMEDIATE").close()
+            try:
+                yield writer
+                joined = writer.get_transaction()
+                if joined is not None:
+                    joined.commit()
+                else:
+                    with as_sqlalchemy(writer, "COMMIT"):
+                        driver.commit()
+            except BaseException:
+                with suppress(sa.exc.SQLAlchemyError, DRIVER.Error):
+                    writer.rollback()
+                    driver.rollback()
+                raise
 
     def write_together(self, work: Callable[[sa.Connection], Made]) -> Made:
         """Do work in a transaction that writers of this process share; see `group_commit`.
@@ -360,7 +378,9 @@ def _begin(connection: sa.Connection) -> None:
 
 
 def _begin_immediate(connection: sa.Connection) -> None:
-    _raw(connection).execute("BEGIN IMMEDIATE").close()
+    driver = _raw(connection)
+    if not driver.in_transaction:  # else it joins a group's
+        driver.execute("BEGIN IMMEDIATE").close()
 
 
 def _raw(connection: sa.Connection) -> Any:
