@@ -138,12 +138,7 @@ class SqliteFile:
             driver.execute("BEGIN IMMEDIATE").close()
             try:
                 yield writer
-                joined = writer.get_transaction()
-                if joined is not None:
-                    joined.commit()
-                else:
-                    with as_sqlalchemy(writer, "COMMIT"):
-                        driver.commit()
+                _commit(writer)
             except BaseException:
                 with suppress(sa.exc.SQLAlchemyError, DRIVER.Error):
                     writer.rollback()
@@ -381,6 +376,14 @@ def _begin_immediate(connection: sa.Connection) -> None:
     driver = _raw(connection)
     if not driver.in_transaction:  # else it joins a group's
         driver.execute("BEGIN IMMEDIATE").close()
+
+
+def _commit(connection: sa.Connection) -> None:
+    """Commit what SQLAlchemy may not have begun."""
+    if connection.in_transaction():
+        connection.commit()
+    with as_sqlalchemy(connection, "COMMIT"):
+        _raw(connection).commit()  # nothing, where it was done
 
 
 def _raw(connection: sa.Connection) -> Any:
