@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from portero.errors import DatabaseUnavailable
 from portero.store import postgresql_lines
 from portero.store.postgresql_lines import Again, Line, LostConnection
 from portero.store.postgresql_reads import ReadingPool
@@ -241,3 +243,32 @@ def test_other_threads_run_while_a_line_waits_for_its_answers(line: Line) -> Non
             turns += 1
         assert waiting.result().rows == [(1,)]
     assert turns > 3
+
+
+def test_values_larger_than_the_socket_takes_at_once_arrive_whole(line: Line) -> None:
+    text = "é" * 1_000_000
+    for _ in range(3):
+        line.run_before("SELECT md5(%s::text)", (text,), lambda rows: None)
+        assert line.run("SELECT %s::text", (text,)).rows == [(text,)]
+        line.connection.rollback()
+
+
+def test_a_server_that_is_silent_for_too_long_is_given_up(connect: Callable[[], Any]) -> None:
+    line = Line(connect(), begins=True, longest_silence=0.2)
+    with pytest.raises(DatabaseUnavailable, match="does not answer"):
+        line.run("SELECT pg_sleep(10)", ())
+    assert line.is_lost
+
+
+def test_a_wait_that_is_interrupted_leaves_no_answer_to_others(line: Line) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            line.run("SELECT pg_sleep(10)", ())
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert line.is_lost

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -24,6 +25,8 @@ Made = TypeVar("Made")
 #: Connections of each pool, as many as a worker has threads; once opened they stay.
 _POOL = 16
 _POOL_WAIT = 2
+#: Seconds that a server may be silent longer than its own limit lets a statement run.
+_MARGIN = 10
 #: How connections are opened, where the URL says nothing of it: seconds to connect; and how long a server that is gone
 #: without a word, its machine or the network down, keeps a request (TCP only).
 _CONNECTING = {
@@ -76,10 +79,11 @@ class PostgresqlServer:
         except ImportError:
             raise ConfigurationError("PostgreSQL needs a driver: pip install 'portero[postgresql]'") from None
         self._done, self._again, self._lost = DONE, Again, LostConnection
-        _settle_first(self.engine, Line)
+        line = partial(Line, longest_silence=self._limit + _MARGIN)
+        _settle_first(self.engine, line)
         self._error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
         self._readers = self._make_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-        self._reads = ReadingPool(self._reader, _POOL, _POOL_WAIT)
+        self._reads = ReadingPool(self._reader, _POOL, _POOL_WAIT, line)
         forking.watch(self)
 
     def fetch_all(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:

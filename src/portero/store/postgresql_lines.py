@@ -30,6 +30,7 @@ Judge = Callable[[list[tuple[Any, ...]]], None]
 #: run once: whoever asks something new again and again pushes out only these.
 _MOST_PREPARED = 128
 _MOST_SEEN = 256
+_LONGEST_SILENCE = 15.0
 _PLACES = re.compile(r"%(?:\(([^)]*)\)s|s|%)")
 #: The server does not know the prepared statement; its table was altered so that it would answer with other types.
 _UNKNOWN, _ALTERED = b"26000", b"0A000"
@@ -126,11 +127,14 @@ class Line:
     Args:
         connection: psycopg's.
         begins: its statements belong into transactions; a missing one is begun in the same round trip.
+        longest_silence: seconds without a sign of the server after which the connection is given up; the server's own
+            time limits come first.
     """
 
-    def __init__(self, connection: Any, *, begins: bool) -> None:
+    def __init__(self, connection: Any, *, begins: bool, longest_silence: float = _LONGEST_SILENCE) -> None:
         self.connection = connection
         self._begins = begins
+        self._longest_silence = longest_silence * 1000
         self._libpq = connection.pgconn
         self._adapters = Transformer(_Context(connection))
         self._statements: OrderedDict[str, _Statement] = OrderedDict()
@@ -258,6 +262,7 @@ class Line:
         """Send statements in one go, a BEGIN before them if it is needed; give the result of each."""
         libpq = self._libpq
         begins = self._begins and libpq.transaction_status == _IDLE
+        is_over = False
         try:
             libpq.enter_pipeline_mode()
             if begins:
@@ -265,12 +270,21 @@ class Line:
             for bound in every:
                 self._send(bound)
             libpq.pipeline_sync()
-            return self._received(every, begins)
+            results = self._received(every, begins)
+            is_over = True
         except errors.OperationalError as error:
             raise LostConnection("the database server cannot be reached") from error
         finally:
-            if not self.is_lost:
+            if not is_over:
+                # Answers may still be on their way, whatever ended the wait for them: nobody may read them as theirs.
+                self.close()
+            elif not self.is_lost:
                 libpq.exit_pipeline_mode()
+        if begins:
+            begun = results.pop(0)
+            if begun.status != DONE:
+                raise self._error(begun)
+        return results
 
     def _send(self, bound: _Bound) -> None:
         libpq, statement = self._libpq, bound.statement
@@ -282,9 +296,8 @@ class Line:
         libpq.send_query_prepared(bound.name, bound.given, bound.formats)
 
     def _received(self, every: Sequence[_Bound], begins: bool) -> list[Any]:
-        """Read the results up to the end of the round trip, one a statement."""
-        begun = self._next() if begins else None
-        results = []
+        """Read the results up to the end of the round trip, one a statement, before them that of a BEGIN."""
+        results = [self._next()] if begins else []
         for bound in every:
             result = self._next()
             if bound.is_new:
@@ -295,8 +308,6 @@ class Line:
             results.append(result)
         self._wait()
         self._libpq.get_result()  # the end of the round trip
-        if begun is not None and begun.status != DONE:
-            raise self._error(begun)
         return results
 
     def _next(self) -> Any:
@@ -310,13 +321,23 @@ class Line:
         return result
 
     def _wait(self) -> None:
-        """Wait until a result is there, while other threads run."""
+        """Wait until a result is there, while other threads run.
+
+        What the socket did not take at once has to be sent here: libpq keeps it, and the server would wait for it.
+        """
         libpq = self._libpq
         while libpq.is_busy():
             if self._poll is None:
                 self._poll = select.poll()
                 self._poll.register(libpq.socket, select.POLLIN)
-            self._poll.poll()
+            if libpq.flush():
+                self._poll.modify(libpq.socket, select.POLLIN | select.POLLOUT)
+                moved = self._poll.poll(self._longest_silence)
+                self._poll.modify(libpq.socket, select.POLLIN)
+            else:
+                moved = self._poll.poll(self._longest_silence)
+            if not moved:
+                raise DatabaseUnavailable("the database server does not answer")
             libpq.consume_input()
 
     def _found(self, sql: str) -> _Statement:

@@ -26,10 +26,14 @@ class ReadingPool:
         connect: opens one; may raise what the driver raises.
         most: how many there may be.
         longest_wait: seconds that a statement waits for one.
+        line: makes a connection's line.
     """
 
-    def __init__(self, connect: Callable[[], Any], most: int, longest_wait: float) -> None:
+    def __init__(
+        self, connect: Callable[[], Any], most: int, longest_wait: float, line: Callable[..., Line] = Line
+    ) -> None:
         self._connect = connect
+        self._line = line
         self._most = most
         self._longest_wait = longest_wait
         self._given_back = threading.Condition()
@@ -86,7 +90,7 @@ class ReadingPool:
         if found is not None:
             return found
         try:
-            return Line(self._connect(), begins=False)
+            return self._line(self._connect(), begins=False)
         except BaseException:
             self._count_closed()
             raise

@@ -18,7 +18,6 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import psycopg
 
-from portero.errors import DatabaseUnavailable
 from portero.store.types import quick_binder, quick_reader
 
 if TYPE_CHECKING:
@@ -225,7 +224,7 @@ def _on_line(connection: sa.Connection, line: Any, sql: str) -> Iterator[None]:
     try:
         with as_sqlalchemy(connection, sql):
             yield
-    except DatabaseUnavailable:
+    except BaseException:
         if line.is_lost:
             connection.invalidate()
         raise
