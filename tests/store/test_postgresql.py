@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from portero.errors import ConfigurationError, DatabaseUnavailable
 from portero.store.engine import Database
+from portero.store.prepared import Prepared
 
 A_MOMENT = timedelta(milliseconds=100)
 NOBODY_LISTENS = "postgresql://127.0.0.1:1/x"
@@ -161,3 +162,12 @@ def test_waiting_for_a_lock_is_bounded(database: Database, empty_postgresql_url:
         with pytest.raises(DatabaseUnavailable, match="55P03"), database.writing() as connection:
             connection.exec_driver_sql("SET LOCAL lock_timeout = 10")
             connection.exec_driver_sql("UPDATE t SET n = 2")
+
+
+def test_a_transaction_whose_first_statement_was_forgotten_is_begun_anew_with_its_limits(database: Database) -> None:
+    asked = Prepared(sa.text("SELECT current_setting('statement_timeout')"), list)
+    ended = timedelta(milliseconds=77)
+    for _ in range(3):
+        with database.writing(timeout=ended) as connection:
+            assert asked.all(connection) == [["77ms"]]
+            connection.exec_driver_sql("DEALLOCATE ALL")

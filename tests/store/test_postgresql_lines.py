@@ -272,3 +272,61 @@ def test_a_wait_that_is_interrupted_leaves_no_answer_to_others(line: Line) -> No
     finally:
         signal.signal(signal.SIGALRM, before)
     assert line.is_lost
+
+
+def test_null_is_of_the_type_that_its_place_had_and_a_text_is_prepared_in_four_ways_at_most(connection: Line) -> None:
+    sql = "SELECT %s::bigint, %s::bigint, %s::boolean"
+    for row in [(1, 2, True), (1, 2, True), (None, 2, True), (1, None, None), (None, None, None)]:
+        assert connection.run(sql, row).rows == [row]
+    assert _prepared(connection) == 1
+    for value in (1, 1.5, Decimal(2), True, b"\x01", [1], UUID(int=1)):
+        for _ in range(2):
+            connection.run("SELECT pg_typeof(%s)::text", (value,))
+    assert _prepared(connection) == 1 + 4
+
+
+def test_what_is_pushed_out_in_a_transaction_does_not_end_it_where_the_server_lacks_the_name(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql_lines, "_MOST_PREPARED", 1)
+    for _ in range(2):
+        line.run("SELECT 1", ())
+    line.connection.execute("DEALLOCATE ALL")
+    for _ in range(3):
+        assert line.run("SELECT 2", ()).rows == [(2,)]
+    line.connection.rollback()
+    assert line.run("SELECT 2", ()).rows == [(2,)]
+    assert line._outdated == []
+
+
+def test_a_server_that_forgot_everything_is_noticed_once_and_a_new_transaction_is_begun_anew(line: Line) -> None:
+    for _ in range(2):
+        for number in range(3):
+            line.run(f"SELECT {number}", ())
+    line.connection.rollback()
+    line.connection.execute("DEALLOCATE ALL")
+    line.connection.commit()
+    heard: list[list[tuple[Any, ...]]] = []
+    line.run_before("SELECT 0", (), heard.append)
+    assert line.run("SELECT 1", ()).rows == [(1,)]
+    assert heard == [[(0,)]]
+    assert line.run("SELECT 2", ()).rows == [(2,)]
+    assert line.connection.info.transaction_status.name == "INTRANS"
+
+
+def test_what_a_trigger_refuses_as_not_supported_is_its_own_answer(line: Line) -> None:
+    body = "BEGIN RAISE 'no' USING ERRCODE = '0A000'; END"
+    line.connection.execute(f"CREATE FUNCTION no() RETURNS int AS $${body}$$ LANGUAGE plpgsql")
+    line.connection.commit()
+    line.run("SELECT 1", ())
+    for _ in range(3):
+        with pytest.raises(psycopg.errors.FeatureNotSupported):
+            line.run("SELECT no()", ())
+        line.connection.rollback()
+        line.run("SELECT 1", ())
+
+
+def test_as_many_values_as_places_or_none_is_sent(connection: Line) -> None:
+    for values in ((), (1,), (1, 2, 3)):
+        with pytest.raises(psycopg.ProgrammingError):
+            connection.run("SELECT %s::int, %s::int", values)

@@ -186,10 +186,14 @@ class PostgresqlServer:
 
     def _has_run(self, connection: sa.Connection, command: bytes) -> bool:
         driver: Any = connection.connection.driver_connection
+        line = connection.info[LINE]
         try:
-            return bool(driver.pgconn.exec_(command).status == self._done)
+            line.tidy()
+            is_begun = bool(driver.pgconn.exec_(command).status == self._done)
         except self._error:
             return False
+        line.begun = command
+        return is_begun
 
     def close(self) -> None:
         """Close the pools; the next use fills them anew."""

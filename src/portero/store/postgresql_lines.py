@@ -6,34 +6,34 @@ turn values into PostgreSQL's and back, so that a value looks as it does everywh
 
 A statement whose answer only has to be judged before the next one's counts is sent together with it (`run_before`).
 Its judge speaks first, and nothing is committed before it has. Statements that a pooler between us and the server has
-forgotten are run unprepared. It never makes SQL and never ends a transaction.
+forgotten are run unprepared. It never makes SQL, and ends no transaction but one in which nothing was run yet.
 """
 
 from __future__ import annotations
 
-import re
 import secrets
 import select
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from psycopg import errors, pq
-from psycopg.adapt import AdaptersMap, PyFormat, Transformer
-from psycopg.types.numeric import Int8Dumper
+from psycopg.adapt import Transformer
 
 from portero.errors import DatabaseUnavailable
+from portero.store.postgresql_statements import Bound, Context, Parameters, Statement
 
-Parameters = Sequence[Any] | Mapping[str, Any]
 Judge = Callable[[list[tuple[Any, ...]]], None]
-#: Prepared statements of a connection (the server keeps a plan for each, in each of its processes), and texts that were
-#: run once: whoever asks something new again and again pushes out only these.
+#: Texts that a connection keeps prepared (the server keeps a plan for each, in each of its processes), each for so many
+#: combinations of its values' types; and texts that were run once: whoever asks something new again and again pushes
+#: out only these.
 _MOST_PREPARED = 128
+_MOST_WAYS = 4
 _MOST_SEEN = 256
 _LONGEST_SILENCE = 15.0
-_PLACES = re.compile(r"%(?:\(([^)]*)\)s|s|%)")
-#: The server does not know the prepared statement; its table was altered so that it would answer with other types.
-_UNKNOWN, _ALTERED = b"26000", b"0A000"
+#: The server does not know the prepared statement; its table was altered so that it would answer with other types, if
+#: the place in the server is this one: others refuse with that code what they do not support.
+_UNKNOWN, _ALTERED, _ALTERED_IN = b"26000", b"0A000", b"RevalidateCachedQuery"
 DONE: Final = pq.ExecStatus.COMMAND_OK
 _ROWS: Final = pq.ExecStatus.TUPLES_OK
 _FINE: Final = frozenset({DONE, _ROWS})
@@ -59,68 +59,6 @@ class Outcome(NamedTuple):
         return self.rows
 
 
-class _Statement:
-    """A statement as PostgreSQL takes it.
-
-    Attributes:
-        text: with `$1`, `$2`, …
-        names: of the parameters, where they have any.
-        formats: one a parameter: psycopg chooses.
-        prepared: parameter types → the name it is prepared under.
-        is_kept: it came before, and is worth preparing.
-    """
-
-    __slots__ = ("formats", "is_kept", "names", "prepared", "text")
-
-    def __init__(self, sql: str, is_kept: bool) -> None:
-        self.is_kept = is_kept
-        self.names: list[str] = []
-        self.formats: list[Any] = []
-        self.prepared: dict[tuple[int, ...], bytes] = {}
-        self.text = _PLACES.sub(self._place, sql).encode()
-
-    def values(self, parameters: Parameters) -> Sequence[Any]:
-        """Give the values in order."""
-        if self.names:
-            given: Any = parameters
-            return [given[name] for name in self.names]
-        return parameters if self.formats else ()  # type: ignore[return-value]
-
-    def _place(self, match: re.Match[str]) -> str:
-        if match[0] == "%%":
-            return "%"
-        name = match[1]
-        if name is None:
-            self.formats.append(PyFormat.AUTO)
-        elif name not in self.names:
-            self.names.append(name)
-            self.formats.append(PyFormat.AUTO)
-        return f"${len(self.formats) if name is None else self.names.index(name) + 1}"
-
-
-class _Bound(NamedTuple):
-    """A statement with its values as PostgreSQL takes them; `name` if it is prepared, or is to be (`is_new`)."""
-
-    statement: _Statement
-    given: Sequence[Any]
-    types: tuple[int, ...]
-    formats: Sequence[Any]
-    name: bytes | None
-    is_new: bool
-
-
-class _Context:
-    """What psycopg adapts values by: the connection's own ways, but each int is a bigint.
-
-    Otherwise 5 and 70000 are of two types, and a statement with three numbers is prepared 27 times.
-    """
-
-    def __init__(self, connection: Any) -> None:
-        self.connection = connection
-        self.adapters = AdaptersMap(connection.adapters)
-        self.adapters.register_dumper(int, Int8Dumper)
-
-
 class Line:
     """One connection; whoever has it is alone with it.
 
@@ -129,6 +67,9 @@ class Line:
         begins: its statements belong into transactions; a missing one is begun in the same round trip.
         longest_silence: seconds without a sign of the server after which the connection is given up; the server's own
             time limits come first.
+
+    Attributes:
+        begun: what began the transaction, while nothing was run in it yet: it can be begun anew.
     """
 
     def __init__(self, connection: Any, *, begins: bool, longest_silence: float = _LONGEST_SILENCE) -> None:
@@ -136,14 +77,16 @@ class Line:
         self._begins = begins
         self._longest_silence = longest_silence * 1000
         self._libpq = connection.pgconn
-        self._adapters = Transformer(_Context(connection))
-        self._statements: OrderedDict[str, _Statement] = OrderedDict()
+        self._adapters = Transformer(Context(connection))
+        self._statements: OrderedDict[str, Statement] = OrderedDict()
         self._seen: OrderedDict[int, None] = OrderedDict()
         # Behind a pooler others prepare on the same server: a name of theirs must never be taken for one of ours.
         self._names = f"portero_{secrets.token_hex(6)}"
         self._named = 0
         self._prepares = True
+        self._outdated: list[bytes] = []
         self._waiting: list[tuple[str, Parameters, Judge]] = []
+        self.begun: bytes | None = None
         self._poll: Any = None
 
     def run(self, sql: str, parameters: Parameters) -> Outcome:
@@ -160,12 +103,14 @@ class Line:
         statement, given, types, formats, name, is_new = bound
         if is_new:
             [result] = self._results([bound])  # prepared and run in one round trip
+            self.tidy()
         elif name is None:
             result = libpq.exec_params(statement.text, given, types, formats)
         else:
             result = libpq.exec_prepared(name, given, formats)
         if result.status not in _FINE:
             result = self._run_again(bound, result)
+        self.begun = None
         return self._outcome(result)
 
     def run_before(self, sql: str, parameters: Parameters, judge: Judge) -> None:
@@ -182,6 +127,14 @@ class Line:
         """
         if self._waiting:
             self._run_together()
+        self.begun = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is there, in no transaction, and nothing of an answer is still to come."""
+        libpq = self._libpq
+        is_quiet = not self.is_lost and libpq.pipeline_status == pq.PipelineStatus.OFF
+        return is_quiet and bool(libpq.transaction_status == _IDLE)
 
     @property
     def is_lost(self) -> bool:
@@ -196,49 +149,86 @@ class Line:
         """Leave away what waits: the transaction is undone."""
         self._waiting.clear()
 
-    def _bound(self, sql: str, parameters: Parameters) -> _Bound:
+    def _bound(self, sql: str, parameters: Parameters) -> Bound:
         statement = self._statements.get(sql)
         if statement is None:
             statement = self._found(sql)
         else:
             self._statements.move_to_end(sql)
+        values, formats = statement.values(parameters), statement.formats
+        if len(values) != len(formats):
+            raise errors.ProgrammingError(f"a statement of {len(formats)} values was given {len(values)}")
         adapters = self._adapters
-        given = adapters.dump_sequence(statement.values(parameters), statement.formats)
+        given = adapters.dump_sequence(values, formats)
         types = adapters.types or ()
+        if None in given:
+            types = statement.typed(given, types)
         name = statement.prepared.get(types)
         is_new = name is None and statement.is_kept and self._prepares
         if is_new:
             self._named += 1
             name = f"{self._names}_{self._named}".encode()
-        return _Bound(statement, given, types, adapters.formats or (), name, is_new)
+        return Bound(statement, given, types, adapters.formats or (), name, is_new)
 
-    def _run_again(self, bound: _Bound, result: Any) -> Any:
+    def _run_again(self, bound: Bound, result: Any) -> Any:
         """Run a prepared statement unprepared that the server has forgotten or that no longer fits its tables.
 
         A pooler that gives each statement another server cannot keep any: after such an answer none is prepared.
         """
         if not self._is_forgotten(bound, result):
             raise self._error(result)
-        if self._libpq.transaction_status != _IDLE:
+        if self._libpq.transaction_status != _IDLE and not self._is_begun_anew():
             raise Again("the database server forgot a prepared statement")
         result = self._libpq.exec_params(bound.statement.text, bound.given, bound.types, bound.formats)
         if result.status not in _FINE:
             raise self._error(result)
         return result
 
-    def _is_forgotten(self, bound: _Bound, result: Any) -> bool:
-        state = result.error_field(pq.DiagnosticField.SQLSTATE)
-        name = bound.statement.prepared.pop(bound.types, None) if state in (_UNKNOWN, _ALTERED) else None
-        if name is None:
+    def _is_begun_anew(self) -> bool:
+        """Begin the transaction again that a forgotten statement ended, if that was the first one in it."""
+        begun, self.begun = self.begun, None
+        if begun is None:
+            return False
+        self._libpq.exec_(b"ROLLBACK")
+        return bool(self._libpq.exec_(begun).status == DONE)
+
+    def _is_forgotten(self, bound: Bound, result: Any) -> bool:
+        state, prepared = result.error_field(pq.DiagnosticField.SQLSTATE), bound.statement.prepared
+        if state not in (_UNKNOWN, _ALTERED) or bound.types not in prepared:
             return False
         if state == _UNKNOWN:
+            # Who forgot one forgot all: each would fail once otherwise.
             self._prepares = False
-        elif self._libpq.transaction_status == _IDLE:
-            self._libpq.exec_(b"DEALLOCATE " + name)
+            for each in (bound.statement, *self._statements.values()):
+                each.prepared.clear()
+            self._outdated.clear()
+            return True
+        if result.error_field(pq.DiagnosticField.SOURCE_FUNCTION) != _ALTERED_IN:
+            return False
+        self._outdated.append(prepared.pop(bound.types))
+        self.tidy()
         return True
+
+    def tidy(self) -> None:
+        """Have the server forget what was pushed out: between transactions, for a name it lacks would end one."""
+        while self._outdated and self._libpq.transaction_status == _IDLE:
+            self._libpq.exec_(b"DEALLOCATE " + self._outdated.pop())
+
+    def _keep(self, bound: Bound, name: bytes) -> None:
+        """Note a prepared statement; a text that comes with ever other types pushes out its own ones."""
+        statement = bound.statement
+        replaced = statement.prepared.pop(bound.types, None)
+        if replaced is None and len(statement.prepared) >= _MOST_WAYS:
+            replaced = statement.prepared.pop(next(iter(statement.prepared)))
+        if replaced is not None:
+            self._outdated.append(replaced)
+        statement.prepared[bound.types] = name
+        statement.learn(bound.types)
 
     def _run_together(self, sql: str = "", parameters: Parameters = ()) -> Outcome:
         """Send what waits, and the statement if there is one, in one round trip; judge, and give its outcome."""
+        if self._outdated:
+            self.tidy()
         waiting, self._waiting = self._waiting, []
         every = [self._bound(one, values) for one, values, _ in waiting]
         if sql:
@@ -247,18 +237,19 @@ class Line:
         outcome = Outcome([], 0)
         for bound, result, judge in zip(every, self._results(every), [*judges, None], strict=False):
             if result.status not in _FINE:
-                raise self._refusal(bound, result)
+                if not self._is_forgotten(bound, result):
+                    raise self._error(result)
+                if not self._is_begun_anew():
+                    raise Again("the database server forgot a prepared statement")
+                self._waiting = waiting
+                return self._run_together(sql, parameters)
             outcome = self._outcome(result)
             if judge is not None:
                 judge(outcome.rows)
+        self.begun = None
         return outcome
 
-    def _refusal(self, bound: _Bound, result: Any) -> Exception:
-        if self._is_forgotten(bound, result):
-            return Again("the database server forgot a prepared statement")
-        return self._error(result)
-
-    def _results(self, every: Sequence[_Bound]) -> list[Any]:
+    def _results(self, every: Sequence[Bound]) -> list[Any]:
         """Send statements in one go, a BEGIN before them if it is needed; give the result of each."""
         libpq = self._libpq
         begins = self._begins and libpq.transaction_status == _IDLE
@@ -284,9 +275,10 @@ class Line:
             begun = results.pop(0)
             if begun.status != DONE:
                 raise self._error(begun)
+            self.begun = b"BEGIN"
         return results
 
-    def _send(self, bound: _Bound) -> None:
+    def _send(self, bound: Bound) -> None:
         libpq, statement = self._libpq, bound.statement
         if bound.name is None:
             libpq.send_query_params(statement.text, bound.given, bound.types, bound.formats)
@@ -295,14 +287,14 @@ class Line:
             libpq.send_prepare(bound.name, statement.text, bound.types)
         libpq.send_query_prepared(bound.name, bound.given, bound.formats)
 
-    def _received(self, every: Sequence[_Bound], begins: bool) -> list[Any]:
+    def _received(self, every: Sequence[Bound], begins: bool) -> list[Any]:
         """Read the results up to the end of the round trip, one a statement, before them that of a BEGIN."""
         results = [self._next()] if begins else []
         for bound in every:
             result = self._next()
             if bound.is_new:
                 if result.status == DONE and bound.name is not None:
-                    bound.statement.prepared[bound.types] = bound.name
+                    self._keep(bound, bound.name)
                 ran = self._next()
                 result = ran if result.status == DONE else result
             results.append(result)
@@ -340,10 +332,10 @@ class Line:
                 raise DatabaseUnavailable("the database server does not answer")
             libpq.consume_input()
 
-    def _found(self, sql: str) -> _Statement:
+    def _found(self, sql: str) -> Statement:
         """Keep a text that was seen before; of a new one remember only that it was there."""
         seen = hash(sql)
-        statement = _Statement(sql, seen in self._seen)
+        statement = Statement(sql, seen in self._seen)
         if not statement.is_kept:
             self._seen[seen] = None
             if len(self._seen) > _MOST_SEEN:
@@ -352,8 +344,8 @@ class Line:
         del self._seen[seen]
         if len(self._statements) >= _MOST_PREPARED:
             _, oldest = self._statements.popitem(last=False)
-            for name in oldest.prepared.values():
-                self._libpq.exec_(b"DEALLOCATE " + name)
+            self._outdated.extend(oldest.prepared.values())
+            self.tidy()
         self._statements[sql] = statement
         return statement
 

@@ -13,8 +13,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from psycopg import errors
-
 from portero.errors import DatabaseUnavailable
 from portero.store.postgresql_lines import Line, LostConnection
 
@@ -62,11 +60,9 @@ class ReadingPool:
         try:
             rows = connection.run(sql, parameters).rows
             is_sound = True
-        except errors.Error:
-            is_sound = True  # the statement was refused, not the connection
-            raise
         finally:
-            self._give_back(connection, is_sound)
+            # A statement that was refused leaves its connection sound; an answer that nobody waited for does not.
+            self._give_back(connection, is_sound or connection.is_idle)
         return rows
 
     def close(self) -> None:
