@@ -230,3 +230,17 @@ def test_json_of_a_batch_is_as_deep_as_the_bodies_of_its_operations_may_be(scene
     status, answers = run(scene, operation("PATCH", "/notes?id=eq.1", {"info": document}))
     assert (200, 204) == (status, answers[0]["status"])
     assert (400, "PGRST102") == refused(scene.ask("PATCH", "/notes?id=eq.1", {"info": [document]}))[:2]
+
+
+@pytest.mark.parametrize("count", ["planned", "estimated"])
+def test_a_count_that_need_not_be_exact_is_in_a_batch_what_it_is_alone(scene: Scene, count: str) -> None:
+    with scene.database.writing() as connection:
+        connection.execute(sa.insert(Page), [{"slug": f"page {number}", "text": "x"} for number in range(1500)])
+    if scene.api.catalogue.dialect == "postgresql":
+        with scene.database.writing() as connection:
+            connection.exec_driver_sql("ANALYZE pages")
+    prefer = {"Prefer": f"count={count}"}
+    alone = scene.ask("GET", "/pages?select=slug&limit=1", prefer=prefer["Prefer"])
+    ((inside,),) = [run(scene, operation("GET", "/pages?select=slug&limit=1", **prefer))[1]]
+    assert headers(alone)["Content-Range"] == inside["headers"]["Content-Range"]
+    assert 1500 <= int(inside["headers"]["Content-Range"].rpartition("/")[2]) < 1600

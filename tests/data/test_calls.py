@@ -133,6 +133,12 @@ def refuse() -> None:
     raise DataError(400, "P0001", "Not today", hint="Come tomorrow")
 
 
+@rpc
+def orphan(session: Session) -> None:
+    """Add a row whose parent is looked for at the commit."""
+    session.execute(sa.text("INSERT INTO orphans VALUES (77)"))
+
+
 @rpc(read_only=True)
 def leak() -> Any:
     """Return what no policy could guard."""
@@ -159,6 +165,7 @@ FUNCTIONS = [
     many,
     counted,
     refuse,
+    orphan,
     leak,
     for_servers,
 ]
@@ -269,6 +276,14 @@ def test_a_function_that_may_write_is_not_called_by_get(scene: Scene) -> None:
 
 
 # --- who -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_constraint_that_is_checked_at_the_commit_is_the_callers_conflict(scene: Scene) -> None:
+    with scene.database.writing() as connection:
+        connection.exec_driver_sql(
+            "CREATE TABLE orphans (step INTEGER REFERENCES steps (number) DEFERRABLE INITIALLY DEFERRED)"
+        )
+    assert (409, "23503") == refused(scene.ask("POST", "/rpc/orphan", {}))[:2]
 
 
 def test_only_the_roles_of_a_function_may_call_it(scene: Scene) -> None:

@@ -315,6 +315,7 @@ def test_full_text_is_searched_by_postgresql_and_refused_on_sqlite(library: Libr
     assert [{"id": 1}] == library.rows("/films?title=not.fts.thief&id=lt.3&select=id")
     assert (400, "42704") == library.refusal("/films?title=fts(klingon).x")
     assert (400, "42601") == library.refusal("/films?title=fts.a b")
+    assert (400, "54001") == library.refusal(f"/films?title=fts.{'!' * 60}a")
 
 
 def test_ranges_are_not_to_be_had_of_other_types(library: Library) -> None:

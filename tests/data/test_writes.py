@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,7 @@ from tests.data.scene import (
     ANNA,
     ANYBODY,
     BEN,
+    NOW,
     SERVICE,
     Complaint,
     Note,
@@ -19,9 +21,14 @@ from tests.data.scene import (
     Step,
     Tag,
     answered,
+    caller,
     headers,
     refused,
 )
+
+from portero.data.nodes import HttpRequest
+from portero.data.shape_budget import ShapeBudget
+from portero.errors import DataError
 
 SHOW = "return=representation"
 OWNED = {"owner_id": str(BEN)}
@@ -531,3 +538,18 @@ def test_ten_thousand_rows_go_in_and_come_back_in_one_request(scene: Scene) -> N
     wide = scene.with_settings(max_batch=10_000)
     body = [{"line": str(number), "level": number} for number in range(10_000)]
     assert (201, body) == answered(wide.ask("POST", "/log", body, prefer=SHOW))
+
+
+def test_who_writes_ever_new_choices_of_columns_is_told_to_wait(scene: Scene) -> None:
+    """One that is known is served on."""
+    scene.api.reads.budget = ShapeBudget(rate=1)
+
+    def post(**row: str | bool) -> int:
+        http = HttpRequest("POST", "/pages", content_type="application/json", body=json.dumps(row).encode())
+        return scene.api.answer(http, caller(ANNA), NOW, None, lambda: "192.0.2.7").status
+
+    assert 201 == post(slug="first", text="x")
+    with pytest.raises(DataError, match="PORTERO429"):
+        for _ in range(20):
+            scene.api.reads.budget.spend(str(ANNA))
+    assert [429, 201] == [post(slug="second", is_open=True), post(slug="third", text="y")]

@@ -161,6 +161,20 @@ def test_questions_under_way_are_bounded_and_one_more_is_not_asked(
     assert 1 == len(service.asked)
 
 
+def test_where_no_thread_can_start_nobody_is_asked_and_the_next_question_is(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbound, "_SLOTS", threading.BoundedSemaphore(1))
+
+    def no_more(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_more)
+        assert not breaches.is_breached(service.url, KNOWN)
+    assert breaches.is_breached(service.url, KNOWN)
+
+
 @pytest.mark.parametrize("url", ["http://pwned.example/range", "ftp://127.0.0.1/range", "pwned"])
 def test_the_digits_do_not_travel_in_the_clear(url: str) -> None:
     with pytest.raises(ConfigurationError, match="PORTERO_BREACH_CHECK_URL cannot be"):

@@ -161,6 +161,11 @@ def test_bodies_are_bounded_while_they_are_read(mount: Mount, environ: dict[str,
     assert status == answer.status[:3]
 
 
+def test_a_body_that_was_cut_off_on_its_way_is_not_taken_for_the_whole(mount: Mount) -> None:
+    answer = mount.ask("/rest/v1/films", "POST", b"id,title\n1,x", CONTENT_LENGTH="100", CONTENT_TYPE="text/csv")
+    assert ("400", "PGRST102") == (answer.status[:3], json.loads(answer.body)["code"])
+
+
 @pytest.mark.parametrize("environ", [{}, {"CONTENT_LENGTH": "", "wsgi.input_terminated": True}])
 def test_a_body_reaches_the_write(mount: Mount, environ: dict[str, Any]) -> None:
     """Films have no insert policy: 401 for strangers, after the body was read."""

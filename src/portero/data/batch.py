@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from portero import strict_json
 from portero.data.answer import JSON_TYPE, error_answer, read_answer
 from portero.data.calls import Call, Calls
-from portero.data.execute import parameters_of, result_of
+from portero.data.execute import estimated, parameters_of, result_of
 from portero.data.function_results import shown
 from portero.data.functions import PREFIX
 from portero.data.nodes import DataAnswer, DataRequest, HttpRequest
@@ -165,6 +165,7 @@ class Batch:
                 return _Operation(partial(self._read, http, prepared, zone, principal, now), is_read=True)
             request = read_request(http, self.settings)
             plan = self.writes.plan(request, principal.role)
+            self.writes.pay(plan, principal.role, whose)
             if wants_rows(request):
                 self.reads.keyed_statement(request, principal.role, whose)
             return _Operation(partial(self._write, request, plan, principal, now), is_read=False)
@@ -191,6 +192,10 @@ class Batch:
         try:
             parameters = tuple(parameters_of(filled, principal, now))
             result = result_of(filled, connection.exec_driver_sql(filled.sql, parameters).fetchall()[0])
+            if prepared.estimate is not None:
+                asked = tuple(parameters_of(prepared.estimate, principal, now))
+                plan = connection.exec_driver_sql(prepared.estimate.sql, asked).scalar()
+                result = estimated(result, plan, self.reads.settings.max_rows)
         except sa.exc.DBAPIError as error:
             raise refusal_of_read(error.orig if isinstance(error.orig, Exception) else error) from error
         answer = read_answer(result, prepared.media, prepared.headers)

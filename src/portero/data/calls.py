@@ -106,6 +106,9 @@ class Calls:
                     raise Undone(answer)
         except Undone as undone:
             answer = undone.made
+        except sa.exc.DBAPIError as error:
+            # A constraint that is checked at the commit.
+            raise refusal_of_statement(error) or error from error
         return answer
 
     def read(self, http: HttpRequest, role: str) -> Call:

@@ -231,6 +231,11 @@ def result_of(filled: FilledRead, row: Sequence[Any]) -> ResultSet:
     return ResultSet(body, row[1], total, filled.offset, compiled.keys, stands, True, compiled.forms)
 
 
+def estimated(result: ResultSet, plan: Any, most: int) -> ResultSet:
+    """Let the result say what PostgreSQL's planner thinks of the number of rows; as `planned_total`."""
+    return result._replace(total=planned_total(result.total, plan, most), is_exact=False)
+
+
 def planned_total(total: int | None, plan: Any, most: int) -> int:
     """Choose what a planned or estimated count says.
 

@@ -17,7 +17,7 @@ from portero.data import batch
 from portero.data.answer import error_answer, read_answer
 from portero.data.calls import Around, Calls, session_on
 from portero.data.catalogue import Catalogue
-from portero.data.execute import FilledRead, ResultSet, parameters_of, planned_total, result_of
+from portero.data.execute import FilledRead, ResultSet, estimated, parameters_of, result_of
 from portero.data.functions import PREFIX, Functions
 from portero.data.nodes import DataAnswer, HttpRequest
 from portero.data.openapi import methods_of
@@ -176,7 +176,7 @@ class DataApi:
     def _estimated(self, result: ResultSet, estimate: FilledRead, principal: Principal, now: datetime) -> ResultSet:
         """Ask PostgreSQL's planner how many rows there are."""
         plan = self.database.fetch_all(estimate.sql, parameters_of(estimate, principal, now))[0][0]
-        return result._replace(total=planned_total(result.total, plan, self.settings.max_rows), is_exact=False)
+        return estimated(result, plan, self.settings.max_rows)
 
     def caches(self) -> dict[str, CacheFigures]:
         """Give the figures of the caches, by what they keep."""

@@ -63,6 +63,8 @@ def refusal_of_read(error: Exception) -> Exception:
 
 
 def _postgresql(error: Exception, state: str) -> Exception:
+    if state == "XX000" and "tsquery stack too small" in str(error):
+        state = "54001"  # more operators one in another than the parser of searches holds
     message = _STATES.get(state) or _CLASSES.get(state[:2])
     if message is None:
         return error

@@ -134,11 +134,16 @@ class Reads:
             return prepared
         except _New as new:
             request = new.request
-        self._pay(role, whose)
+        self.pay(role, whose)
         with self._planning():
             return self._prepare(http, role, guarded, request)
 
-    def _pay(self, role: str, whose: Callable[[], str] | None) -> None:
+    def pay(self, role: str, whose: Callable[[], str] | None) -> None:
+        """Have the caller's budget pay for a kind of request that is new.
+
+        Raises:
+            DataError: PORTERO429.
+        """
         if whose is not None and role != SERVICE_ROLE:
             self.budget.spend(whose())
 
@@ -232,7 +237,7 @@ class Reads:
         try:
             return self._statement(shape, role, False)
         except _New:
-            self._pay(role, whose)
+            self.pay(role, whose)
         with self._planning():
             return self._statement(shape, role, False)
 

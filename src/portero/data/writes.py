@@ -48,6 +48,8 @@ _MOST_TOGETHER = 20
 #: Requests (without their bodies) that are kept, and the characters of one.
 _REQUESTS = 1024
 _LONGEST_KEPT = 1024
+#: Choices of columns that are known to have been paid for.
+_KINDS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class Writes:
         self.settings = settings
         self.reads = reads
         self.standing = standing_of(standing, reads.sql)
+        self._kinds: set[int] = set()
         self._kept = lru_cache(_REQUESTS)(lambda http: read_request(http, settings))
 
     def caches(self) -> dict[str, CacheFigures]:
@@ -167,6 +170,7 @@ class Writes:
             DatabaseUnavailable: the database cannot be asked now.
         """
         plan = self.plan(request, principal.role)
+        self.pay(plan, principal.role, whose)
         if write_plan.wants_rows(request):
             # What takes time is done before the one writer is asked for.
             self.reads.keyed_statement(request, principal.role, whose)
@@ -188,6 +192,20 @@ class Writes:
             return made
         except sa.exc.DBAPIError as error:
             raise self.refusal(error, plan, principal) from error
+
+    def pay(self, plan: WritePlan, role: str, whose: Callable[[], str] | None) -> None:
+        """Have the caller's budget pay for the statement of each new choice of columns.
+
+        Raises:
+            DataError: PORTERO429.
+        """
+        for group in plan.groups if isinstance(plan, InsertPlan) else ():
+            kind = hash((plan.model.name, role, tuple(column.name for column in group.columns)))
+            if kind not in self._kinds:
+                self.reads.pay(role, whose)
+                if len(self._kinds) >= _KINDS:
+                    self._kinds.clear()
+                self._kinds.add(kind)
 
     def perform(
         self, connection: sa.Connection, request: DataRequest, plan: WritePlan, principal: Principal, now: datetime

@@ -45,7 +45,11 @@ def ask(url: str, seconds: float, *, headers: Mapping[str, str], form: bytes | N
     question = _Question(urllib.request.Request(url, form, dict(headers)), time.monotonic() + seconds)  # noqa: S310
     # A thread, because nothing else bounds the time that looking up a host's name takes.
     thread = threading.Thread(target=question.ask, name="portero-outbound", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:
+        _SLOTS.release()
+        raise Unanswered("no thread is left to ask") from None
     thread.join(seconds)
     if question.answer is None:
         deadline.check()

@@ -199,7 +199,7 @@ def read_body(environ: Mapping[str, Any], most: int) -> bytes:
     """Read a request's body, counting while reading; `most` is in bytes.
 
     Raises:
-        DataError: PGRST102: 413 too large; 415 it is compressed; 400 a length that is none.
+        DataError: PGRST102: 413 too large; 415 it is compressed; 400 a length that is none, or less came than it says.
     """
     if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() not in ("", "identity"):
         raise DataError(415, "PGRST102", "Content-Encoding is not supported")
@@ -213,7 +213,11 @@ def read_body(environ: Mapping[str, Any], most: int) -> bytes:
     chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower() or environ.get("wsgi.input_terminated")
     if not length and not chunked:
         return b""
-    return _read(environ["wsgi.input"], int(length) if length else most + 1, most)
+    body = _read(environ["wsgi.input"], int(length) if length else most + 1, most)
+    if length and len(body) < int(length):
+        # Half a CSV is a CSV: what was cut off on the way is not written.
+        raise DataError(400, "PGRST102", "The request body is shorter than its Content-Length")
+    return body
 
 
 def _read(stream: Any, wanted: int, most: int) -> bytes:
