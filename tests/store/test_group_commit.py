@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 
 from portero.errors import DatabaseUnavailable
 from portero.store.engine import Database
-from portero.store.group_commit import MOST, GroupCommit
+from portero.store.group_commit import MOST, GroupCommit, _Job
 from portero.store.prepared import run
 from portero.store.sqlite import SqliteFile
 
@@ -206,11 +207,87 @@ def test_a_leader_that_is_stopped_leaves_nobody_asleep(gathering: Gathering) -> 
     def stopping(connection: sa.Connection) -> None:
         raise Broken
 
-    one, two, three = gathering.together(adding(1), stopping, adding(2))
+    one, two, three, four = gathering.together(adding(1), adding(3), stopping, adding(2))
     assert isinstance(one.exception(), Broken)
     assert isinstance(two.exception(), DatabaseUnavailable)
-    assert 2 == three.result()
+    assert isinstance(three.exception(), DatabaseUnavailable)
+    assert 2 == four.result()
     assert [2] == gathering.numbers()
+
+
+def test_a_leader_that_is_stopped_at_a_second_attempt_tells_nobody_of_the_first(gathering: Gathering) -> None:
+    attempts: list[int] = []
+
+    def orphan(connection: sa.Connection) -> None:
+        attempts.append(1)
+        if len(attempts) > 1:
+            raise Broken
+        connection.exec_driver_sql("INSERT INTO child VALUES (77, 1)")
+
+    one, two, three = gathering.together(adding(1), orphan, adding(2))
+    assert isinstance(one.exception(), Broken)
+    assert isinstance(two.exception(), DatabaseUnavailable)
+    assert isinstance(three.exception(), DatabaseUnavailable)
+    assert [1] == gathering.numbers()
+
+
+def test_work_is_done_in_the_context_of_who_wants_it(gathering: Gathering) -> None:
+    who: ContextVar[int] = ContextVar("who")
+
+    def mine(connection: sa.Connection) -> int:
+        return adding(who.get())(connection)  # type: ignore[return-value]
+
+    callers = {number: copy_context() for number in range(FEW)}
+    for number, context in callers.items():
+        context.run(who.set, number)
+    has_begun, may_go = threading.Event(), threading.Event()
+
+    def held_back(connection: sa.Connection) -> None:
+        has_begun.set()
+        may_go.wait(5)
+
+    leader = gathering.pool.submit(gathering.database.write_together, held_back)
+    assert has_begun.wait(5)
+    write = gathering.database.write_together
+    futures = [gathering.pool.submit(context.run, write, mine) for context in callers.values()]
+    _until(lambda: len(gathering.file._group._waiting) == FEW)
+    may_go.set()
+    leader.result(5)
+    assert list(range(FEW)) == [future.result(5) for future in futures]
+
+
+def test_who_is_interrupted_while_waiting_is_not_waited_for(gathering: Gathering) -> None:
+    group = gathering.file._group
+
+    class Interrupted:
+        """A gate whose wait is ended by a signal, once the job was made the leader."""
+
+        def acquire(self, timeout: float = -1) -> bool:
+            may_go.set()
+            leader.result(5)
+            raise Broken
+
+        def release(self) -> None: ...
+
+    has_begun, may_go = threading.Event(), threading.Event()
+
+    def held_back(connection: sa.Connection) -> None:
+        has_begun.set()
+        may_go.wait(5)
+
+    for gathering_time in (60, 0):  # it is done by the leader; it was made the next one to lead
+        group._longest_gathering = gathering_time
+        has_begun.clear()
+        may_go.clear()
+        leader = gathering.pool.submit(gathering.database.write_together, held_back)
+        assert has_begun.wait(5)
+        job = _Job(adding(gathering_time))
+        job.gate = Interrupted()  # type: ignore[assignment]
+        group._waiting.append(job)
+        with pytest.raises(Broken):
+            group._comes_to_lead(job, 5)
+        assert gathering_time + 1 == gathering.database.write_together(adding(gathering_time + 1))
+    assert [1, 60, 61] == gathering.numbers()
 
 
 def test_who_waits_too_long_for_a_group_is_told_so_and_never_written(gathering: Gathering) -> None:

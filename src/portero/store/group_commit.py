@@ -5,12 +5,14 @@ meanwhile, each in a savepoint, commits once, and hands the lead to the first wh
 company: the sync of one group is the time in which the next one gathers. A result is given back after the commit only,
 and what fails, fails alone.
 
-A piece of work may be done twice, so it must touch nothing but the database. It never runs the application's functions
+A piece of work may be done twice, and by another thread, so it must touch nothing but the database; it is done in the
+context (`contextvars`) of who wants it, whose column defaults it may ask for. It never runs the application's functions
 or hooks. Obeys design hot-path.md §6.
 """
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 from collections import deque
@@ -30,12 +32,17 @@ MOST: Final = 64
 
 
 class _Job(Generic[Made]):
-    """One writer's work and what became of it."""
+    """One writer's work and what became of it.
 
-    __slots__ = ("error", "gate", "is_over", "leads", "result", "work")
+    Until it is over, `result` and `error` are what the present attempt came to; nobody is told of them.
+    """
+
+    __slots__ = ("context", "error", "gate", "is_over", "leads", "result", "work")
 
     def __init__(self, work: Callable[[sa.Connection], Made]) -> None:
         self.work = work
+        # Whoever does the work, a column's default asks for the request of who wants it done.
+        self.context = contextvars.copy_context()
         self.gate = threading.Lock()
         self.gate.acquire()
         self.leads = False
@@ -44,7 +51,7 @@ class _Job(Generic[Made]):
         self.error: BaseException | None = None
 
     def ends(self, error: BaseException | None) -> None:
-        """Note what became of it; a later note replaces an earlier one."""
+        """Note what became of it, for good."""
         self.error = error
         self.is_over = True
 
@@ -110,18 +117,35 @@ class GroupCommit:
 
     def _comes_to_lead(self, job: _Job[Any], patience: float) -> bool:
         """Wait until the work was done by somebody (False), or it is this writer's turn to lead (True)."""
-        if not job.gate.acquire(timeout=patience):
-            with self._guard:
-                if job in self._waiting:
-                    self._waiting.remove(job)
+        try:
+            if not job.gate.acquire(timeout=patience):
+                if self._withdrawn(job):
                     raise DatabaseUnavailable("too many wait to write")
-            job.gate.acquire()  # somebody has begun with it: it ends within the time limit of statements
+                job.gate.acquire()  # somebody has begun with it, and ends: see `_lead`
+        except BaseException:
+            # Who is interrupted here must not be waited for.
+            if not self._withdrawn(job) and job.leads:
+                self._hand_over([])
+            raise
         return job.leads
+
+    def _withdrawn(self, job: _Job[Any]) -> bool:
+        """Take a job back that nobody has begun with; say whether it was there."""
+        with self._guard:
+            if job not in self._waiting:
+                return False
+            self._waiting.remove(job)
+            return True
 
     def _lead(self, job: _Job[Any]) -> None:
         group = [job]
         try:
-            for one in self._done_together(group):
+            again = self._done_together(group)
+            # Nobody waits for others' second attempts longer than for a turn.
+            until = time.monotonic() + self._longest_wait
+            for one in again:
+                if time.monotonic() >= until:
+                    break
                 self._do_alone(one)
         finally:
             self._writes, self._groups = self._writes + len(group), self._groups + 1
@@ -130,19 +154,26 @@ class GroupCommit:
     def _done_together(self, group: list[_Job[Any]]) -> list[_Job[Any]]:
         """Do the work of a group that grows meanwhile; give the jobs that have to be done again, each alone.
 
-        What was refused in a transaction that came to nothing is done again too: it may have met another's rows.
+        What was refused in a transaction that came to nothing is done again too: it may have met another's rows. No job
+        is over before the commit.
         """
         try:
             with self._transaction() as connection:
                 self._gather(connection, group)
         except _Lost:
-            return [one for one in group if not isinstance(one.error, DatabaseUnavailable)]
+            for one in group:
+                if isinstance(one.error, DatabaseUnavailable):
+                    one.ends(one.error)
+            return [one for one in group if not one.is_over]
         except sa.exc.IntegrityError:
             return list(group)  # a constraint that is checked at the commit: the fault of one of them
         except Exception as error:
             for one in group:
                 # At a commit that failed nobody knows what the disk has: nothing is done twice.
                 one.ends(error)
+            return []
+        for one in group:
+            one.ends(one.error)
         return []
 
     def _gather(self, connection: sa.Connection, group: list[_Job[Any]]) -> None:
@@ -160,10 +191,9 @@ class GroupCommit:
         """Do one piece of work in a savepoint; `marks` is the driver's cursor for that."""
         marks.execute("SAVEPOINT portero_job")
         try:
-            job.result = self._run(connection, job.work)
-            job.ends(None)
+            job.result = job.context.run(self._run, connection, job.work)
         except Exception as error:
-            job.ends(error)
+            job.error = error
             if not marks.connection.in_transaction:  # a full disk, an interrupt: SQLite undid everybody's work
                 raise _Lost("the transaction was undone") from error
             marks.execute("ROLLBACK TO portero_job")
@@ -172,7 +202,7 @@ class GroupCommit:
     def _do_alone(self, job: _Job[Any]) -> None:
         try:
             with self._transaction() as connection:
-                job.result = self._run(connection, job.work)
+                job.result = job.context.run(self._run, connection, job.work)
             job.ends(None)
         except Exception as error:
             job.ends(error)
@@ -182,8 +212,9 @@ class GroupCommit:
         with self._guard:
             successor = self._waiting.popleft() if self._waiting else None
             self._is_led = successor is not None
+            if successor is not None:
+                successor.leads = True
         if successor is not None:
-            successor.leads = True
             successor.gate.release()
         for one in group:
             if not one.is_over:
