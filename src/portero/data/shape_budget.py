@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Hashable
 
 from portero.errors import DataError
 
 #: Callers remembered; when there are more, the quarter that came first is forgotten.
 _MOST_CALLERS = 10_000
+#: Kinds remembered; when there are more, all are forgotten.
+_MOST_KINDS = 4096
 #: Seconds that a full budget has been saved up for.
 _SAVED = 5
 
@@ -62,6 +65,23 @@ class ShapeBudget:
                 for one in list(self._left)[: _MOST_CALLERS // 4]:
                     del self._left[one]
             self._left[caller] = (left - 1, now)
+
+
+class KnownKinds:
+    """Remembers which kinds were paid for, of those that no cache holds; bounded, and shared by threads."""
+
+    def __init__(self) -> None:
+        self._known: set[int] = set()
+
+    def has_new(self, kind: tuple[Hashable, ...]) -> bool:
+        """Say whether this kind has not been paid for yet, or was forgotten since."""
+        return hash(kind) not in self._known
+
+    def add(self, kind: tuple[Hashable, ...]) -> None:
+        """Remember that it has."""
+        if len(self._known) >= _MOST_KINDS:
+            self._known.clear()
+        self._known.add(hash(kind))
 
 
 def _too_many() -> DataError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from portero.data.answer import VARY, Headers, body_of
@@ -10,33 +11,35 @@ from portero.data.execute import ResultSet
 from portero.data.nodes import DataAnswer, DataRequest
 
 
-def write_answer(
-    request: DataRequest,
-    *,
-    affected: int,
-    inserted: int,
-    rows: ResultSet | None,
-    key: Mapping[str, str] | None,
-    applied: str,
-) -> DataAnswer:
-    """Answer a write.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write did.
 
-    Args:
+    Attributes:
         affected: rows inserted, updated or deleted.
         inserted: those of them that are new.
         rows: the rows as the caller may see them, if they were asked for.
-        key: the only new row's primary key, as texts, if `Location` was asked for.
-        applied: `Preference-Applied`, or "".
+        key: the readable primary key of the only new row, as texts, for `Location`.
     """
+
+    affected: int
+    inserted: int = 0
+    rows: ResultSet | None = None
+    key: Mapping[str, str] | None = None
+
+
+def write_answer(request: DataRequest, written: Written, applied: str) -> DataAnswer:
+    """Answer a write; `applied` is `Preference-Applied`, or ""."""
+    rows, key = written.rows, written.key
     headers: Headers = [VARY]
     if request.method != "PUT":
-        headers.append(("Content-Range", _content_range(request, affected if rows is None else rows.size)))
+        headers.append(("Content-Range", _content_range(request, written.affected if rows is None else rows.size)))
     if applied:
         headers.append(("Preference-Applied", applied))
     if key and request.method == "POST":
         query = "&".join(f"{quote(name)}=eq.{quote(value, safe='')}" for name, value in key.items())
         headers.append(("Location", f"/{quote(request.model)}?{query}"))
-    status = _status(request, inserted, is_shown=rows is not None)
+    status = _status(request, written.inserted, is_shown=rows is not None)
     if rows is None:
         return DataAnswer(status, headers)
     media = request.shape.media

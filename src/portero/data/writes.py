@@ -31,10 +31,11 @@ from portero.data.put import check_put
 from portero.data.reads import Reads
 from portero.data.request import read_request
 from portero.data.row_version import check_no_version, check_version, is_whole, version_of
+from portero.data.shape_budget import KnownKinds
 from portero.data.standing import check_session, standing_of
 from portero.data.target_names import warnings
 from portero.data.undone import Undone, is_undone
-from portero.data.write_answer import write_answer
+from portero.data.write_answer import Written, write_answer
 from portero.data.write_plan import DeletePlan, InsertPlan, UpdatePlan, WritePlan
 from portero.figures import CacheFigures, of_lru
 from portero.principal import Principal
@@ -48,25 +49,6 @@ _MOST_TOGETHER = 20
 #: Requests (without their bodies) that are kept, and the characters of one.
 _REQUESTS = 1024
 _LONGEST_KEPT = 1024
-#: Choices of columns that are known to have been paid for.
-_KINDS = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What a write did.
-
-    Attributes:
-        affected: rows inserted, updated or deleted.
-        inserted: those of them that are new.
-        rows: the rows as the caller may see them, if they were asked for.
-        key: the readable primary key of the only new row, as texts, for `Location`.
-    """
-
-    affected: int
-    inserted: int = 0
-    rows: ResultSet | None = None
-    key: Mapping[str, str] | None = None
 
 
 class Writes:
@@ -90,7 +72,7 @@ class Writes:
         self.settings = settings
         self.reads = reads
         self.standing = standing_of(standing, reads.sql)
-        self._kinds: set[int] = set()
+        self._kinds = KnownKinds()
         self._kept = lru_cache(_REQUESTS)(lambda http: read_request(http, settings))
 
     def caches(self) -> dict[str, CacheFigures]:
@@ -128,14 +110,7 @@ class Writes:
             upserts=bool(model.primary_key) or request.on_conflict is not None,
             overrides_transaction=self.settings.transaction_end.endswith("-override"),
         )
-        answer = write_answer(
-            request,
-            affected=written.affected,
-            inserted=written.inserted,
-            rows=written.rows,
-            key=written.key,
-            applied=followed,
-        )
+        answer = write_answer(request, written, followed)
         rows = written.rows
         if rows is not None and rows.size == 1 and request.method != "DELETE" and is_whole(request.shape):
             answer.headers.append(("ETag", version_of(rows.body)))
@@ -200,12 +175,9 @@ class Writes:
             DataError: PORTERO429.
         """
         for group in plan.groups if isinstance(plan, InsertPlan) else ():
-            kind = hash((plan.model.name, role, tuple(column.name for column in group.columns)))
-            if kind not in self._kinds:
+            if self._kinds.has_new((plan.model.name, role, group.columns)):
                 self.reads.pay(role, whose)
-                if len(self._kinds) >= _KINDS:
-                    self._kinds.clear()
-                self._kinds.add(kind)
+                self._kinds.add((plan.model.name, role, group.columns))
 
     def perform(
         self, connection: sa.Connection, request: DataRequest, plan: WritePlan, principal: Principal, now: datetime
