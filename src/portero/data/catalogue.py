@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from portero.data import policy, relations
 from portero.data.policy import Exposure, Policies
+from portero.data.policy_values import check_values, spelled_out
 from portero.data.relations import Relation, Side
 from portero.data.search_index import SearchColumn, index_name, key_of
 from portero.data.similar_names import LIKELY, nearest
@@ -266,6 +267,9 @@ def _searched(columns: Mapping[str, Column], search: Sequence[str], table: sa.Ta
 
 def _filled(value: Any, model: str, name: str) -> Any:
     """A fill is a SQL expression or a plain value; a Python function would run once and give every row the same."""
-    if callable(value) and not isinstance(value, sa.ColumnElement):
+    if isinstance(value, sa.ColumnElement):
+        check_values(value, f"the fill of {name!r} of {model!r}")
+        return spelled_out(value)
+    if callable(value):
         raise ConfigurationError(f"{model!r} fills {name!r} with a function: give a value or a SQL expression.")
     return value

@@ -23,6 +23,7 @@ from portero.data.read_plan import ReadPlan, keys_of
 from portero.data.read_sql import ReadSql
 from portero.data.request import read_offset
 from portero.principal import Principal
+from portero.store.prepared import written_out
 from portero.store.sessions import NOW, SESSION_ID
 
 _EXPLAIN = "EXPLAIN (FORMAT JSON) "
@@ -120,15 +121,12 @@ def compile_read(plan: ReadPlan, sql: Sql, limits: Limits, standing: sa.ColumnEl
 
 def _compiled(writer: ReadSql, statement: sa.Select[Any], plan: ReadPlan, is_guarded: bool) -> CompiledRead:
     sql = writer.sql
-    # Callers' facts have no value yet; without one SQLAlchemy refuses to expand constant lists in policies.
-    statement = statement.params(dict.fromkeys(FACTS))
-    compiled = statement.compile(dialect=sql.compiler, compile_kwargs={"render_postcompile": True})
-    constants = compiled.params
-    processors: Mapping[str, Any] = compiled._bind_processors
+    compiled = statement.compile(dialect=sql.compiler)
+    written = written_out(compiled)
     template: list[Any] = []
     codecs, holes = [], []
-    for position, name in enumerate(compiled.positiontup or ()):
-        process = processors.get(name)
+    for position, name in enumerate(written.names):
+        process = written.processors.get(name)
         if name in writer.binds.codecs:
             slot, codec = writer.binds.codecs[name]
             codecs.append((position, slot, _chained(codec, process)))
@@ -140,10 +138,10 @@ def _compiled(writer: ReadSql, statement: sa.Select[Any], plan: ReadPlan, is_gua
             holes.append((position, name, process, form))
             template.append(None)
         else:
-            value = constants[name]
+            value = written.values[name]
             template.append(process(value) if process is not None else value)
     return CompiledRead(
-        sql=compiled.string,
+        sql=written.sql,
         template=tuple(template),
         codecs=tuple(codecs),
         holes=tuple(holes),

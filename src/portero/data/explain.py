@@ -21,6 +21,7 @@ from portero.data.read_plan import PlannedEmbed, PlannedNode
 from portero.data.request import READ_METHODS, read_request
 from portero.errors import DataError
 from portero.principal import Principal
+from portero.store.prepared import written_out
 
 _NAMES = {ME_ID: "me.id", ME_ROLE: "me.role"}
 
@@ -101,10 +102,10 @@ def condition_text(clause: sa.ColumnElement[Any], api: DataApi) -> str:
         return "TRUE"
     kind: Any = sa.make_url(f"{api.catalogue.dialect}://").get_dialect()
     dialect = kind(paramstyle="named")
-    compiled = clause.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
-    text = compiled.string
-    for name in sorted(compiled.params, key=len, reverse=True):
-        value = _NAMES.get(name, name) if name in FACTS else repr(compiled.params[name])
+    written = written_out(clause.compile(dialect=dialect))
+    text = written.sql
+    for name in sorted(written.values, key=len, reverse=True):
+        value = _NAMES.get(name, name) if name in FACTS else repr(written.values[name])
         text = text.replace(f":{name}", value)
     return " ".join(text.split())
 

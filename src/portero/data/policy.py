@@ -21,6 +21,7 @@ from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 
 from portero.data import truth_guard
 from portero.data.caller import ME_ID, me
+from portero.data.policy_values import check_values, spelled_out
 from portero.data.search_index import make_with_table
 from portero.errors import ConfigurationError, DataError
 from portero.principal import ANON, SERVICE_ROLE
@@ -307,13 +308,16 @@ def _condition(clause: Any, what: str, table: sa.Table, dialect: str) -> Clause:
         clause = clause.__clause_element__()
     if not isinstance(clause, sa.ColumnElement) or not _is_boolean(clause):
         raise ConfigurationError(f"{what} gives a {type(clause).__name__}, not a condition over the row.")
-    plain = truth_guard.without_orm(clause)
+    check_values(clause, what)
+    plain = truth_guard.without_orm(spelled_out(clause))
     _compilable(plain, what, table, dialect)
     return plain
 
 
 def _is_boolean(clause: sa.ColumnElement[Any]) -> bool:
-    return isinstance(clause.type, sa.Boolean)
+    # SQLAlchemy gives `between` no type.
+    compares = isinstance(clause, BinaryExpression) and operators.is_comparison(clause.operator)
+    return compares or isinstance(clause.type, sa.Boolean)
 
 
 def _compilable(clause: Clause, what: str, table: sa.Table, dialect: str) -> None:

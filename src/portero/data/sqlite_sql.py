@@ -46,11 +46,12 @@ FUNCTIONS = (
 
 
 class HidingCompiler(SQLiteCompiler):
-    """Writes `+?` for every bound parameter."""
+    """Writes `+?` for every bound parameter but the values of a list, of which SQLite has no signed one."""
 
-    def visit_bindparam(self, *arguments: Any, **keywords: Any) -> str:
+    def visit_bindparam(self, bindparam: Any, *arguments: Any, **keywords: Any) -> str:
         """Write one bound parameter, hidden from the planner."""
-        return "+" + str(super().visit_bindparam(*arguments, **keywords))  # type: ignore[no-untyped-call]
+        text = str(super().visit_bindparam(bindparam, *arguments, **keywords))  # type: ignore[no-untyped-call]
+        return text if bindparam.expanding else "+" + text
 
     def limit_clause(self, select: Any, **keywords: Any) -> str:
         """Write LIMIT and OFFSET as they are asked; SQLAlchemy adds `OFFSET 0` as a parameter."""

@@ -14,6 +14,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.elements import Grouping
 
 from portero.data import keys
 from portero.data.catalogue import Column, Model
@@ -59,12 +61,34 @@ def _column(model: Model, name: str) -> sa.Column[Any]:
     return next(column for column in model.table.columns if column.name == name)
 
 
+class OfTheRow(Grouping[Any]):
+    """A condition on the row that is there already, in an insert.
+
+    SQLAlchemy ties a subquery to no table of an INSERT: there it would ask whether any row of the table passes.
+    """
+
+    inherit_cache = True
+
+
+@compiles(OfTheRow)
+def _of_the_row(element: OfTheRow, compiler: Any, **options: Any) -> str:
+    entry = compiler.stack[-1]
+    tied = {entry["selectable"].table}
+    compiler.stack.append({**entry, "correlate_froms": tied, "asfrom_froms": tied})
+    try:
+        text: str = compiler.visit_grouping(element, **options)
+        return text
+    finally:
+        compiler.stack.pop()
+
+
 def _resolved(statement: Any, conflict: Conflict, columns: Sequence[Column], model: Model) -> Any:
     target = [_column(model, name) for name in conflict.columns]
     if not conflict.merges or not columns:
         return statement.on_conflict_do_nothing(index_elements=target)
     merged = {column.column: statement.excluded[column.column.key] for column in columns}
-    return statement.on_conflict_do_update(index_elements=target, set_=merged, where=conflict.rows)
+    rows = None if conflict.rows is None else OfTheRow(conflict.rows)
+    return statement.on_conflict_do_update(index_elements=target, set_=merged, where=rows)
 
 
 def conflicting_rows(model: Model, conflict: Conflict, sql: Sql) -> sa.Select[Any]:

@@ -8,11 +8,11 @@ are applied, so a value looks as it does through SQLAlchemy. It holds no values 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
@@ -153,12 +153,40 @@ class Prepared(Generic[Made]):
             statement = statement(dialect_name)
         dialect = self._dialect or _dialect(dialect_name)
         compiled = statement.compile(dialect=dialect, column_keys=self._values)
-        names = tuple(compiled.positiontup or ())
-        binders = _placed(_binder(compiled, name) for name in names)
-        given = compiled.construct_params(_check=False)
-        constants = {name: given[name] for name in names if given[name] is not None}
+        written = written_out(compiled)
+        binders = _placed(_binder(compiled, name) or written.processors.get(name) for name in written.names)
+        constants = {name: written.values[name] for name in written.names if not _is_asked(compiled, name)}
         readers = _placed(_reader(dialect, entry.type) for entry in compiled._result_columns)
-        return _Text(compiled.string, names, binders, constants, readers)
+        return _Text(written.sql, written.names, binders, constants, readers)
+
+
+class WrittenOut(NamedTuple):
+    """A compiled statement whose lists are written value by value.
+
+    Attributes:
+        sql: in the paramstyle it was compiled for.
+        names: of the parameters, in order.
+        values: of all parameters; None for those that each execution gives.
+        processors: what SQLAlchemy converts each value by.
+    """
+
+    sql: str
+    names: tuple[str, ...]
+    values: Mapping[str, Any]
+    processors: Mapping[str, Process]
+
+
+def written_out(compiled: Any) -> WrittenOut:
+    """Give the text of a statement and what goes into it; SQLAlchemy would write lists of `IN` only when it runs."""
+    values = compiled.construct_params(_check=False)
+    # Of a name that the driver cannot take, the values have the one that stands for it, the places the one it was.
+    values.update({name: values[escaped] for name, escaped in compiled.escaped_bind_names.items()})
+    processors = compiled._bind_processors
+    if not compiled.post_compile_params and not compiled.literal_execute_params:
+        return WrittenOut(compiled.string, tuple(compiled.positiontup or ()), values, processors)
+    state = compiled._process_parameters_for_postcompile(values)
+    names = tuple(state.positiontup or ())
+    return WrittenOut(state.statement, names, state.parameters, {**processors, **state.processors})
 
 
 def run(connection: sa.Connection, sql: str, parameters: Sequence[Any]) -> Any:
@@ -274,9 +302,14 @@ def changing(statement: sa.Executable | Callable[[str], sa.Executable]) -> Prepa
     return Prepared(statement, _nothing)
 
 
+def _is_asked(compiled: Any, name: str) -> bool:
+    """Whether each execution gives this parameter; a value of a list has no parameter of its own."""
+    return name in compiled.binds and bool(compiled.binds[name].required)
+
+
 def _binder(compiled: Any, name: str) -> Process | None:
-    quick = quick_binder(compiled.binds[name].type) if compiled.dialect.name == "sqlite" else None
-    return quick or compiled._bind_processors.get(name)
+    is_known = compiled.dialect.name == "sqlite" and name in compiled.binds
+    return quick_binder(compiled.binds[name].type) if is_known else None
 
 
 def _reader(dialect: sa.Dialect, kind: Any) -> Process | None:
