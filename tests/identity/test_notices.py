@@ -8,7 +8,7 @@ import pytest
 from tests.identity.people import ELSEWHERE, HOME, NOW, PASSWORD, context_on, signed_up, with_settings
 from tests.identity.second_factors import asking, enrolled, verified, with_second_factor
 
-from portero.identity import admin, admin_update, mail, mfa, recovery_codes, sign_in, user, verification
+from portero.identity import admin, admin_update, mail, mfa, recovery_codes, sign_in, throttle, user, verification
 from portero.identity.admin_update import Changes
 from portero.identity.context import Caller, IdentityContext, SignedIn
 from portero.store import outbox, users
@@ -139,6 +139,17 @@ def test_one_notice_of_a_kind_goes_out_in_a_minute(mailing: IdentityContext) -> 
     for seconds, password in ((0, "eight dry stones"), (30, "nine dry stones"), (60, "ten dry stones")):
         admin.set_password(mailing, signed_in.user.id, password, NOW + timedelta(seconds=seconds))
     assert 2 == len(mail_box(mailing))
+
+
+def test_nobody_silences_notices_by_using_up_what_mails_there_are(database: Database) -> None:
+    context = context_on(database, dev=True, mails_per_hour=1)
+    signed_in = signed_up(context)
+    for number in range(3):
+        with context.database.writing() as connection:
+            refused = throttle.check_mail(context, connection, "recovery", f"{number}@example.org", NOW)
+    assert refused is not None
+    admin.set_password(context, signed_in.user.id, "eight dry stones", NOW)
+    assert ["password_changed"] == kinds(context)
 
 
 @pytest.mark.parametrize("settings", [{"notices": ()}, {"dev": False}, {"notices": ("email_changed",)}])

@@ -72,7 +72,7 @@ def tell(
     """
     if not are_told(context.settings, kind) or user.email is None or user.email_confirmed_at is None:
         return
-    if throttle.check_mail(context, change.connection, kind.value, str(user.id), now) is None:
+    if throttle.check_notice(context, change.connection, kind.value, str(user.id), now) is None:
         post(context, change, kind, user, caller, now, values)
 
 

@@ -118,6 +118,21 @@ def check_mail(
 
     Also if all callers together caused too many within the hour, where a setting bounds that.
     """
+    refusal = check_notice(context, connection, what, address, now)
+    if refusal is not None:
+        return refusal
+    limit = Limit("mails", context.settings.mails_per_hour, _HOUR)
+    found = check(context, connection, limit, "", now)
+    if found is None:
+        return None
+    message = "email rate limit exceeded"
+    return AuthError(429, "over_email_send_rate_limit", message, retry_after=found.refusal.retry_after)
+
+
+def check_notice(
+    context: IdentityContext, connection: sa.Connection, what: str, address: str, now: datetime
+) -> AuthError | None:
+    """Count one mail that strangers cannot cause: it has no part in the limit of all mails, which they can use up."""
     hit = counters.hit(connection, counter_name(context, f"mail-{what}", address), 1, MINUTE, now)
     seconds = _seconds(hit.expires_at - now)
     if not hit.allowed:
@@ -125,12 +140,7 @@ def check_mail(
             _log(f"mail-{what}")
         message = f"For security purposes, you can only request this after {seconds} seconds."
         return AuthError(429, "over_email_send_rate_limit", message, retry_after=seconds)
-    limit = Limit("mails", context.settings.mails_per_hour, _HOUR)
-    found = check(context, connection, limit, "", now)
-    if found is None:
-        return None
-    message = "email rate limit exceeded"
-    return AuthError(429, "over_email_send_rate_limit", message, retry_after=found.refusal.retry_after)
+    return None
 
 
 def take_attempt(
