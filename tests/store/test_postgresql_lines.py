@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 
 from portero.errors import DatabaseUnavailable
 from portero.store import postgresql_lines
-from portero.store.postgresql_lines import Again, Line, LostConnection
+from portero.store.postgresql_lines import Again, Altered, Line, LostConnection
 from portero.store.postgresql_reads import ReadingPool
 
 
@@ -330,3 +330,19 @@ def test_as_many_values_as_places_or_none_is_sent(connection: Line) -> None:
     for values in ((), (1,), (1, 2, 3)):
         with pytest.raises(psycopg.ProgrammingError):
             connection.run("SELECT %s::int, %s::int", values)
+
+
+def test_a_table_that_one_line_found_altered_ends_no_transaction_of_another(connect: Callable[[], Any]) -> None:
+    altered = Altered()
+    reading, line = Line(connect(), begins=False, altered=altered), Line(connect(), begins=True, altered=altered)
+    reading.connection.execute("CREATE TABLE t AS SELECT 1 AS n")
+    for _ in range(2):
+        assert reading.run("SELECT n FROM t", ()).rows == line.run("SELECT n FROM t", ()).rows == [(1,)]
+    line.connection.rollback()
+    reading.connection.execute("ALTER TABLE t ALTER n TYPE text USING n || '!'")
+    assert reading.run("SELECT n FROM t", ()).rows == [("1!",)]
+    line.run("SELECT 1", ())
+    assert line.run("SELECT n FROM t", ()).rows == [("1!",)]
+    assert _prepared(line) == 1
+    for each in (reading, line):
+        each.close()

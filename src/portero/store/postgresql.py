@@ -74,12 +74,12 @@ class PostgresqlServer:
                 url, pool_size=_POOL, max_overflow=0, pool_use_lifo=True, pool_timeout=_POOL_WAIT
             )
             # The driver is an extra of the package: what imports it waits until somebody opens PostgreSQL.
-            from portero.store.postgresql_lines import DONE, Again, Line, LostConnection  # noqa: PLC0415
+            from portero.store.postgresql_lines import DONE, Again, Altered, Line, LostConnection  # noqa: PLC0415
             from portero.store.postgresql_reads import ReadingPool  # noqa: PLC0415
         except ImportError:
             raise ConfigurationError("PostgreSQL needs a driver: pip install 'portero[postgresql]'") from None
         self._done, self._again, self._lost = DONE, Again, LostConnection
-        line = partial(Line, longest_silence=self._limit + _MARGIN)
+        line = partial(Line, longest_silence=self._limit + _MARGIN, altered=Altered())
         _settle_first(self.engine, line)
         self._error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
         self._readers = self._make_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)

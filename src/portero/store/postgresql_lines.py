@@ -59,6 +59,15 @@ class Outcome(NamedTuple):
         return self.rows
 
 
+class Altered:
+    """How often a table was found altered: what one line of a database meets, its others need not meet."""
+
+    __slots__ = ("times",)
+
+    def __init__(self) -> None:
+        self.times = 0
+
+
 class Line:
     """One connection; whoever has it is alone with it.
 
@@ -67,13 +76,23 @@ class Line:
         begins: its statements belong into transactions; a missing one is begun in the same round trip.
         longest_silence: seconds without a sign of the server after which the connection is given up; the server's own
             time limits come first.
+        altered: what it shares with the other lines of its database.
 
     Attributes:
         begun: what began the transaction, while nothing was run in it yet: it can be begun anew.
     """
 
-    def __init__(self, connection: Any, *, begins: bool, longest_silence: float = _LONGEST_SILENCE) -> None:
+    def __init__(
+        self,
+        connection: Any,
+        *,
+        begins: bool,
+        longest_silence: float = _LONGEST_SILENCE,
+        altered: Altered | None = None,
+    ) -> None:
         self.connection = connection
+        self._altered = altered or Altered()
+        self._heard = self._altered.times
         self._begins = begins
         self._longest_silence = longest_silence * 1000
         self._libpq = connection.pgconn
@@ -190,6 +209,7 @@ class Line:
         if begun is None:
             return False
         self._libpq.exec_(b"ROLLBACK")
+        self.tidy()
         return bool(self._libpq.exec_(begun).status == DONE)
 
     def _is_forgotten(self, bound: Bound, result: Any) -> bool:
@@ -206,12 +226,22 @@ class Line:
         if result.error_field(pq.DiagnosticField.SOURCE_FUNCTION) != _ALTERED_IN:
             return False
         self._outdated.append(prepared.pop(bound.types))
+        if self._heard == self._altered.times:
+            self._altered.times += 1
         self.tidy()
         return True
 
     def tidy(self) -> None:
-        """Have the server forget what was pushed out: between transactions, for a name it lacks would end one."""
-        while self._outdated and self._libpq.transaction_status == _IDLE:
+        """Have the server forget what is outdated: between transactions, for a name it lacks would end one."""
+        is_current = self._heard == self._altered.times
+        if (is_current and not self._outdated) or self._libpq.transaction_status != _IDLE:
+            return
+        if not is_current:
+            self._heard = self._altered.times
+            for each in self._statements.values():
+                self._outdated.extend(each.prepared.values())
+                each.prepared.clear()
+        while self._outdated and not self.is_lost:
             self._libpq.exec_(b"DEALLOCATE " + self._outdated.pop())
 
     def _keep(self, bound: Bound, name: bytes) -> None:
@@ -227,8 +257,7 @@ class Line:
 
     def _run_together(self, sql: str = "", parameters: Parameters = ()) -> Outcome:
         """Send what waits, and the statement if there is one, in one round trip; judge, and give its outcome."""
-        if self._outdated:
-            self.tidy()
+        self.tidy()
         waiting, self._waiting = self._waiting, []
         every = [self._bound(one, values) for one, values, _ in waiting]
         if sql:
