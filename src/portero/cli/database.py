@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -16,10 +16,13 @@ import alembic.command
 import click
 import sqlalchemy as sa
 from alembic.config import Config
+from alembic.operations.ops import MigrationScript
+from alembic.runtime.migration import MigrationContext
 from flask import Flask
 
-from portero.cli.differences import differences
+from portero.cli.differences import differences, missing_searches
 from portero.cli.project import extension_of, load_app, opened_store
+from portero.cli.search_revisions import add_searches
 from portero.store import migrations
 
 PROJECT_HISTORY: Final = "alembic.ini"
@@ -57,9 +60,14 @@ def revision(context: click.Context, message: str) -> None:
     app = load_app(context)
     with comparing_database(app):
         upgrade_project(app)
-        alembic.command.revision(project_config(), message=message, autogenerate=True)
+        written = alembic.command.revision(
+            project_config(), message=message, autogenerate=True, process_revision_directives=_completer(app)
+        )
+    if not written:
+        click.echo("Nothing has changed in the models since the newest migration: none is written.")
+        return
     with opened_store(app) as store:
-        if not differences(store):
+        if not differences(store) and not missing_searches(store):
             alembic.command.stamp(project_config(), "head")
             click.echo("The database has these changes already (portero serve --dev made them): marked as upgraded.")
         else:
@@ -73,12 +81,29 @@ def check(context: click.Context) -> None:
     app = load_app(context)
     with opened_store(app) as store:
         migrations.check(store.database)
-        found = differences(store)
+        found, searches = differences(store), missing_searches(store)
     for difference in found:
         click.echo(f"differs: {difference}")
-    if found:
+    for sentence in searches:
+        click.echo(sentence)
+    if found or searches:
         context.exit(1)
     click.echo("The database fits.")
+
+
+def _completer(app: Flask) -> Callable[..., None]:
+    """Make what Alembic calls with what it found: full-text indexes are added, and nothing found writes nothing."""
+    with opened_store(app) as store:
+        tables = [table for metadata in store.metadatas for table in metadata.sorted_tables]
+
+    def complete(context: MigrationContext, _: object, directives: list[MigrationScript]) -> None:
+        script = directives[0]
+        assert context.connection is not None, "revision compares a database"
+        add_searches(script, tables, context.connection)
+        if script.upgrade_ops is not None and script.upgrade_ops.is_empty():
+            directives.clear()
+
+    return complete
 
 
 @contextmanager

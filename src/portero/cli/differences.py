@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 
 from portero.alembic import include_object
 from portero.assembly import Store
+from portero.data import search_index
 
 
 def differences(store: Store) -> list[str]:
@@ -19,6 +20,13 @@ def differences(store: Store) -> list[str]:
         for metadata in store.metadatas:
             found += compare_metadata(_comparing(connection), metadata)
     return [_described(difference) for difference in found]
+
+
+def missing_searches(store: Store) -> list[str]:
+    """Say which declared full-text indexes the database lacks."""
+    tables = [table for metadata in store.metadatas for table in metadata.sorted_tables]
+    with store.database.reading() as connection:
+        return search_index.missing_indexes(tables, connection)
 
 
 def _comparing(connection: sa.Connection) -> MigrationContext:

@@ -106,21 +106,25 @@ def make_index(table: sa.Table, columns: Sequence[str], connection: sa.Connectio
 def make_missing(tables: Iterable[sa.Table], connection: sa.Connection) -> None:
     """Make the indexes that are declared for these tables and not there, on SQLite."""
     for table in tables:
-        columns = table.info.get(_MARK)
+        columns = declared(table)
         if columns and connection.dialect.name == "sqlite" and not is_there(str(table.name), connection):
             make_index(table, columns, connection)
+
+
+def declared(table: sa.Table) -> list[str]:
+    """Give the columns of a table that its model wants searched, in order."""
+    return list(table.info.get(_MARK, ()))
 
 
 def missing_indexes(tables: Iterable[sa.Table], connection: sa.Connection) -> list[str]:
     """Say in sentences which declared indexes are not there, or not kept any more."""
     if connection.dialect.name != "sqlite":
         return []
-    declared = [table for table in tables if _MARK in table.info]
     return [
         f"The search index of {table.name} is missing, or its triggers are: a migration says "
-        f"portero.alembic.create_search(op, {str(table.name)!r}, {list(table.info[_MARK])!r}, {key_of(table)!r})"
-        for table in declared
-        if not is_there(str(table.name), connection)
+        f"portero.alembic.create_search(op, {str(table.name)!r}, {declared(table)!r}, {key_of(table)!r})"
+        for table in tables
+        if declared(table) and not is_there(str(table.name), connection)
     ]
 
 

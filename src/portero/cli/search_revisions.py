@@ -1,0 +1,94 @@
+"""What a new migration says of full-text indexes, which Alembic's autogenerate does not see.
+
+SQLite only; a migration on PostgreSQL says nothing of them. It writes text into a migration and runs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate.render import renderers
+from alembic.operations import ops
+
+from portero.data import search_index
+
+
+class CreateSearch(ops.MigrateOperation):
+    """`create_search(op, table, columns, key)` in a migration."""
+
+    def __init__(self, table: str, columns: list[str], key: str) -> None:
+        self.table, self.columns, self.key = table, columns, key
+
+
+class DropSearch(ops.MigrateOperation):
+    """`drop_search(op, table)` in a migration."""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+
+
+@renderers.dispatch_for(CreateSearch)
+def _create(context: AutogenContext, made: CreateSearch) -> str:
+    context.imports.add("from portero.alembic import create_search")
+    return f"create_search(op, {made.table!r}, {made.columns!r}, {made.key!r})"
+
+
+@renderers.dispatch_for(DropSearch)
+def _drop(context: AutogenContext, dropped: DropSearch) -> str:
+    context.imports.add("from portero.alembic import drop_search")
+    return f"drop_search(op, {dropped.table!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """What a migration does to tables: those it drops, and the columns that it adds to others."""
+
+    dropped: frozenset[str]
+    added: dict[str, set[str]]
+
+    @classmethod
+    def of(cls, script: ops.MigrationScript) -> _Changes:
+        steps = [] if script.upgrade_ops is None else script.upgrade_ops.ops
+        dropped = frozenset(step.table_name for step in steps if isinstance(step, ops.DropTableOp))
+        modified = [step for step in steps if isinstance(step, ops.ModifyTableOps)]
+        added: dict[str, set[str]] = {step.table_name: set() for step in modified}
+        for step in modified:
+            columns = {str(each.column.name) for each in step.ops if isinstance(each, ops.AddColumnOp)}
+            added[step.table_name] |= columns
+        return cls(dropped, added)
+
+
+def add_searches(script: ops.MigrationScript, tables: Iterable[sa.Table], connection: sa.Connection) -> None:
+    """Add to a migration what its tables' full-text indexes need.
+
+    An index that is declared and missing is made at the end, and dropped first on the way back. One whose table
+    changes is made anew at the end of both ways: SQLite may copy the table, and its triggers go.
+
+    Args:
+        script: what autogenerate found; changed in place.
+        tables: those of the models.
+        connection: to the database that was compared.
+
+    Raises:
+        ConfigurationError: a table that is to be searched has no key of whole numbers.
+    """
+    if connection.dialect.name != "sqlite" or script.upgrade_ops is None or script.downgrade_ops is None:
+        return
+    changes = _Changes.of(script)
+    up, down = script.upgrade_ops.ops, script.downgrade_ops.ops
+    up[:0] = [DropSearch(name) for name in sorted(changes.dropped) if search_index.is_there(name, connection)]
+    for table in tables:
+        name, columns = str(table.name), search_index.declared(table)
+        is_there = search_index.is_there(name, connection)
+        if not columns or (is_there and name not in changes.added):
+            continue
+        key = search_index.key_of(table)
+        up.append(CreateSearch(name, columns, key))
+        before = [column for column in columns if column not in changes.added.get(name, ())]
+        if is_there and before:
+            down.append(CreateSearch(name, before, key))
+        else:
+            down.insert(0, DropSearch(name))
