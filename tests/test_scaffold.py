@@ -99,7 +99,7 @@ def test_the_projects_own_tests_pass(project: Path) -> None:
         text=True,
         check=False,
     )
-    assert (0, True) == (answer.returncode, "4 passed" in answer.stdout), answer.stdout
+    assert (0, True) == (answer.returncode, "5 passed" in answer.stdout), answer.stdout
 
 
 def test_flask_run_serves_the_project(project: Path) -> None:
