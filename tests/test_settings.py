@@ -36,7 +36,13 @@ def test_a_value_in_the_config_wins_over_the_environment() -> None:
 
 
 def test_an_unknown_name_is_refused() -> None:
-    assert "PORTERO_REQUIRE_APIKEY is not a setting" in refused({"PORTERO_REQUIRE_APIKEY": True})
+    found = refused({"PORTERO_REQUIRE_APIKEY": True})
+    assert "PORTERO_REQUIRE_APIKEY is not a setting of Portero; did you mean PORTERO_REQUIRE_API_KEY?" in found
+    assert "did you mean" not in refused({"PORTERO_XYZZY": True})
+
+
+def test_a_word_for_a_number_is_refused_with_the_settings_name() -> None:
+    assert "PORTERO_MAX_ROWS cannot be 'lots': a whole number is wanted." in refused({"PORTERO_MAX_ROWS": "lots"})
 
 
 def test_names_of_tools_around_the_application_are_let_pass() -> None:

@@ -8,6 +8,7 @@ Flask-JWT-Extended's; `secret_rules` in `crypto` judges `JWT_SECRET_KEY`.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -38,7 +39,10 @@ def _text(value: Any) -> str:
 def _whole(value: Any) -> int:
     if isinstance(value, bool):
         raise ValueError("a whole number is wanted")
-    number = int(value)
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        raise ValueError("a whole number is wanted") from None
     if number < 0:
         raise ValueError("it must not be negative")
     return number
@@ -277,7 +281,11 @@ def read_settings(config: Mapping[str, Any], environ: Mapping[str, str]) -> Sett
             continue
         row = rows.get(name)
         if row is None:
-            raise ConfigurationError(f"{name} is not a setting of Portero; `portero doctor --settings` lists them.")
+            near = difflib.get_close_matches(name, rows, 1, 0.8)
+            meant = f"did you mean {near[0]}? " if near else ""
+            raise ConfigurationError(
+                f"{name} is not a setting of Portero; {meant}`portero doctor --settings` lists them."
+            )
         try:
             values[row.name] = row.metadata["read"](value)
         except (TypeError, ValueError) as error:

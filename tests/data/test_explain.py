@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 from tests.data import films
 from tests.data.films import ANNA, NOW, user
 
-from portero.data.explain import Told, explain
+from portero.data.explain import Told, condition_text, explain
 from portero.data.nodes import HttpRequest
 from portero.errors import DataError
 
@@ -30,6 +31,14 @@ def test_every_place_has_its_policy(told: Told) -> None:
     assert roles[1].startswith("roles.name != 'secret'")
     assert "directors, many-to-one, inner" == told.nodes[2].kind
     assert "conditions: 1, orders: 1" == told.nodes[0].asked
+
+
+def test_a_condition_over_another_table_refers_to_the_row(sqlite_url: str) -> None:
+    """As it is run: not over every pair of rows."""
+    condition = sa.exists().where(films.Role.film_id == films.Film.id)
+    with films.opened(sqlite_url) as library:
+        told = condition_text(condition, library.api.catalogue.model("films").table, library.api)
+    assert "EXISTS (SELECT * FROM roles WHERE roles.film_id = films.id)" == told
 
 
 def test_the_statement_is_the_one_of_a_request(told: Told) -> None:

@@ -80,6 +80,8 @@ SAID = [
      None),
     ("/films?or=(id.in.1,2,id.eq.3)", 400, "PGRST100", '"failed to parse logic tree ((id.in.1,2,id.eq.3))" '
      "(line 1, column 10)", 'unexpected "1" expecting "("', None),
+    ("/films?id=in.(1,2", 400, "PGRST100", '"failed to parse filter (in.(1,2)" (line 1, column 8)',
+     'unexpected end of input expecting ")"', None),
     ("/films?and=(ord(id.eq.1),id.eq.2)", 400, "PGRST100",
      '"failed to parse logic tree ((ord(id.eq.1),id.eq.2))" (line 1, column 7)', 'unexpected "d" expecting "("', None),
     ("/films?or=(id.eq.1,not.xor(id.eq.2,id.eq.3))", 400, "PGRST100",

@@ -239,6 +239,13 @@ def test_each_kind_of_error_has_one_place_at_the_auth_api(status: int, code: str
     assert (status == 503) == ("Retry-After" in dict(problem.headers))
 
 
+def test_development_hints_at_a_database_that_the_models_have_left_behind() -> None:
+    for told in ("no such column: notes.stars", 'column "notes.stars" does not exist', "no such table: tags"):
+        assert "portero db revision" in str(problems.data_error_of(RuntimeError(told), dev=True).hint)
+        assert problems.data_error_of(RuntimeError(told)).hint is None
+    assert problems.data_error_of(RuntimeError("secret"), dev=True).hint is None
+
+
 @pytest.mark.parametrize(
     ("status", "code", "error"),
     [

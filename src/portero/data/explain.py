@@ -83,27 +83,32 @@ def explain(api: DataApi, http: HttpRequest, principal: Principal, now: datetime
 
 
 def _told(api: DataApi, node: PlannedNode, depth: int, name: str, embed: PlannedEmbed | None) -> Iterator[NodeTold]:
-    policies = [(node.model.name, condition_text(node.policy, api))]
+    policies = [(node.model.name, condition_text(node.policy, node.model.table, api))]
     if embed is None:
         kind = f"{node.model.name}, at most {node.most} rows"
     else:
         kind = f"{node.model.name}, {embed.relation.cardinality}{', inner' if embed.is_inner else ''}"
         if embed.junction is not None and embed.junction_policy is not None:
-            policies.append((embed.junction.name, condition_text(embed.junction_policy, api)))
+            junction = embed.junction
+            policies.append((junction.name, condition_text(embed.junction_policy, junction.table, api)))
     asked = f"conditions: {len(node.filters)}, orders: {len(node.orders)}"
     yield NodeTold(depth, name, kind, tuple(policies), asked)
     for each in node.embeds:
         yield from _told(api, each.node, depth + 1, each.key, each)
 
 
-def condition_text(clause: sa.ColumnElement[Any], api: DataApi) -> str:
-    """Write a policy's condition in SQL, the caller's facts as `me.id` and `me.role`, constants in their places."""
+def condition_text(clause: sa.ColumnElement[Any], table: sa.Table, api: DataApi) -> str:
+    """Write a policy's condition on a table in SQL, the caller's facts as `me.id` and `me.role`, constants in place.
+
+    It is compiled within a statement that reads the table, as it is run: its subqueries then refer to that row.
+    """
     if isinstance(clause, sa.True_):
         return "TRUE"
     kind: Any = sa.make_url(f"{api.catalogue.dialect}://").get_dialect()
     dialect = kind(paramstyle="named")
-    written = written_out(clause.compile(dialect=dialect))
-    text = written.sql
+    whole = sa.select(sa.literal_column("1")).select_from(table).where(clause)
+    written = written_out(whole.compile(dialect=dialect))
+    text = written.sql.partition("WHERE ")[2]
     for name in sorted(written.values, key=len, reverse=True):
         value = _NAMES.get(name, name) if name in FACTS else repr(written.values[name])
         text = text.replace(f":{name}", value)

@@ -138,6 +138,9 @@ def _condition(
             scanner.fail("isVal: (null, not_null, true, false, unknown)")
         return Condition(target, operator, None, is_negated, None, word)
     if operator == "in" and not (raw.startswith("(") and raw.endswith(")")):
+        if raw.startswith("("):
+            scanner.at = len(scanner.text)
+            scanner.fail('")"')
         scanner.fail('"("')
     values.append(raw)
     return Condition(target, operator, len(values) - 1, is_negated, modifier)

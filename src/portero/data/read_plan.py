@@ -222,11 +222,13 @@ class Planner:
             DataError: PGRST123 aggregates are off; 42703, 42883 as `json_column`.
         """
         is_allowed = self.aggregates if model.aggregates is None else model.aggregates
-        if is_allowed and item.aggregate is None and item.field == Field("count") and "count" not in model.columns:
+        if item.aggregate is None and item.field == Field("count") and "count" not in model.columns:
+            if not is_allowed:
+                raise _aggregates_are_off()
             return PlannedAggregate(item.alias or "count", "count", None, item.cast)
         if item.aggregate is not None:
             if not is_allowed:
-                raise DataError(400, "PGRST123", "Use of aggregate functions is not allowed")
+                raise _aggregates_are_off()
             key = item.alias or item.aggregate
             if item.field.name == "*":
                 return PlannedAggregate(key, item.aggregate, None, item.aggregate_cast)
@@ -331,6 +333,11 @@ def not_embedded(node: PlannedNode, name: str) -> DataError:
     details = "Target names are not allowed in filters if they have an alias"
     hint = f"Change '{name}' to '{alias}' in filters, orders or limits."
     return DataError(400, "PGRST108", message, details=details, hint=hint)
+
+
+def _aggregates_are_off() -> DataError:
+    hint = "PORTERO_AGGREGATES=yes allows them for every model, expose(aggregates=True) for one"
+    return DataError(400, "PGRST123", "Use of aggregate functions is not allowed", hint=hint)
 
 
 def is_grouped(node: PlannedNode) -> bool:

@@ -33,6 +33,9 @@ _JSON: Final = ("Content-Type", "application/json; charset=utf-8")
 _UNEXPECTED: Final = "Unexpected failure, please check server logs for more information"
 _BUSY: Final = "The server is busy, please try again"
 _LATE: Final = "Processing this request timed out, please retry after a moment."
+_AHEAD: Final = "The models differ from the database: portero db revision -m …, then portero db upgrade"
+#: How SQLite and PostgreSQL say it.
+_MISSING: Final = re.compile(r"no such (?:column|table)|(?:column|relation) \S+ does not exist")
 _BAD_JWT: Final = "invalid JWT: unable to parse or verify signature, "
 
 #: What an HTTP refusal of the framework is called at `/auth/v1`.
@@ -108,8 +111,11 @@ def auth_error_of(error: Exception) -> AuthError:
             return AuthError(500, "unexpected_failure", _UNEXPECTED)
 
 
-def data_error_of(error: Exception) -> DataError:
-    """Name any exception in the words of PostgREST; what is not ours becomes 500 with no detail."""
+def data_error_of(error: Exception, *, dev: bool = False) -> DataError:
+    """Name any exception in the words of PostgREST; what is not ours becomes 500 with no detail.
+
+    In development there is a hint where the database lacks a column or a table that the models have.
+    """
     match error:
         case DataError():
             return error
@@ -122,7 +128,8 @@ def data_error_of(error: Exception) -> DataError:
         case DatabaseUnavailable() | TooBusy():
             return DataError(503, "PGRST000", _BUSY, headers=_retry(error.retry_after))
         case _:
-            return DataError(500, "XX000", "Internal error")
+            hint = _AHEAD if dev and _MISSING.search(str(error)) else None
+            return DataError(500, "XX000", "Internal error", hint=hint)
 
 
 def speaks_codes(asked_version: str | None) -> bool:

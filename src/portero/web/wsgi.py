@@ -116,7 +116,7 @@ def respond(environ: Mapping[str, Any], runtime: Runtime, path: str) -> DataAnsw
     except Exception as fault:
         # The last resort: what nobody foresaw is logged with its trace, and says nothing to the caller.
         LOG.exception("the data API failed")
-        answer = error_answer(data_error_of(fault), settings.errors)
+        answer = error_answer(data_error_of(fault, dev=settings.dev), settings.errors)
     answer.headers.extend(_security(settings.url))
     if origin is not None or environ["REQUEST_METHOD"] == "OPTIONS":
         answer.headers.extend(answer_headers(origin or "null", settings))
