@@ -255,6 +255,7 @@ def test_a_test_mail_is_taken_or_stands_in_the_log(
 ) -> None:
     monkeypatch.setenv("PORTERO_DEV", "yes")
     assert "It is in the log" in told("mail", "test", "Ann@example.org")
+    assert "In development none leaves this machine" in told("mail", "list")
     assert "Mail to ann@example.org: A test" in caplog.text
     with Server() as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
@@ -292,12 +293,14 @@ def test_a_token_is_taken_apart_and_every_check_is_named(project: Path) -> None:
     forged = refused("token", "inspect", stdin=token[0][:-4] + "AAAA")
     assert "FAILED  signature" in forged
     assert "Refused: the signature does not fit." in forged
+    assert "Give the token on the standard input" in run("token", "inspect", "a.b.c").output
     assert "your own routes only" in told("token", "inspect", stdin=token[1])
     assert "cannot be read" in refused("token", "inspect", stdin="nonsense")
     os.environ["PORTERO_URL"] = "https://other.example"
     elsewhere = refused("token", "inspect", stdin=token[0])
     assert "Refused: iss is not this server." in elsewhere
     assert "This server is https://other.example/auth/v1: PORTERO_URL says so" in elsewhere
+    assert "that server runs with: PORTERO_URL=http://127.0.0.1:8000\n" in elsewhere
 
 
 MINT = f"""
@@ -363,6 +366,66 @@ def test_a_migration_of_what_development_made_already_is_marked_as_done(project:
     told("db", "upgrade")
 
 
+def test_a_revision_without_a_change_writes_nothing(project: Path) -> None:
+    told("db", "upgrade")
+    before = sorted(project.glob("migrations/versions/*.py"))
+    assert "Nothing has changed in the models" in told("db", "revision", "-m", "nothing")
+    assert before == sorted(project.glob("migrations/versions/*.py"))
+
+
+ARTICLE = """
+
+@expose(own("owner_id"), search=["title"])
+class Article(Base):
+    __tablename__ = "articles"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"), index=True)
+    title: Mapped[str]
+"""
+
+
+def test_a_revision_makes_the_index_of_words_and_drops_it_again(project: Path) -> None:
+    """With its table; of a table that is there; anew where a column joins it; and the way back."""
+    told("db", "upgrade")
+    models, plain = project / "app" / "models.py", ARTICLE.replace(', search=["title"]', "")
+    before = models.read_text()
+    models.write_text(before + plain)
+    told("db", "revision", "-m", "articles")
+    told("db", "upgrade")
+    models.write_text(before + ARTICLE)
+    assert "The search index of articles is missing" in refused("db", "check")
+    assert "Next: read the file" in told("db", "revision", "-m", "words")
+    told("db", "upgrade")
+    assert "The database fits." in told("db", "check")
+    wider = ARTICLE.replace('["title"]', '["title", "body"]') + "    body: Mapped[str | None]\n"
+    models.write_text(before + wider)
+    told("db", "revision", "-m", "bodies")
+    written = next(project.glob("migrations/versions/*_bodies.py")).read_text()
+    up, _, down = written.partition("def downgrade")
+    assert "create_search(op, 'articles', ['title', 'body'], 'id')" in up
+    assert "create_search(op, 'articles', ['title'], 'id')" in down
+    told("db", "upgrade")
+    assert "The database fits." in told("db", "check")
+    models.write_text(before)
+    told("db", "revision", "-m", "none")
+    told("db", "upgrade")
+    for _ in range(4):
+        subprocess.run([sys.executable, "-c", DOWN], cwd=project, check=True)
+    with closing(sqlite3.connect(project / "instance" / "portero.db")) as connection:
+        names = connection.execute("SELECT name FROM sqlite_master WHERE name LIKE '%search%'").fetchall()
+    assert [] == names
+
+
+DOWN = """
+from dotenv import load_dotenv
+load_dotenv(".env")
+import alembic.command
+from alembic.config import Config
+alembic.command.downgrade(Config("alembic.ini"), "-1")
+"""
+
+
 def test_a_project_without_a_history_is_told(project: Path) -> None:
     (project / "alembic.ini").unlink()
     assert "are not migrated" in told("db", "upgrade")
@@ -371,13 +434,25 @@ def test_a_project_without_a_history_is_told(project: Path) -> None:
 
 
 def test_the_doctor_finds_what_is_to_be_mended(project: Path) -> None:
+    with (project / "app" / "models.py").open("a") as models:
+        models.write(NEW_MODEL.replace('@expose(own("owner_id"))', ""))
+    told("db", "revision", "-m", "tags")
+    told("db", "upgrade")
     healthy = told("doctor")
     assert "Exposed models: notes, users" in healthy
+    assert "Not exposed, so the API does not know them: tags" in healthy
+    assert "routes with @jwt_required() accept anybody who signs up; PORTERO_DISABLE_SIGNUP=yes closes it" in healthy
+    with (project / "app" / "routes.py").open("a") as routes:
+        routes.write("\nfrom portero import create_refresh_token\n")
+    assert "app.routes imports create_refresh_token. create_refresh_token is not served" in refused("doctor")
     (project / "migrations" / "env.py").write_text("from alembic import context\n")
     assert "Alembic would drop Portero's tables" in refused("doctor")
     (project / ".env").write_text("JWT_SECRET_KEY=super-secret\n")
     os.environ.pop("JWT_SECRET_KEY", None)
+    os.environ["PORTERO_DISABLE_SIGNUP"] = "yes"
     assert "JWT_SECRET_KEY is" in refused("doctor")
+    (project / ".env").chmod(0o644)
+    assert 1 == refused("doctor").count("can be read by others")
 
 
 def test_the_doctor_names_settings_that_should_be_known(project: Path) -> None:
@@ -476,8 +551,10 @@ def test_the_printed_commands_work_as_printed(project: Path) -> None:
         added, listed = shell.stdout.splitlines()
         assert "My first note" == json.loads(added)[0]["title"]
         assert ["My first note"] == [note["title"] for note in json.loads(listed)]
-        again = subprocess.run(["sh", "-c", commands[0]], capture_output=True, text=True, check=False)
-        assert "User already registered\n" == again.stderr
+        time.sleep(1.1)
+        again = subprocess.run(["sh", "-c", commands[0] + "\necho $TOKEN"], capture_output=True, text=True, check=True)
+        assert again.stderr.startswith("Signed up as user1-")
+        assert 3 == len(again.stdout.split("."))
     assert 0 == served.process.returncode
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -14,16 +15,18 @@ from typing import Final, TextIO
 from urllib.parse import urlsplit
 
 import click
+import sqlalchemy as sa
 from flask import Flask
 
 from portero.cli.database import has_history
-from portero.cli.differences import differences
+from portero.cli.differences import differences, missing_searches
 from portero.cli.project import extension_of, load_app, opened_store, refuse_readable
-from portero.data import search_index
 from portero.data.catalogue import Catalogue
 from portero.data.index_advice import missing_indexes
 from portero.data.request_advice import advice_of
+from portero.developer_tokens import NO_REFRESH_TOKENS
 from portero.errors import ConfigurationError, PorteroError
+from portero.identity.mail import confirms_itself
 from portero.settings import PREFIX, Settings
 from portero.store import migrations, outbox, sqlite_driver
 from portero.web.runtime import Runtime
@@ -58,7 +61,8 @@ def doctor(context: click.Context, with_settings: bool, requests: TextIO | None)
     try:
         app = load_app(context)
     except ConfigurationError as error:
-        findings.append(Finding("bad", str(error)))
+        if all(each.sentence != str(error) for each in findings):
+            findings.append(Finding("bad", str(error)))
     else:
         findings += about_app(app, requests)
         if with_settings:
@@ -100,14 +104,15 @@ def about_app(app: Flask, requests: TextIO | None = None) -> Iterator[Finding]:
             migrations.check(store.database)
             yield Finding("good", f"Portero's tables are at {migrations.head()}")
             found = differences(store)
-            with store.database.reading() as connection:
-                tables = [table for metadata in store.metadatas for table in metadata.sorted_tables]
-                yield from (Finding("bad", each) for each in search_index.missing_indexes(tables, connection))
+            tables = [table for metadata in store.metadatas for table in metadata.sorted_tables]
+            yield from (Finding("bad", each) for each in missing_searches(store))
             yield from (Finding("bad", f"The models differ from the database: {each}") for each in found)
         runtime = extension_of(app).freeze(app)
+        yield from about_refresh_tokens(app)
         yield from about_mails(runtime)
         exposed = ", ".join(sorted(runtime.data.catalogue.models)) if runtime.data else ""
         yield Finding("good", f"Exposed models: {exposed}" if exposed else "No model is exposed")
+        yield from about_unexposed(tables, runtime.data.catalogue if runtime.data else None)
         if runtime.data:
             with runtime.database.reading() as connection:
                 slow = missing_indexes(runtime.data.catalogue, connection)
@@ -132,6 +137,28 @@ def about_requests(runtime: Runtime, catalogue: Catalogue, requests: TextIO | No
     yield Finding("good", f"Requests looked at: {advice.read}{rest}")
 
 
+def about_unexposed(tables: Iterable[sa.Table], catalogue: Catalogue | None) -> Iterator[Finding]:
+    """Name the project's tables that the API does not know: intended, or `expose` was forgotten."""
+    exposed = [] if catalogue is None else [model.table for model in catalogue.models.values()]
+    names = sorted(str(table.name) for table in tables if all(table is not each for each in exposed))
+    if names:
+        yield Finding("note", f"Not exposed, so the API does not know them: {', '.join(names)}")
+
+
+def about_refresh_tokens(app: Flask) -> Iterator[Finding]:
+    """Look for modules of the application that took create_refresh_token along: calling it is refused."""
+    root = Path(app.root_path)
+    for name, module in sorted(sys.modules.items()):
+        path = getattr(module, "__file__", None)
+        if path and hasattr(module, "create_refresh_token") and _is_own_code(Path(path), root):
+            yield Finding("bad", f"{name} imports create_refresh_token. {NO_REFRESH_TOKENS}")
+
+
+def _is_own_code(path: Path, root: Path) -> bool:
+    """Tell whether a module is the application's and not of an environment that lies in its directory."""
+    return path.is_relative_to(root) and "site-packages" not in path.parts
+
+
 def about_mails(runtime: Runtime) -> Iterator[Finding]:
     """Look at what became of mails."""
     with runtime.database.reading() as connection:
@@ -144,6 +171,7 @@ def about_mails(runtime: Runtime) -> Iterator[Finding]:
 
 def about_settings(settings: Settings) -> Iterator[Finding]:
     """Look at settings that are allowed but should be known, or that do not fit together."""
+    yield from about_sign_up(settings)
     if settings.dev:
         yield Finding("note", "Development: sign-ups confirm themselves and missing tables are made")
     elif not settings.smtp_url:
@@ -160,6 +188,18 @@ def about_settings(settings: Settings) -> Iterator[Finding]:
         yield Finding("note", f"PORTERO_TRANSACTION_END={settings.transaction_end}: writes are not kept")
     if not settings.dev and "://127.0.0.1" in settings.url:
         yield Finding("note", f"PORTERO_URL is {settings.url}: set it to the public address before you deploy")
+
+
+def about_sign_up(settings: Settings) -> Iterator[Finding]:
+    """Say who may become a user: whom nobody checks reaches every route that only asks for a token."""
+    if settings.disable_signup:
+        yield Finding("good", "Sign-up is closed (PORTERO_DISABLE_SIGNUP)")
+    elif confirms_itself(settings):
+        yield Finding(
+            "note",
+            "Sign-up is open and confirms itself: routes with @jwt_required() accept anybody who signs up; "
+            "PORTERO_DISABLE_SIGNUP=yes closes it",
+        )
 
 
 def about_history() -> Iterator[Finding]:

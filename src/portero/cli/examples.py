@@ -13,8 +13,11 @@ from portero.web.runtime import Runtime
 _PASSWORD: Final = "correct horse battery staple"  # noqa: S105 - an example, printed for the development server only
 _READER: Final = (
     "import json, sys; answer = json.load(sys.stdin); "
-    'print(answer.get("access_token") or sys.exit(answer.get("msg") or str(answer)))'
+    'print(answer.get("access_token") or sys.exit(answer.get("msg") or str(answer))); '
+    'print("Signed up as", answer["user"]["email"], file=sys.stderr)'
 )
+#: The shell puts the time into the address, so that the command works each time it is pasted.
+_TIME: Final = "'$(date +%s)'"
 
 
 def examples_for(runtime: Runtime, url: str, *, commands: bool) -> list[str]:
@@ -26,11 +29,14 @@ def examples_for(runtime: Runtime, url: str, *, commands: bool) -> list[str]:
 
 
 def three_commands(runtime: Runtime, url: str, key: str) -> list[str]:
-    """Give the commands to sign up, add a note and list the notes; each start prints an address nobody has yet."""
-    address = f"user{admin.page(runtime.identity, size=1).total + 1}@example.com"
+    """Give the commands to sign up, add a note and list the notes; each sign-up takes an address of its own."""
+    number = admin.page(runtime.identity, size=1).total + 1
     auth, data = runtime.settings.auth_path, runtime.settings.data_path
     apikey, as_json = f"apikey: {key}", "Content-Type: application/json"
-    sign_up = _curl(f"{url}{auth}/signup", apikey, as_json, body={"email": address, "password": _PASSWORD})
+    sign_up = _curl(
+        f"{url}{auth}/signup", apikey, as_json, body={"email": f"user{number}-TIME@example.com", "password": _PASSWORD}
+    )
+    sign_up = sign_up.replace("TIME", _TIME)
     add = _curl(f"{url}{data}/notes", apikey, as_json, "Prefer: return=representation", body={"title": "My first note"})
     notes = _curl(f"{url}{data}/notes?select=id,title,created_at", apikey)
     bearer = '-H "Authorization: Bearer $TOKEN"'

@@ -15,16 +15,17 @@ from portero.data.explain import explain as explain_read
 from portero.data.nodes import HttpRequest
 from portero.errors import ConfigurationError, DataError
 from portero.identity import admin
-from portero.principal import ANON, Principal
+from portero.principal import ANON, AUTHENTICATED, SERVICE_ROLE, Principal
 from portero.web.runtime import Runtime
 
+_ROLES = (ANON, AUTHENTICATED, SERVICE_ROLE)
 _REQUEST = re.compile(r"(?:([A-Z]+) +)?(/?\S+)")
 
 
 @click.command()
 @click.argument("request", metavar="REQUEST")
 @click.option("--as", "login", metavar="USER", help="The caller: an e-mail address, a user name or an id.")
-@click.option("--role", metavar="ROLE", help="A caller without a user: anon (the default), service_role.")
+@click.option("--role", type=click.Choice(_ROLES), help="A caller without a user; default: anon.")
 @click.pass_context
 def explain(context: click.Context, request: str, login: str | None, role: str | None) -> None:
     """Tell what a read would do for a caller, without doing it.

@@ -49,6 +49,8 @@ def list_mails(context: click.Context, state: outbox.State | None, limit: int) -
         ]
         print_table(["id", "kind", "user", "written", "state", "tries", "next try", "why"], rows)
         click.echo(", ".join(f"{number} {word}" for word, number in counts.items()))
+        if runtime.mail_worker is not None and isinstance(runtime.mail_worker.transport, LocalBox):
+            click.echo("In development none leaves this machine: sent means that it is in the local mail box.")
 
 
 @mail.command()

@@ -31,13 +31,16 @@ def token() -> None:
 
 
 @token.command("inspect")
+@click.argument("given", metavar="", nargs=-1)
 @click.pass_context
-def inspect_token(context: click.Context) -> None:
+def inspect_token(context: click.Context, given: tuple[str, ...]) -> None:
     """Take a JWT apart and say what is checked and which check fails.
 
     The token is asked for, or read from the standard input: as an argument it would stand in the shell's history.
     Exit code 0: this server accepts it (if its session stands). 1: it does not.
     """
+    if given:
+        raise click.UsageError("Give the token on the standard input, not as an argument: portero token inspect < file")
     text = click.prompt("Token", hide_input=True) if sys.stdin.isatty() else sys.stdin.read()
     with opened(context) as runtime:
         now = time.time()
@@ -48,10 +51,13 @@ def inspect_token(context: click.Context) -> None:
             now,
             accept_shared_secret_tokens=runtime.settings.accept_shared_secret_tokens,
         )
-        issuer = runtime.identity.access_tokens.issuing.issuer
+        issuer, path = runtime.identity.access_tokens.issuing.issuer, runtime.settings.auth_path
     describe(found)
     if found.fault == TokenFault.ISSUER.value:
         click.echo(f"This server is {issuer}: PORTERO_URL says so, and `portero serve --port` where that is not set.")
+        made_by = str((found.payload or {}).get("iss", ""))
+        if made_by.endswith(path):
+            click.echo(f"If the token is yours, that server runs with: PORTERO_URL={made_by.removesuffix(path)}")
     if not found.is_valid:
         context.exit(1)
 

@@ -103,7 +103,7 @@ _STAGES: Final = (
         "signature",
         frozenset({TokenFault.SIGNATURE}),
         "The signature fits: who made this token has the key, and nobody changed a character since.",
-        "The signature does not fit: another secret made it, or it was changed since. Nothing in it may be believed.",
+        "Another secret made it, or it was changed since. Nothing in it may be believed.",
     ),
     _Stage(
         "payload",
