@@ -106,7 +106,7 @@ def condition_text(clause: sa.ColumnElement[Any], table: sa.Table, api: DataApi)
         return "TRUE"
     kind: Any = sa.make_url(f"{api.catalogue.dialect}://").get_dialect()
     dialect = kind(paramstyle="named")
-    whole = sa.select(sa.literal_column("1")).select_from(table).where(clause)
+    whole: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(table).where(clause)
     written = written_out(whole.compile(dialect=dialect))
     text = written.sql.partition("WHERE ")[2]
     for name in sorted(written.values, key=len, reverse=True):
