@@ -38,7 +38,7 @@ def passes(scene: Scene) -> Passes:
         reads = scene.api.reads
         given = reads.catalogue.model(model)
         rules = insert_rules(given, tuple(sent), "authenticated", None, None, is_shown=False)
-        row = CALLER | {f"v{place}": value for place, value in enumerate(sent.values())}
+        row = CALLER | {f"portero_v{place}": value for place, value in enumerate(sent.values())}
         with scene.database.reading() as connection:
             return are_let_in(connection, replace(rules, check=check), rules.columns, [row], reads.sql)
 

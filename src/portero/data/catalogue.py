@@ -158,6 +158,8 @@ class _Draft:
         _known(exposure.columns or (), table, name, "lists")
         _known(exposure.fill, table, name, "fills")
         _known(exposure.search, table, name, "searches")
+        for column in table.columns:
+            _check_default(column, name)
         columns = {
             str(column.name): _column(column, name, dialect)
             for column in table.columns
@@ -263,6 +265,17 @@ def _searched(columns: Mapping[str, Column], search: Sequence[str], table: sa.Ta
         for number, name in enumerate(search)
         if name in columns
     }
+
+
+def _check_default(column: sa.Column[Any], model: str) -> None:
+    """SQLAlchemy hands the context of its own execution to a default with an argument; Portero's writes have none."""
+    default: Any = column.default
+    # SQLAlchemy wraps a function without an argument to take the context too; one with an argument stays as it is.
+    if default is not None and default.is_callable and default.arg is default._fn:
+        raise ConfigurationError(
+            f"the default of {model}.{column.name} asks for SQLAlchemy's context: give a function without arguments, "
+            "a SQL expression, or expose(…, fill=…)."
+        )
 
 
 def _filled(value: Any, model: str, name: str) -> Any:

@@ -1,7 +1,7 @@
 """The statements of the everyday write (one row in), compiled once and then run as text with values.
 
 SQLAlchemy takes a hundred microseconds and more for what SQLite does in ten. A statement is kept by what it is made of:
-rules, columns, policy. What cannot be said this way (a default that asks for SQLAlchemy's own context) goes through
+rules, columns, policy. What cannot be said this way (a value that is asked of the database first) goes through
 SQLAlchemy as any other statement. It holds no values and no caller. Obeys design hot-path.md §6.
 """
 
@@ -63,8 +63,8 @@ def _made_by(default: Any) -> Callable[[], Any] | None:
     if default.is_scalar:
         value = default.arg
         return lambda: value
-    # A function that asks for the context is kept as it is; one that does not is wrapped to take any.
-    if default.is_callable and default.arg is not default._fn:
+    # The catalogue lets in no function that asks for the context; SQLAlchemy has wrapped it to take any.
+    if default.is_callable:
         make = default.arg
         return lambda: make(None)
     return None

@@ -19,7 +19,7 @@ from sqlalchemy.sql import visitors
 from portero.data.catalogue import Column
 from portero.data.dialects import Sql
 from portero.data.write_plan import InsertRules
-from portero.data.write_sql import default_of
+from portero.data.write_sql import default_of, value_name
 
 #: SQLSTATEs that say something of other rows: one is there already; one is not there.
 TELLING = frozenset({"23505", "23503"})
@@ -35,7 +35,7 @@ def are_let_in(
     """Say whether every row passes what new rows must pass.
 
     Args:
-        rows: value 2 of a row as `v2`, and the caller's facts.
+        rows: their values under `value_name`, and the caller's facts.
     """
     if isinstance(rules.check, sa.True_):
         return True
@@ -50,7 +50,8 @@ def are_let_in(
 def passing_row(rules: InsertRules, columns: Sequence[Column], sql: Sql) -> sa.Select[Any]:
     """Select 1 if the would-be row passes; its columns stand where the policy names the table's."""
     given: dict[str, Any] = {
-        column.name: sa.bindparam(f"v{place}", type_=column.wire.bind_type) for place, column in enumerate(columns)
+        column.name: sa.bindparam(value_name(place), type_=column.wire.bind_type)
+        for place, column in enumerate(columns)
     }
     given = {**rules.fill, **given}
     table = rules.model.table

@@ -176,10 +176,16 @@ def plan_update(
     row = payload.rows[0] if payload.rows else {}
     uses_defaults = request.preferences.missing == "default"
     values = tuple((column, _value(column, row, uses_defaults=uses_defaults)) for column in columns) if row else ()
-    check = _all(policy, *_forced(model, payload.columns, role))
-    if wants_rows(request):
-        check = _all(check, visible)
+    filled = tuple(sorted(name for name in payload.columns if name in model.fill))
+    check = _check_of_update(model, filled, role, is_shown=wants_rows(request))
     return UpdatePlan(model, values, _all(visible, policy, filters), check, row)
+
+
+@lru_cache(1024)
+def _check_of_update(model: Model, filled: tuple[str, ...], role: str, *, is_shown: bool) -> Clause:
+    """What each updated row must pass; kept, because its statement is found by it."""
+    check = _all(model.policies.of(Verb.UPDATE, role), *_forced(model, filled, role))
+    return _all(check, model.policies.of(Verb.SELECT, role)) if is_shown else check
 
 
 def plan_delete(

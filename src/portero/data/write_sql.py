@@ -26,12 +26,22 @@ Clause = sa.ColumnElement[Any]
 IS_NEW = "portero_is_new"
 
 
+def value_name(place: int) -> str:
+    """Name the bind of a row's value; a model may well have a column `v0`.
+
+    >>> value_name(2)
+    'portero_v2'
+    """
+    return f"portero_v{place}"
+
+
 @lru_cache(1024)
 def insert_rows(rules: InsertRules, columns: tuple[Column, ...], sql: Sql) -> sa.Insert:
-    """Write the insert of rows with these columns; value 2 of a row is bound as `v2`. It gives back the row keys."""
+    """Write the insert of rows with these columns; values are bound by `value_name`. It gives back the row keys."""
     table = rules.model.table
     values: dict[Any, Any] = {
-        column.column: sa.bindparam(f"v{place}", type_=column.wire.bind_type) for place, column in enumerate(columns)
+        column.column: sa.bindparam(value_name(place), type_=column.wire.bind_type)
+        for place, column in enumerate(columns)
     }
     values.update({_column(rules.model, name): value for name, value in rules.fill.items()})
     # Said out loud, because SQLAlchemy warns of a key that nobody gives; the database then refuses the NULL.
@@ -148,7 +158,6 @@ def delete_keyed(plan: DeletePlan, sql: Sql) -> sa.Delete:
     return delete_rows(plan).where(keys.among(plan.model.row_key, sql))
 
 
-@lru_cache(1024)
 def passing(model: Model, check: Clause, sql: Sql) -> sa.Select[Any]:
     """Count the rows with the bound keys that pass a policy as they are stored."""
     rows = keys.joined_by(model.row_key, model.table, sql)

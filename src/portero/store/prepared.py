@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Made = TypeVar("Made")
 Record = TypeVar("Record")
 Process = Callable[[Any], Any]
+Conversions = tuple[tuple[int, Process, bool], ...]
 #: Where a connection to PostgreSQL keeps its line, in SQLAlchemy's `info`.
 LINE = "portero_line"
 
@@ -37,16 +38,16 @@ class _Text:
     Attributes:
         sql: in the driver's paramstyle.
         names: of the parameters, in order.
-        binders: (place, conversion) of those parameters that have one.
+        binders: (place, conversion, whether it is asked of None too) of those parameters that have one.
         constants: values that stand in the statement itself, by the names SQLAlchemy gave them.
-        readers: (place, conversion) of those columns that have one.
+        readers: the same of those columns that have one.
     """
 
     sql: str
     names: tuple[str, ...]
-    binders: tuple[tuple[int, Process], ...]
+    binders: Conversions
     constants: dict[str, Any]
-    readers: tuple[tuple[int, Process], ...]
+    readers: Conversions
 
     def parameters(self, values: dict[str, Any]) -> Sequence[Any]:
         given = {**self.constants, **values} if self.constants else values
@@ -56,11 +57,11 @@ class _Text:
         return _converted(list(row), self.readers)
 
 
-def _converted(values: list[Any], conversions: tuple[tuple[int, Process], ...]) -> list[Any]:
-    """Convert in place; None is NULL in every type that is kept here and needs no conversion, either way."""
-    for place, process in conversions:
+def _converted(values: list[Any], conversions: Conversions) -> list[Any]:
+    """Convert in place; None is NULL in Portero's own types, a developer's may make something of it."""
+    for place, process, takes_none in conversions:
         value = values[place]
-        if value is not None:
+        if value is not None or takes_none:
             values[place] = process(value)
     return values
 
@@ -154,7 +155,7 @@ class Prepared(Generic[Made]):
         dialect = self._dialect or _dialect(dialect_name)
         compiled = statement.compile(dialect=dialect, column_keys=self._values)
         written = written_out(compiled)
-        binders = _placed(_binder(compiled, name) or written.processors.get(name) for name in written.names)
+        binders = _placed((_binder(compiled, name), written.processors.get(name)) for name in written.names)
         constants = {name: written.values[name] for name in written.names if not _is_asked(compiled, name)}
         readers = _placed(_reader(dialect, entry.type) for entry in compiled._result_columns)
         return _Text(written.sql, written.names, binders, constants, readers)
@@ -312,13 +313,15 @@ def _binder(compiled: Any, name: str) -> Process | None:
     return quick_binder(compiled.binds[name].type) if is_known else None
 
 
-def _reader(dialect: sa.Dialect, kind: Any) -> Process | None:
+def _reader(dialect: sa.Dialect, kind: Any) -> tuple[Process | None, Process | None]:
     quick = quick_reader(kind) if dialect.name == "sqlite" else None
-    return quick or kind._cached_result_processor(dialect, None)
+    return quick, kind._cached_result_processor(dialect, None)
 
 
-def _placed(conversions: Iterable[Process | None]) -> tuple[tuple[int, Process], ...]:
-    return tuple((place, process) for place, process in enumerate(conversions) if process is not None)
+def _placed(conversions: Iterable[tuple[Process | None, Process | None]]) -> Conversions:
+    """Place the quick conversions, which are never asked of None, and SQLAlchemy's where there is no quick one."""
+    chosen = [(place, quick or own, quick is None) for place, (quick, own) in enumerate(conversions)]
+    return tuple((place, process, takes_none) for place, process, takes_none in chosen if process is not None)
 
 
 def _nothing(values: list[Any]) -> None:

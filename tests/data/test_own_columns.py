@@ -1,0 +1,93 @@
+"""Columns as developers make them: names like our own, types that make something of None, filled and made values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from tests.data import scene as app
+from tests.data.scene import Scene, answered
+
+from portero.data import prepared_writes
+from portero.data.catalogue import build
+from portero.data.dialects import SQLITE_FUNCTIONS
+from portero.data.pipeline import DataApi
+from portero.data.policy import Exposure, Policy, Verb, allow_all
+from portero.errors import ConfigurationError
+from portero.settings import Settings
+from portero.store.engine import Database
+from portero.store.tables import Session, User
+
+
+class Said(sa.TypeDecorator[str]):
+    """Text that is never NULL: nothing is a word, too."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str:
+        return "nothing" if value is None else value
+
+
+METADATA = sa.MetaData()
+ROWS = sa.Table(
+    "own_columns",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("v0", sa.Integer, default=lambda: 7),
+    sa.Column("v1", sa.Text),
+    sa.Column("word", Said),
+    sa.Column("gone", sa.Text),
+)
+
+
+def exposed(table: sa.Table, policy: Policy, **fill: Any) -> Exposure:
+    """Everything is allowed that the policy allows."""
+    return Exposure(table, dict.fromkeys(Verb, policy), fill, (), None, None, None, None, None)
+
+
+@pytest.fixture
+def scene(database_url: str) -> Iterator[Scene]:
+    """The table, empty, once on each database."""
+    database = Database.open(database_url, sqlite_functions=SQLITE_FUNCTIONS)
+    with database.writing() as connection:
+        User.metadata.create_all(connection)
+        METADATA.create_all(connection)
+        made = {"id": app.ANNA, "email": "anna@example.org", "created_at": app.NOW, "updated_at": app.NOW}
+        connection.execute(sa.insert(User).values(made))
+        connection.execute(sa.insert(Session).values(id=app.SESSIONS[app.ANNA], user_id=app.ANNA, created_at=app.NOW))
+    catalogue = build([exposed(ROWS, lambda row: row.v1 != "no", gone=None)], database.dialect_name)
+    yield Scene(database, DataApi(catalogue, database, Settings(), app.standing()))
+    database.close()
+
+
+def test_one_row_is_stored_like_two_whatever_its_columns_are_named_and_typed(scene: Scene) -> None:
+    """`v0` is made in Python, `word` is made of None by its type, `gone` is filled with NULL."""
+
+    def row(key: int) -> dict[str, Any]:
+        return {"v1": "a", "word": None, "id": key}
+
+    assert [201, 201] == [scene.ask("POST", "/own_columns", body).status for body in (row(1), [row(2), row(3)])]
+    made = {"v0": 7, "v1": "a", "word": "nothing", "gone": None}
+    assert [{"id": key, **made} for key in (1, 2, 3)] == scene.rows(ROWS)
+
+
+def test_the_check_of_an_update_is_written_once(scene: Scene) -> None:
+    scene.ask("POST", "/own_columns", {"id": 1, "v1": "a", "word": "b"})
+
+    def change(word: str) -> tuple[int, Any]:
+        return answered(scene.ask("PATCH", "/own_columns?id=eq.1", {"word": word}, prefer="return=representation"))
+
+    assert 200 == change("c")[0]
+    written = prepared_writes.passing.cache_info().misses
+    assert [200, 200] == [change("d")[0], change("e")[0]]
+    assert written == prepared_writes.passing.cache_info().misses
+
+
+def test_a_default_that_asks_for_the_context_of_sqlalchemy_is_refused_when_the_application_starts() -> None:
+    table = sa.Table("asking", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True))
+    table.append_column(sa.Column("copy", sa.Integer, default=lambda context: context.get_current_parameters()["id"]))
+    with pytest.raises(ConfigurationError, match=r"default of asking\.copy asks for SQLAlchemy's context"):
+        build([exposed(table, allow_all)], "sqlite")
