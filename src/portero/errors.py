@@ -58,6 +58,7 @@ class TokenFault(StrEnum):
     """Why a token was refused. The value is a sentence for `portero token inspect` and the log, not for the wire."""
 
     TOO_LONG = "the token is longer than 4096 characters"
+    EMPTY = "the token is empty"
     PARTS = "a JWT has three parts separated by dots"
     ENCODING = "a part is not strict base64url (RFC 7515 §2)"
     JSON = "the header or the payload is not one strict JSON object"

@@ -249,6 +249,7 @@ def test_development_hints_at_a_database_that_the_models_have_left_behind() -> N
 @pytest.mark.parametrize(
     ("status", "code", "error"),
     [
+        (401, "PGRST301", InvalidToken(TokenFault.EMPTY)),
         (401, "PGRST301", InvalidToken(TokenFault.SIGNATURE)),
         (401, "PGRST301", InvalidToken(TokenFault.KEY)),
         (401, "PGRST303", InvalidToken(TokenFault.EXPIRED)),

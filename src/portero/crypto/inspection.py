@@ -83,7 +83,7 @@ class _Stage:
 _STAGES: Final = (
     _Stage(
         "form",
-        frozenset({TokenFault.TOO_LONG, TokenFault.PARTS, TokenFault.ENCODING}),
+        frozenset({TokenFault.TOO_LONG, TokenFault.EMPTY, TokenFault.PARTS, TokenFault.ENCODING}),
         "It has three parts (header, payload, signature) in base64url, joined by dots.",
         "A JWT is three parts in base64url, joined by dots, at most 4096 characters. This is not; was it copied whole?",
     ),

@@ -183,11 +183,13 @@ def _bearer_of(environ: Mapping[str, Any]) -> str | None:
     authorization: str | None = environ.get("HTTP_AUTHORIZATION")
     if authorization is None:
         return None
-    # Nothing more is checked here: an empty text, blanks and commas are no token and no key.
-    if authorization.startswith("Bearer "):
+    # Nothing more is checked here: blanks and commas are no token and no key.
+    if authorization.startswith("Bearer ") and len(authorization) > 7:
         return authorization[7:]
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() == "bearer":
+        if not token:
+            raise InvalidToken(TokenFault.EMPTY)
         return token
     if _BEARER_BUT_BROKEN.match(authorization) is not None:
         raise InvalidToken(TokenFault.PARTS)

@@ -48,6 +48,7 @@ _HTTP_CODES: Final[Mapping[int, tuple[str, str]]] = {
 
 #: What PostgREST's protocol calls a refused token.
 _DATA_TOKENS: Final[Mapping[TokenFault, tuple[str, str]]] = {
+    TokenFault.EMPTY: ("PGRST301", "Empty JWT is sent in Authorization header"),
     TokenFault.PARTS: ("PGRST301", "Expected 3 parts in JWT"),
     TokenFault.KEY: ("PGRST301", "No suitable key or wrong key type"),
     TokenFault.ALGORITHM: ("PGRST301", "Wrong or unsupported encoding algorithm"),
