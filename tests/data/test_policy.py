@@ -16,6 +16,7 @@ from tests.data.test_relations import exposure
 from portero.data import truth_guard
 from portero.data.caller import me
 from portero.data.catalogue import Model, build
+from portero.data.native_policies import script
 from portero.data.policy import (
     Policies,
     Verb,
@@ -285,3 +286,17 @@ def test_sqlite_looks_through_the_row_source_and_uses_its_indexes(sqlite_databas
     steps = [str(row[3]) for row in plan if "papers" in str(row[3])]
     assert steps
     assert all(step.startswith("SEARCH papers USING") for step in steps), plan
+
+
+def test_what_stands_in_a_relationships_condition_is_rewritten_too() -> None:
+    """A list is spelled out, and the second wall puts the session's facts in the places of the caller's."""
+
+    def policy(paper: Any) -> Any:
+        return paper.team.has((Team.user_id == me.id) & Team.id.in_([1, 2]))
+
+    team = "SELECT 1 FROM teams WHERE teams.id = papers.team_id AND teams.user_id = ? AND teams.id IN (?, ?)"
+    assert f"EXISTS ({team})" == where(policy)
+    model(policy, "postgresql")
+    each = exposure_of(Paper)
+    assert each is not None
+    assert "current_setting('portero.me_id', true)" in script(build([each], "postgresql"), "other")

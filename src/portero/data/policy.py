@@ -309,7 +309,7 @@ def _condition(clause: Any, what: str, table: sa.Table, dialect: str) -> Clause:
     if not isinstance(clause, sa.ColumnElement) or not _is_boolean(clause):
         raise ConfigurationError(f"{what} gives a {type(clause).__name__}, not a condition over the row.")
     check_values(clause, what)
-    plain = truth_guard.without_orm(spelled_out(clause))
+    plain = spelled_out(truth_guard.without_orm(clause))
     _compilable(plain, what, table, dialect)
     return plain
 

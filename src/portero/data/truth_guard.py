@@ -18,6 +18,7 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import BinaryExpression, ClauseElement
 
 _GUARDED: tuple[type, ...] = (ClauseElement, BinaryExpression, QueryableAttribute)
+_LEFT_ALONE = "no_replacement_traverse"
 _lock = threading.RLock()
 
 
@@ -65,9 +66,16 @@ def _refusing(answer: Callable[[Any], bool] | None, thread: int) -> Callable[[An
 
 
 def without_orm(clause: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """Give the condition as plain Core: an attribute of a mapped class drags the ORM into every statement it enters."""
+    """Give the condition as plain Core: an attribute of a mapped class drags the ORM into every statement it enters.
+
+    What stands in a relationship's `has` and `any` is marked to be left as it is; here too it has to be rewritten.
+    """
     plain: sa.ColumnElement[Any] = visitors.replacement_traverse(clause, {}, _without_orm)
     for element in visitors.iterate(plain):
+        annotations = getattr(element, "_annotations", {})
+        if _LEFT_ALONE in annotations:
+            kept = {name: value for name, value in annotations.items() if name != _LEFT_ALONE}
+            element._annotations = sa.util.immutabledict(kept)  # type: ignore[misc]
         if isinstance(element, sa.ColumnElement) and element._propagate_attrs:
             element._propagate_attrs = sa.util.immutabledict()
     return plain
