@@ -28,7 +28,7 @@ def spelled_out(clause: Element) -> Element:
     """Give the condition with every constant list of `.in_` and `.not_in` written value by value.
 
     >>> print(spelled_out(sa.column("kind").in_([1, 2])))
-    kind IN (:kind_1, :kind_2)
+    kind IN (:param_1, :param_2)
     >>> print(spelled_out(sa.column("kind").in_([])))
     false
     """
