@@ -84,3 +84,12 @@ def test_threads_share_two_arenas_where_the_c_library_has_arenas(monkeypatch: py
 def test_who_sets_the_arenas_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MALLOC_ARENA_MAX", "8")
     assert not worker_process.share_arenas()
+
+
+def test_a_workers_threads_take_short_turns() -> None:
+    before = sys.getswitchinterval()
+    try:
+        worker_process.take_short_turns()
+        assert sys.getswitchinterval() <= 0.001
+    finally:
+        sys.setswitchinterval(before)

@@ -25,7 +25,7 @@ from granian.log import LogLevels
 from portero.cli.examples import examples_for
 from portero.cli.project import app_path, extension_of, load_app, load_environment, opened_store
 from portero.cli.reload import run_and_reload
-from portero.cli.worker_process import PatientServer, become_stoppable, share_arenas, stop_from_birth
+from portero.cli.worker_process import PatientServer, become_stoppable, share_arenas, stop_from_birth, take_short_turns
 from portero.errors import ConfigurationError
 from portero.web.sweep_worker import sweep_now
 
@@ -168,6 +168,7 @@ def differences_of(app: Flask) -> list[str]:
 def load_for_worker(path: str) -> Any:
     """Give the frozen application in a worker, before its first request, and begin what is done beside requests."""
     become_stoppable()
+    take_short_turns()
     share_arenas()
     app = _prepared.get(path) or ScriptInfo(app_import_path=path, load_dotenv_defaults=False).load_app()
     runtime = extension_of(app).freeze(app)

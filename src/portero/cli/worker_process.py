@@ -1,4 +1,4 @@
-"""What makes a process a good worker of `portero serve`: a stop that always stops it, and little memory.
+"""What makes a process a good worker of `portero serve`: a stop that always stops it, short turns, little memory.
 
 It knows signals, processes and the allocator of the C library, and nothing of the application or of HTTP.
 """
@@ -9,6 +9,7 @@ import ctypes
 import multiprocessing.process
 import os
 import signal
+import sys
 import time
 from typing import Any, Final, Protocol
 
@@ -19,6 +20,9 @@ _M_ARENA_MAX: Final = -8
 _ARENAS: Final = 2
 #: Who sets it, in this way or as a tunable, decides.
 _ARENA_SETTINGS: Final = ("MALLOC_ARENA_MAX", "GLIBC_TUNABLES")
+#: Seconds that a thread whose wait for the disk or the database is over waits for one that computes. Python's own five
+#: milliseconds are fifty requests: with sixteen threads the slowest of a hundred took twice as long.
+_SWITCH: Final = 0.0005
 #: Seconds until the thread that waited for a worker has surely noted that it ended.
 _NOTED: Final = 1.0
 
@@ -103,6 +107,11 @@ def become_stoppable() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+def take_short_turns() -> None:
+    """Let the threads of this process change places more often than Python does by itself."""
+    sys.setswitchinterval(_SWITCH)
 
 
 def share_arenas() -> bool:
