@@ -24,7 +24,7 @@ from benchmarks.sides import FLOOD, Side, copied
 from benchmarks.workloads import MEANING, Request, WrongAnswer, by_hand, check, prepared
 
 CONNECTIONS = 32
-#: A password hash takes 20 ms of a core. Of more at one time than five on a core Portero tells some to come back.
+#: A password hash takes 20 ms of a core. Of more at one time than seven on a core Portero tells some to come back.
 SIGN_INS = 4
 #: Most sign-outs a second that sessions are made for.
 FASTEST_ENDING = 6_000
