@@ -132,14 +132,14 @@ def test_no_more_than_the_slots_hash_at_once_and_a_flood_is_told_to_come_back(
         return False
 
     monkeypatch.setattr(passwords, "_fits_argon2", slow)
-    with ThreadPoolExecutor(10) as threads:
-        waiting = [threads.submit(passwords.verify, "x", None) for _ in range(10)]
-        while passwords._present < 10:
+    with ThreadPoolExecutor(14) as threads:
+        waiting = [threads.submit(passwords.verify, "x", None) for _ in range(14)]
+        while passwords._present < 14:
             pass
         with pytest.raises(TooBusy) as refusal:
             passwords.verify("x", None)
         release.set()
-        assert [False] * 10 == [each.result() for each in waiting]
+        assert [False] * 14 == [each.result() for each in waiting]
     assert 1 == refusal.value.retry_after
     assert 2 == most
     assert passwords.verify("x", None) is False
