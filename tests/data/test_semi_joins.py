@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -41,7 +42,7 @@ MEMBERS = sa.Table(
 )
 TEAMS = sa.Table("teams", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column("code", sa.Text))
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
-ANNA, BEN = UUID(int=1), UUID(int=2)
+ANNA, BEN, CLARA = UUID(int=1), UUID(int=2), UUID(int=3)
 
 TIED = MEMBERS.c.team_id == DOCUMENTS.c.team_id
 MINE = MEMBERS.c.user_id == me.id
@@ -149,9 +150,13 @@ def api(tmp_path: Path) -> Iterator[DataApi]:
     database = Database.open(f"sqlite:///{tmp_path / 'semi.db'}", sqlite_functions=SQLITE_FUNCTIONS)
     with database.writing() as connection:
         METADATA.create_all(connection)
-        documents = [{"id": at, "team_id": at % 200 if at % 7 else None} for at in range(1, 2001)]
+        documents = [
+            {"id": at, "team_id": at % 200 if at % 7 else None, "code": f"c{at % 11}" if at % 5 else None}
+            for at in range(1, 2001)
+        ]
         connection.execute(sa.insert(DOCUMENTS), documents)
         connection.execute(sa.insert(MEMBERS), [{"user_id": ANNA, "team_id": team} for team in (3, 4, 5)])
+        connection.execute(sa.insert(MEMBERS), [{"user_id": CLARA, "team_id": 9}])
         connection.execute(sa.insert(MEMBERS), [{"user_id": BEN, "team_id": team} for team in range(200)])
         connection.exec_driver_sql("ANALYZE")
     exposed = [
@@ -183,9 +188,65 @@ def plan_of(api: DataApi, query: str) -> str:
 
 def test_page_and_count_begin_at_the_callers_rows(api: DataApi) -> None:
     """The table is never walked, neither for the page nor for the count."""
-    plan = plan_of(api, "order=code&limit=20")
+    plan = plan_of(api, "order=team_id&limit=20")
     assert "SCAN documents" not in plan
     assert 2 == plan.count("INDEX ix_documents_team_id (team_id=?)")
+
+
+def steps_of(api: DataApi, who: UUID, query: str) -> int:
+    """Count what SQLite does for one read with its exact count."""
+    principal = Principal("authenticated", who, None)
+    http = HttpRequest("GET", "/documents", query, prefer="count=exact")
+    filled = api.reads.prepare(http, principal.role, guarded=False).filled
+    made = 0
+
+    def step() -> None:
+        nonlocal made
+        made += 1
+
+    with api.database.engine.connect() as connection:
+        raw: Any = connection.connection.driver_connection
+        raw.set_progress_handler(step, 1)
+        raw.execute(filled.sql, tuple(parameters_of(filled, principal, NOW))).fetchall()
+    return made
+
+
+def test_of_two_ways_to_a_sorted_page_the_share_that_is_visible_takes_one(api: DataApi) -> None:
+    """Anna, who sees 26 of 2,000 documents, does not pay for the others; for Ben the table is walked once."""
+    assert steps_of(api, ANNA, "order=code&limit=20") < 2_000
+    plan = plan_of(api, "order=code&limit=20")
+    assert 1 == plan.count("SCAN documents")
+    assert "SEARCH documents USING INDEX ix_documents_team_id (team_id=?)" in plan
+    walked = steps_of(api, BEN, "order=code&limit=20")
+    with api.database.writing() as connection:
+        connection.exec_driver_sql("UPDATE documents SET id = id + 1000000")
+    assert walked != steps_of(api, BEN, "order=code&limit=20"), "of numbers that tell nothing the index's way is left"
+
+
+SORTED = [
+    ("order=code,id&limit=1000", "ORDER BY code NULLS LAST, id LIMIT 1000"),
+    ("order=code.desc,id&limit=7&offset=3", "ORDER BY code DESC NULLS FIRST, id LIMIT 7 OFFSET 3"),
+    ("order=code,id&team_id=gt.100&limit=1000", "AND team_id > 100 ORDER BY code NULLS LAST, id LIMIT 1000"),
+    ("order=code,id&code=is.null", "AND code IS NULL ORDER BY id LIMIT 1000"),
+    ("order=code,id&id=in.(3,4,5,7,209)", "AND id IN (3, 4, 5, 7, 209) ORDER BY code NULLS LAST, id LIMIT 1000"),
+]
+
+
+@pytest.mark.parametrize(("query", "rest"), SORTED)
+@pytest.mark.parametrize("who", [ANNA, BEN, CLARA])
+def test_a_sorted_page_and_its_count_are_the_policys_whatever_share_is_visible(
+    api: DataApi, who: UUID, query: str, rest: str
+) -> None:
+    """As EXISTS finds them; teams and codes that are NULL and codes that come many times are among the documents."""
+    policy = "EXISTS (SELECT 1 FROM members WHERE members.team_id = documents.team_id AND user_id = ?)"
+    found = f"SELECT id FROM documents WHERE {policy} {rest}"
+    counted = f"SELECT count(*) FROM documents WHERE {policy} {rest.partition('ORDER')[0]}"
+    expected = [{"id": row[0]} for row in api.database.fetch_all(found, (who.hex,))]
+    [(total,)] = api.database.fetch_all(counted, (who.hex,))
+    http = HttpRequest("GET", "/documents", "select=id&" + query, prefer="count=exact")
+    answer = api.answer(http, Principal("authenticated", who, None), NOW)
+    assert expected == json.loads(answer.body)
+    assert str(total) == dict(answer.headers)["Content-Range"].partition("/")[2]
 
 
 def test_a_row_known_by_its_key_is_looked_at(api: DataApi) -> None:

@@ -41,6 +41,7 @@ from portero.data.read_plan import (
 from portero.data.request import read_limit, read_offset
 from portero.data.semi_joins import caller_first, callers_collected
 from portero.data.sources import POSITION, ROW, Source, rows_of, shared_rows
+from portero.data.visible_share import counted_first, found_by_share, is_sorted
 from portero.data.wire_types import Kind, WireType
 from portero.errors import DataError
 
@@ -76,14 +77,29 @@ class ReadSql:
         """
         self.zone = plan.shape.zone
         self._counts = plan.shape.count == "exact"
-        page = self.page(plan.root, is_keyed=plan.shape.is_keyed)
+        page, total = self._page_and_total(plan)
         array = self.sql.json_array(self.row(plan.root, page))
         columns: list[Clause] = [self.sql.body(array).label("body"), sa.func.count().label("page")]
-        if plan.shape.count is not None:
-            columns.append(self._counted(plan).label("total"))
+        if total is not None:
+            columns.append(total.label("total"))
         if standing is not None:
             columns.append(standing.label("standing"))
         return sa.select(*columns).select_from(page.rows)
+
+    def _page_and_total(self, plan: ReadPlan) -> tuple[Source, Clause | None]:
+        """Give the page, and the count if it is asked for; where the count helps to find the page it is made first."""
+        node, shape = plan.root, plan.shape
+        total = None if shape.count is None else self._counted(plan)
+        if total is None or shape.is_keyed or node.origin is not None or self.sql.name != "sqlite":
+            return self.page(node, is_keyed=shape.is_keyed), total
+        policy = self._sought(node)
+        is_helpful = policy is not node.policy and not is_grouped(node) and is_sorted(node)
+        counted = counted_first(total, node, self._name("n")) if is_helpful else None
+        if counted is None:
+            return self.page(node), total
+        source = found_by_share(node, policy, counted, self._name("t"))
+        page = self._page(node, source, source.rows, self.where(node, source))
+        return page, sa.select(counted.c.total).scalar_subquery()
 
     def _counted(self, plan: ReadPlan) -> Clause:
         """Count as it was asked; SQLite keeps no figures to plan with, so it counts."""

@@ -49,14 +49,19 @@ def callers_collected(policy: Any, table: sa.Table) -> Clause:
         policy: a condition that stands in WHERE.
         table: the policy's own table.
     """
-    first = {next(iter(index.columns), None) for index in table.indexes}
-    first |= {next(iter(key.columns), None) for key in table.constraints if isinstance(key, _KEYS)}
+    first = leading_columns(table)
 
     def form(own: Clause, found: sa.Select[Any]) -> Clause | None:
         is_simple = isinstance(own.type, sa.Integer | sa.Uuid)
         return own == sa.any_(sa.func.array(found.scalar_subquery())) if is_simple and own in first else None
 
     return _turned(policy, table, form)
+
+
+def leading_columns(table: sa.Table) -> set[Any]:
+    """Give the columns that an index or a key of a table begins with."""
+    first = {next(iter(index.columns), None) for index in table.indexes}
+    return first | {next(iter(key.columns), None) for key in table.constraints if isinstance(key, _KEYS)}
 
 
 def _turned(policy: Any, table: sa.Table, form: _Form) -> Clause:

@@ -53,6 +53,10 @@ class HidingCompiler(SQLiteCompiler):
         text = str(super().visit_bindparam(bindparam, *arguments, **keywords))  # type: ignore[no-untyped-call]
         return text if bindparam.expanding else "+" + text
 
+    def get_from_hint_text(self, table: Any, text: str | None) -> str | None:
+        """Write a hint on a table where SQLite has it: behind its name."""
+        return text
+
     def limit_clause(self, select: Any, **keywords: Any) -> str:
         """Write LIMIT and OFFSET as they are asked; SQLAlchemy adds `OFFSET 0` as a parameter."""
         text = ""
