@@ -244,3 +244,20 @@ def test_a_count_that_need_not_be_exact_is_in_a_batch_what_it_is_alone(scene: Sc
     ((inside,),) = [run(scene, operation("GET", "/pages?select=slug&limit=1", **prefer))[1]]
     assert headers(alone)["Content-Range"] == inside["headers"]["Content-Range"]
     assert 1500 <= int(inside["headers"]["Content-Range"].rpartition("/")[2]) < 1600
+
+
+def test_a_table_that_was_altered_under_running_workers_costs_no_batch(empty_postgresql_url: str) -> None:
+    """What a worker had prepared no longer fits; the transaction is done again from its beginning, once."""
+    with app.opened(empty_postgresql_url) as opened:
+        batches = [
+            [operation("POST", "/notes", {"id": 10 * turn + at, "title": f"{turn} {at}"}) for at in range(3)]
+            for turn in range(1, 5)
+        ]
+        for one in batches[:2]:
+            assert 200 == run(opened, *one)[0]
+        other = sa.create_engine(opened.database.url)
+        with other.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE notes ALTER stars TYPE bigint, ALTER id TYPE bigint")
+        other.dispose()
+        assert [200, 200] == [run(opened, *one)[0] for one in batches[2:]]
+        assert 1 + 4 * 3 == len(json.loads(opened.ask("GET", "/notes?select=id").body)), "none of them twice"

@@ -102,8 +102,6 @@ def test_what_is_no_refusal_is_not_made_one() -> None:
         ("22012", {"message_primary": "division by zero"}, (400, "division by zero")),
         ("P0001", {"message_primary": "closed"}, (400, "closed")),
         ("PT418", {"message_primary": "tea"}, (418, "tea")),
-        ("42P01", {"message_primary": 'relation "hidden" does not exist'},
-         (404, "the database refused what was written")),
         ("42501", {"message_primary": "permission denied for table hidden"},
          (403, "permission denied for table notes")),
     ],

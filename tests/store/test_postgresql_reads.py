@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -117,19 +116,12 @@ def test_readers_of_the_hot_path_cannot_write(empty_postgresql_url: str) -> None
     database.close()
 
 
-def test_a_read_that_is_interrupted_says_so_and_leaves_its_connection_to_nobody(connect: Callable[[], Any]) -> None:
+def test_a_read_that_is_interrupted_says_so_and_leaves_its_connection_to_nobody(
+    connect: Callable[[], Any], interrupted: Callable[[], Any]
+) -> None:
     pool = ReadingPool(connect, 1, 0.1)
     pool.fetch_all("SELECT pg_sleep(%s)", (0,))
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            pool.fetch_all("SELECT pg_sleep(%s)", (10,))
-    finally:
-        signal.signal(signal.SIGALRM, before)
+    with interrupted():
+        pool.fetch_all("SELECT pg_sleep(%s)", (10,))
     assert pool.fetch_all("SELECT 1", ()) == [(1,)]
     pool.close()

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from io import BytesIO
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from tests.data import scene
 from tests.web.callers import Api, code_of
 
 from portero.errors import AuthError, DatabaseUnavailable, DataError, InvalidToken, TokenFault, TooBusy
+from portero.store.prepared import Again
 from portero.web import problems
 from portero.web.runtime import Runtime, runtime
 
@@ -239,10 +242,39 @@ def test_each_kind_of_error_has_one_place_at_the_auth_api(status: int, code: str
     assert (status == 503) == ("Retry-After" in dict(problem.headers))
 
 
+def test_who_finds_prepared_statements_outdated_twice_may_send_the_request_again() -> None:
+    refused = problems.data_error_of(Again("a table was altered"))
+    assert (503, "Nothing was written. Send the request again.") == (refused.status, refused.hint)
+    assert problems.data_error_of(DatabaseUnavailable("away")).hint is None, "a commit may have come through"
+
+
+@pytest.mark.parametrize("lacking", ["ALTER TABLE notes DROP COLUMN price", "DROP TABLE notes"])
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/notes", None),
+        ("GET", "/notes?price=gt.1&select=id", None),
+        ("POST", "/notes", {"id": 9, "title": "new", "price": 1}),
+        ("PATCH", "/notes?id=eq.1", {"price": 2}),
+        ("DELETE", "/notes?price=eq.2", None),
+    ],
+)
+def test_what_the_database_lacks_is_no_fault_of_the_callers(
+    database_url: str, lacking: str, method: str, path: str, body: Any
+) -> None:
+    """The same on both databases: a fault for the log, and in development a hint."""
+    with scene.opened(database_url) as opened:
+        with opened.database.writing() as connection:
+            connection.exec_driver_sql("DROP TABLE tags")
+            connection.exec_driver_sql(lacking)
+        with pytest.raises(Exception, match=r"no such|no column|not exist") as told:
+            opened.ask(method, path, body)
+        assert "portero db revision" in str(problems.data_error_of(told.value, dev=True).hint)
+        refused = problems.data_error_of(told.value)
+        assert (500, "XX000", None) == (refused.status, refused.code, refused.hint)
+
+
 def test_development_hints_at_a_database_that_the_models_have_left_behind() -> None:
-    for told in ("no such column: notes.stars", 'column "notes.stars" does not exist', "no such table: tags"):
-        assert "portero db revision" in str(problems.data_error_of(RuntimeError(told), dev=True).hint)
-        assert problems.data_error_of(RuntimeError(told)).hint is None
     assert problems.data_error_of(RuntimeError("secret"), dev=True).hint is None
 
 

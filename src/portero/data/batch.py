@@ -68,10 +68,11 @@ class _Done:
 
 @dataclass(frozen=True, slots=True)
 class _Operation:
-    """One operation, ready to run; `is_read` is true if it writes nothing."""
+    """One operation, ready to run; `is_read` is true if it writes nothing, `is_call` if a function is called."""
 
     run: Run
     is_read: bool
+    is_call: bool = False
 
 
 class _Failed(Exception):
@@ -124,20 +125,26 @@ class Batch:
         self, operations: list[_Operation], principal: Principal, now: datetime, *, is_kept: bool
     ) -> list[DataAnswer]:
         database = self.writes.database
-        opened = database.reading if all(each.is_read for each in operations) else database.writing
+        writes = not all(each.is_read for each in operations)
+
+        def work(connection: sa.Connection) -> list[DataAnswer]:
+            check_session(connection, self.writes.standing, principal, now)
+            answers = list(self._answers(operations, connection))
+            if not is_kept:
+                raise Undone(answers)
+            return answers
+
         try:
-            with opened() as connection:
-                check_session(connection, self.writes.standing, principal, now)
-                answers = list(self._answers(operations, connection))
-                if not is_kept:
-                    raise Undone(answers)
+            if not any(each.is_call for each in operations):
+                return database.do_alone(work, writes=writes)
+            with database.writing() if writes else database.reading() as connection:
+                return work(connection)
         except Undone as undone:
             made: list[DataAnswer] = undone.made
             return made
         except sa.exc.DBAPIError as error:
             # What a commit refuses (a constraint that is deferred) belongs to no single operation.
             raise refusal_of_statement(error) or error from error
-        return answers
 
     def _answers(self, operations: list[_Operation], connection: sa.Connection) -> Iterator[DataAnswer]:
         """Run the operations in order, until they give back too many rows together."""
@@ -158,7 +165,7 @@ class Batch:
             http = _request(one, self.settings.data_path)
             if http.path.startswith(PREFIX):
                 call = self.calls.read(http, principal.role)
-                return _Operation(partial(self._call, call, principal, now), call.function.is_read_only)
+                return _Operation(partial(self._call, call, principal, now), call.function.is_read_only, True)
             if http.method in READ_METHODS:
                 prepared = self.reads.prepare(http, principal.role, guarded=False, whose=whose)
                 zone = read_request(http, self.settings).shape.zone

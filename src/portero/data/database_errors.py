@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from portero.data.catalogue import Model
 from portero.data.policy import refused, row_refused
-from portero.data.read_errors import refusal_of_read
+from portero.data.read_errors import LACKING, refusal_of_read
 from portero.data.relations import constraint_name, default_name
 from portero.data.wire_types import as_text
 from portero.errors import DataError
@@ -168,7 +168,7 @@ def _postgresql(error: Any, state: str, known: Known) -> DataError | None:
         case "42501":
             return refused(f"permission denied for table {known.model.name}", known.role)
     status = status_of(state)
-    if status >= 500:
+    if status >= 500 or state in LACKING:
         return None
     # Of these classes the sentence speaks of the caller's own value, or is the developer's own.
     is_speakable = state[:2] == "22" or state == "P0001" or state.startswith("PT")

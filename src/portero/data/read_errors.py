@@ -23,6 +23,8 @@ _STATES: Final = {
     "42601": "syntax error in the value of an operator",
     "2201B": "invalid regular expression",
 }
+#: A column or a table that the database lacks: names come from the catalogue, so no request is at fault.
+LACKING: Final = frozenset({"42703", "42P01"})
 _CLASSES: Final = {
     "22": "invalid input for the type of a value",
     "42": "an operator is not available for these types",
@@ -65,7 +67,7 @@ def refusal_of_read(error: Exception) -> Exception:
 def _postgresql(error: Exception, state: str) -> Exception:
     if state == "XX000" and "tsquery stack too small" in str(error):
         state = "54001"  # more operators one in another than the parser of searches holds
-    message = _STATES.get(state) or _CLASSES.get(state[:2])
+    message = None if state in LACKING else _STATES.get(state) or _CLASSES.get(state[:2])
     if message is None:
         return error
     if state == "42883":

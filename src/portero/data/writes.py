@@ -159,8 +159,7 @@ class Writes:
 
         try:
             if isinstance(plan, InsertPlan) and sum(len(group.rows) for group in plan.groups) > _MOST_TOGETHER:
-                with self.database.writing() as connection:
-                    return work(connection)
+                return self.database.do_alone(work)
             return self.database.write_together(work)
         except Undone as undone:
             made: Written = undone.made

@@ -17,6 +17,7 @@ from portero import deadline
 from portero.errors import ConfigurationError
 from portero.figures import CommitFigures
 from portero.store.postgresql import PostgresqlServer
+from portero.store.prepared import Again
 from portero.store.sqlite import LONGEST_WAIT, SqliteFile, SqliteFunction
 
 Parameters = Sequence[Any] | Mapping[str, Any]
@@ -126,6 +127,28 @@ class Database:
         """
         deadline.check()
         return self._way.write_together(work)
+
+    def do_alone(self, work: Callable[[sa.Connection], Made], *, writes: bool = True) -> Made:
+        """Do work in a transaction of its own, and give its result; undone at an exception.
+
+        It is done once more where a statement could not run for a reason that is over: a table was altered under what
+        was prepared, the server was away. The work runs no function of the application's.
+
+        Args:
+            work: gets the connection.
+            writes: without, it sees one state of the database, and nothing it does is kept.
+
+        Raises:
+            DatabaseUnavailable: as `writing`.
+            Exception: what the work raises.
+        """
+        opened = self.writing if writes else self.reading
+        try:
+            with opened() as connection:
+                return work(connection)
+        except Again:
+            with opened() as connection:
+                return work(connection)
 
     def commits(self) -> CommitFigures:
         """Give how many writes of `write_together` were done in how many transactions by this process (SQLite)."""

@@ -18,7 +18,7 @@ from portero import deadline
 from portero.errors import ConfigurationError, DatabaseUnavailable
 from portero.figures import CommitFigures
 from portero.store import forking
-from portero.store.prepared import LINE
+from portero.store.prepared import LINE, Again
 
 Made = TypeVar("Made")
 
@@ -74,11 +74,11 @@ class PostgresqlServer:
                 url, pool_size=_POOL, max_overflow=0, pool_use_lifo=True, pool_timeout=_POOL_WAIT
             )
             # The driver is an extra of the package: what imports it waits until somebody opens PostgreSQL.
-            from portero.store.postgresql_lines import DONE, Again, Altered, Line, LostConnection  # noqa: PLC0415
+            from portero.store.postgresql_lines import DONE, Altered, Line, LostConnection  # noqa: PLC0415
             from portero.store.postgresql_reads import ReadingPool  # noqa: PLC0415
         except ImportError:
             raise ConfigurationError("PostgreSQL needs a driver: pip install 'portero[postgresql]'") from None
-        self._done, self._again, self._lost = DONE, Again, LostConnection
+        self._done, self._lost = DONE, LostConnection
         line = partial(Line, longest_silence=self._limit + _MARGIN, altered=Altered())
         _settle_first(self.engine, line)
         self._error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
@@ -135,7 +135,7 @@ class PostgresqlServer:
         """
         try:
             return self._worked(work)
-        except self._again as again:
+        except Again as again:
             if isinstance(again, self._lost):
                 self.engine.dispose()  # what else the pool holds was lost with it
             return self._worked(work)

@@ -22,6 +22,7 @@ from psycopg.adapt import Transformer
 
 from portero.errors import DatabaseUnavailable
 from portero.store.postgresql_statements import Bound, Context, Parameters, Statement
+from portero.store.prepared import Again
 
 Judge = Callable[[list[tuple[Any, ...]]], None]
 #: Texts that a connection keeps prepared (the server keeps a plan for each, in each of its processes), each for so many
@@ -38,10 +39,6 @@ DONE: Final = pq.ExecStatus.COMMAND_OK
 _ROWS: Final = pq.ExecStatus.TUPLES_OK
 _FINE: Final = frozenset({DONE, _ROWS})
 _IDLE: Final = pq.TransactionStatus.IDLE
-
-
-class Again(DatabaseUnavailable):
-    """The statement was not run, for a reason that is over: what reads only, or is not committed, can be done again."""
 
 
 class LostConnection(Again):

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import psycopg
 
+from portero.errors import DatabaseUnavailable
 from portero.store.types import quick_binder, quick_reader
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ Process = Callable[[Any], Any]
 Conversions = tuple[tuple[int, Process, bool], ...]
 #: Where a connection to PostgreSQL keeps its line, in SQLAlchemy's `info`.
 LINE = "portero_line"
+
+
+class Again(DatabaseUnavailable):
+    """The statement was not run, for a reason that is over: what reads only, or is not committed, can be done again."""
 
 
 @dataclass(frozen=True, slots=True)

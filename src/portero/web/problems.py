@@ -24,6 +24,7 @@ from portero.errors import (
     TokenFault,
     TooBusy,
 )
+from portero.store.prepared import Again
 
 VERSION_HEADER: Final = "X-Supabase-Api-Version"
 _VERSION: Final = "2024-01-01"
@@ -32,10 +33,11 @@ _JSON: Final = ("Content-Type", "application/json; charset=utf-8")
 
 _UNEXPECTED: Final = "Unexpected failure, please check server logs for more information"
 _BUSY: Final = "The server is busy, please try again"
+_ANEW: Final = "Nothing was written. Send the request again."
 _LATE: Final = "Processing this request timed out, please retry after a moment."
 _AHEAD: Final = "The models differ from the database: portero db revision -m …, then portero db upgrade"
 #: How SQLite and PostgreSQL say it.
-_MISSING: Final = re.compile(r"no such (?:column|table)|(?:column|relation) \S+ does not exist")
+_MISSING: Final = re.compile(r"no such (?:column|table)|has no column named|(?:column|relation) \S+ does not exist")
 _BAD_JWT: Final = "invalid JWT: unable to parse or verify signature, "
 
 #: What an HTTP refusal of the framework is called at `/auth/v1`.
@@ -127,7 +129,8 @@ def data_error_of(error: Exception, *, dev: bool = False) -> DataError:
         case AuthError():
             return DataError(error.status, "PGRST301", error.message, headers=_retry(error.retry_after))
         case DatabaseUnavailable() | TooBusy():
-            return DataError(503, "PGRST000", _BUSY, headers=_retry(error.retry_after))
+            hint = _ANEW if isinstance(error, Again) else None
+            return DataError(503, "PGRST000", _BUSY, hint=hint, headers=_retry(error.retry_after))
         case _:
             hint = _AHEAD if dev and _MISSING.search(str(error)) else None
             return DataError(500, "XX000", "Internal error", hint=hint)
