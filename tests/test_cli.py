@@ -407,10 +407,23 @@ def test_a_revision_makes_the_index_of_words_and_drops_it_again(project: Path) -
     assert "create_search(op, 'articles', ['title'], 'id')" in down
     told("db", "upgrade")
     assert "The database fits." in told("db", "check")
+    models.write_text(before + wider.replace('["title", "body"]', '["body"]'))
+    assert "The search index of articles is over title, body by id" in refused("db", "check")
+    told("db", "revision", "-m", "fewer")
+    written = next(project.glob("migrations/versions/*_fewer.py")).read_text()
+    up, _, down = written.partition("def downgrade")
+    assert "create_search(op, 'articles', ['body'], 'id')" in up
+    assert "create_search(op, 'articles', ['title', 'body'], 'id')" in down
+    told("db", "upgrade")
+    models.write_text(before + wider.replace(', search=["title", "body"]', ""))
+    assert "drop_search(op, 'articles')" in refused("db", "check")
+    told("db", "revision", "-m", "unsearched")
+    told("db", "upgrade")
+    assert "The database fits." in told("db", "check")
     models.write_text(before)
     told("db", "revision", "-m", "none")
     told("db", "upgrade")
-    for _ in range(4):
+    for _ in range(6):
         subprocess.run([sys.executable, "-c", DOWN], cwd=project, check=True)
     with closing(sqlite3.connect(project / "instance" / "portero.db")) as connection:
         names = connection.execute("SELECT name FROM sqlite_master WHERE name LIKE '%search%'").fetchall()

@@ -187,6 +187,12 @@ def test_sqlite_says_what_it_cannot_search(tmp_path: Any) -> None:
     with database.writing() as connection:
         search_index.make_missing(Base.metadata.sorted_tables, connection)
         assert [] == search_index.missing_indexes(Base.metadata.sorted_tables, connection)
+        for statement in search_index.statements("pages", ["title"], "id"):
+            connection.exec_driver_sql(statement)
+        (sentence,) = search_index.missing_indexes(Base.metadata.sorted_tables, connection)
+        assert sentence.startswith("The search index of pages is over title by id: a migration says")
+        search_index.make_missing(Base.metadata.sorted_tables, connection)
+        assert [] == search_index.missing_indexes(Base.metadata.sorted_tables, connection)
     database.close()
 
 

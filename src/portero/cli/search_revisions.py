@@ -44,28 +44,33 @@ def _drop(context: AutogenContext, dropped: DropSearch) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Changes:
-    """What a migration does to tables: those it drops, and the columns that it adds to others."""
+    """What a migration does to tables: those it drops, and those it alters, with the columns that it adds to them."""
 
     dropped: frozenset[str]
-    added: dict[str, set[str]]
+    altered: dict[str, set[str]]
+
+    def before(self, table: sa.Table) -> set[str]:
+        """Give the columns of a table that it had before, too."""
+        return {*table.columns.keys()} - self.altered.get(str(table.name), set())
 
     @classmethod
     def of(cls, script: ops.MigrationScript) -> _Changes:
         steps = [] if script.upgrade_ops is None else script.upgrade_ops.ops
         dropped = frozenset(step.table_name for step in steps if isinstance(step, ops.DropTableOp))
         modified = [step for step in steps if isinstance(step, ops.ModifyTableOps)]
-        added: dict[str, set[str]] = {step.table_name: set() for step in modified}
+        altered: dict[str, set[str]] = {step.table_name: set() for step in modified}
         for step in modified:
             columns = {str(each.column.name) for each in step.ops if isinstance(each, ops.AddColumnOp)}
-            added[step.table_name] |= columns
-        return cls(dropped, added)
+            altered[step.table_name] |= columns
+        return cls(dropped, altered)
 
 
 def add_searches(script: ops.MigrationScript, tables: Iterable[sa.Table], connection: sa.Connection) -> None:
     """Add to a migration what its tables' full-text indexes need.
 
-    An index that is declared and missing is made at the end, and dropped first on the way back. One whose table
-    changes is made anew at the end of both ways: SQLite may copy the table, and its triggers go.
+    An index that is declared and missing is made at the end, and dropped first on the way back. One whose table or
+    whose columns change is made anew at the end of both ways: SQLite may copy the table, and its triggers go. One that
+    is declared no longer is dropped, and so is first of all one over a column that goes.
 
     Args:
         script: what autogenerate found; changed in place.
@@ -79,16 +84,17 @@ def add_searches(script: ops.MigrationScript, tables: Iterable[sa.Table], connec
         return
     changes = _Changes.of(script)
     up, down = script.upgrade_ops.ops, script.downgrade_ops.ops
-    up[:0] = [DropSearch(name) for name in sorted(changes.dropped) if search_index.is_there(name, connection)]
+    up[:0] = [DropSearch(name) for name in sorted(changes.dropped) if search_index.held(name, connection)]
     for table in tables:
         name, columns = str(table.name), search_index.declared(table)
-        is_there = search_index.is_there(name, connection)
-        if not columns or (is_there and name not in changes.added):
+        if search_index.fits(table, connection) and (not columns or name not in changes.altered):
             continue
-        key = search_index.key_of(table)
-        up.append(CreateSearch(name, columns, key))
-        before = [column for column in columns if column not in changes.added.get(name, ())]
-        if is_there and before:
-            down.append(CreateSearch(name, before, key))
-        else:
+        there = search_index.held(name, connection)
+        if not columns or (there and not {*there.columns, there.key} <= {*table.columns.keys()}):
+            up.insert(0, DropSearch(name))
+        if columns:
+            up.append(CreateSearch(name, columns, search_index.key_of(table)))
+        if there is None or not {*columns} <= changes.before(table):
             down.insert(0, DropSearch(name))
+        if there is not None:
+            down.append(CreateSearch(name, there.columns, there.key))

@@ -8,9 +8,10 @@ made: it searches any text by itself. Identifiers come from models, never from r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
@@ -23,6 +24,8 @@ _TOKENIZER: Final = "unicode61 remove_diacritics 0"
 _WITHOUT_TEXTS: Final = "content='', contentless_delete=1, "
 _DELETES_WITHOUT_TEXTS: Final = (3, 43)
 _EVENTS: Final = ("insert", "update", "delete")
+#: A column in the body of a trigger.
+_NEW: Final = re.compile(r'new\."((?:[^"]|"")*)"')
 _MARK: Final = "__portero_search__"
 
 
@@ -104,10 +107,10 @@ def make_index(table: sa.Table, columns: Sequence[str], connection: sa.Connectio
 
 
 def make_missing(tables: Iterable[sa.Table], connection: sa.Connection) -> None:
-    """Make the indexes that are declared for these tables and not there, on SQLite."""
+    """Make the indexes that are declared for these tables and not there, or over other columns, on SQLite."""
     for table in tables:
         columns = declared(table)
-        if columns and connection.dialect.name == "sqlite" and not is_there(str(table.name), connection):
+        if columns and connection.dialect.name == "sqlite" and not fits(table, connection):
             make_index(table, columns, connection)
 
 
@@ -117,23 +120,45 @@ def declared(table: sa.Table) -> list[str]:
 
 
 def missing_indexes(tables: Iterable[sa.Table], connection: sa.Connection) -> list[str]:
-    """Say in sentences which declared indexes are not there, or not kept any more."""
+    """Say in sentences which declared indexes are not there, not kept any more, or over other columns."""
     if connection.dialect.name != "sqlite":
         return []
-    return [
-        f"The search index of {table.name} is missing, or its triggers are: a migration says "
-        f"portero.alembic.create_search(op, {str(table.name)!r}, {declared(table)!r}, {key_of(table)!r})"
-        for table in tables
-        if declared(table) and not is_there(str(table.name), connection)
-    ]
+    return [_sentence(table, connection) for table in tables if not fits(table, connection)]
 
 
-def is_there(table: str, connection: sa.Connection) -> bool:
-    """Say whether the index of a table and its triggers are in the database."""
-    names = [index_name(table), *(f"{index_name(table)}_{event}" for event in _EVENTS)]
-    master = sa.table("sqlite_master", sa.column("name"))
-    counted = sa.select(sa.func.count()).select_from(master).where(master.c.name.in_(names))
-    return connection.execute(counted).scalar() == len(names)
+def _sentence(table: sa.Table, connection: sa.Connection) -> str:
+    name, columns, there = str(table.name), declared(table), held(str(table.name), connection)
+    if not columns:
+        return f"{name} has a search index, which its model does not declare: portero.alembic.drop_search(op, {name!r})"
+    says = f"a migration says portero.alembic.create_search(op, {name!r}, {columns!r}, {key_of(table)!r})"
+    if there is None:
+        return f"The search index of {name} is missing, or its triggers are: {says}"
+    return f"The search index of {name} is over {', '.join(there.columns)} by {there.key}: {says}"
+
+
+class Held(NamedTuple):
+    """What an index is over, as its triggers say: the columns in order, and the key it goes by."""
+
+    columns: list[str]
+    key: str
+
+
+def held(table: str, connection: sa.Connection) -> Held | None:
+    """Say what the index of a table is over; None where it is not in the database, or one of its triggers is not."""
+    insert, *others = (f"{index_name(table)}_{event}" for event in _EVENTS)
+    master = sa.table("sqlite_master", sa.column("name"), sa.column("sql"))
+    found = sa.select(master.c.name, master.c.sql).where(master.c.name.in_([index_name(table), insert, *others]))
+    texts = {str(row.name): str(row.sql) for row in connection.execute(found)}
+    if len(texts) <= len(_EVENTS):
+        return None
+    key, *columns = (name.replace('""', '"') for name in _NEW.findall(texts[insert]))
+    return Held(columns, key)
+
+
+def fits(table: sa.Table, connection: sa.Connection) -> bool:
+    """Say whether the index that a table has, or has not, is the one its model declares."""
+    there, columns = held(str(table.name), connection), declared(table)
+    return there == (Held(columns, key_of(table)) if columns else None)
 
 
 def key_of(table: sa.Table) -> str:
