@@ -46,7 +46,16 @@ def test_the_check_of_a_plain_insert_is_its_policy() -> None:
 
 
 def test_rows_that_come_back_must_be_visible_too() -> None:
-    assert f"{OWNED} AND {OWNED}" == sql(insert("notes", {"title": "x"}, returns="representation").check)
+    rules = insert("steps", {"number": 9}, returns="representation")
+    assert not rules.shown_is_checked
+    rules = insert("notes", {"title": "x", "owner_id": None}, returns="representation")
+    assert (f"{OWNED} AND notes.owner_id IS ?", False) == (sql(rules.check), rules.shown_is_checked)
+
+
+def test_a_row_that_is_shown_by_the_policy_it_must_pass_needs_no_other_check() -> None:
+    rules = insert("notes", {"title": "x"}, returns="representation")
+    assert (OWNED, True) == (sql(rules.check), rules.shown_is_checked)
+    assert not insert("notes", {"title": "x"}).shown_is_checked
 
 
 def test_a_filled_column_that_is_sent_must_be_what_the_server_sets() -> None:
@@ -76,7 +85,7 @@ def test_an_update_is_bound_to_what_is_seen_what_may_be_changed_and_what_was_ask
     model = CATALOGUE.model("notes")
     asked = request("PATCH", "notes", [{"stars": 3}], missing="default", columns=("stars", "done"))
     plan = plan_update(asked, model, "authenticated", Settings(), model.table.c.id == 7)
-    assert f"{OWNED} AND {OWNED} AND notes.id = ?" == sql(plan.rows)
+    assert f"{OWNED} AND notes.id = ?" == sql(plan.rows)
     assert [("stars", 3), ("done", DEFAULT)] == [(column.name, value) for column, value in plan.values]
     assert "DEFAULT" == repr(DEFAULT)
 

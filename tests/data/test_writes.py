@@ -35,6 +35,19 @@ OWNED = {"owner_id": str(BEN)}
 UNKNOWN = "Could not find the '{}' column of 'notes' in the schema cache"
 RLS = 'new row violates row-level security policy for table "notes"'
 
+#: Whoever inserts a note, Ben has it.
+GIVES_AWAY = {
+    "sqlite": [
+        "CREATE TRIGGER gives AFTER INSERT ON notes BEGIN "
+        f"UPDATE notes SET owner_id = '{BEN.hex}' WHERE id = NEW.id; END"
+    ],
+    "postgresql": [
+        "CREATE FUNCTION gives() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN NEW.owner_id := '{BEN}'; RETURN NEW; END $$",
+        "CREATE TRIGGER gives BEFORE INSERT ON notes FOR EACH ROW EXECUTE FUNCTION gives()",
+    ],
+}
+
 
 @pytest.fixture
 def scene(database_url: str) -> Iterator[Scene]:
@@ -162,6 +175,23 @@ def test_the_service_role_passes_every_policy_and_sets_the_owner_itself(scene: S
 def test_a_policy_over_another_table_guards_an_insert(scene: Scene) -> None:
     assert 201 == scene.ask("POST", "/tags", {"note_id": 1, "word": "new"}).status
     assert 403 == scene.ask("POST", "/tags", {"note_id": 2, "word": "new"}).status
+
+
+def test_a_row_that_would_be_shown_is_refused_and_undone_where_its_policy_hides_it(scene: Scene) -> None:
+    answer = scene.ask("POST", "/tags", {"note_id": 1, "word": "shown"}, prefer=SHOW)
+    assert (201, [{"note_id": 1, "word": "shown"}]) == answered(answer)
+    before = scene.rows(Tag)
+    assert (403, "42501") == refused(scene.ask("POST", "/tags", {"note_id": 2, "word": "no"}, prefer=SHOW))[:2]
+    assert before == scene.rows(Tag)
+
+
+def test_a_row_that_a_trigger_gives_away_is_refused_and_undone(scene: Scene) -> None:
+    with scene.database.writing() as connection:
+        for statement in GIVES_AWAY[scene.database.dialect_name]:
+            connection.exec_driver_sql(statement)
+    for prefer in ("", SHOW):
+        assert (403, "42501", RLS) == refused(scene.ask("POST", "/notes", {"title": "mine"}, prefer=prefer))
+    assert ["hers", "his"] == titles(scene)
 
 
 def test_a_policy_over_the_models_own_table_sees_the_new_row_beside_the_others(scene: Scene) -> None:

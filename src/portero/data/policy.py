@@ -266,17 +266,17 @@ class _Options:
 
 
 def evaluate(exposure: Exposure, name: str, table: sa.Table, dialect: str) -> Policies:
-    """Call every policy of an exposure once, under the guard.
+    """Call every policy of an exposure once, under the guard; one that stands for several verbs gives one clause.
 
     Raises:
         ConfigurationError: a policy is not callable, truth-tests a clause, or gives anything but a condition.
     """
     row = table.c if isinstance(exposure.target, sa.Table) else exposure.target
-    clauses = {
-        verb.value: _evaluated(policy, row, f"the {verb.value} policy of {name!r}", table, dialect)
-        for verb, policy in exposure.policies.items()
-    }
-    return Policies(name, **clauses)
+    made: dict[int, Clause] = {}
+    for verb, policy in exposure.policies.items():
+        if id(policy) not in made:
+            made[id(policy)] = _evaluated(policy, row, f"the {verb.value} policy of {name!r}", table, dialect)
+    return Policies(name, **{verb.value: made[id(policy)] for verb, policy in exposure.policies.items()})
 
 
 def _evaluated(policy: Policy, row: Any, what: str, table: sa.Table, dialect: str) -> Clause:

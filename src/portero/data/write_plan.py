@@ -64,12 +64,14 @@ class InsertRules:
     Attributes:
         fill: what the server sets, where the body has no such column.
         check: what each new row must pass as stored.
+        shown_is_checked: whether a row that the caller is shown has passed the check by that.
     """
 
     model: Model
     columns: tuple[Column, ...]
     fill: Mapping[str, Any]
     check: Clause
+    shown_is_checked: bool
     conflict: Conflict | None
 
 
@@ -147,14 +149,14 @@ def insert_rules(
     Raises:
         DataError: 42501, 42703, 428C9, 42P10, PGRST204.
     """
-    check = _all(model.policies.of(Verb.INSERT, role), *_forced(model, names, role))
-    if is_shown:
-        check = _all(check, model.policies.of(Verb.SELECT, role))
+    allowed, forced = model.policies.of(Verb.INSERT, role), _forced(model, names, role)
+    visible = model.policies.of(Verb.SELECT, role) if is_shown else None
     return InsertRules(
         model=model,
         columns=tuple(_writable(model, name) for name in names),
         fill=_fill(model, names, role),
-        check=check,
+        check=_all(allowed, *forced, visible),
+        shown_is_checked=visible is allowed and not forced,
         conflict=_conflict(model, names, role, resolution, on_conflict, is_shown=is_shown),
     )
 

@@ -188,7 +188,10 @@ class GroupCommit:
             self._do(group[-1], connection, marks)
 
     def _do(self, job: _Job[Any], connection: sa.Connection, marks: Any) -> None:
-        """Do one piece of work in a savepoint; `marks` is the driver's cursor for that."""
+        """Do one piece of work in a savepoint, which the commit ends; `marks` is the driver's cursor for that.
+
+        A name means the youngest savepoint of that name, so those of a group need not end before.
+        """
         marks.execute("SAVEPOINT portero_job")
         try:
             job.result = job.context.run(self._run, connection, job.work)
@@ -197,7 +200,6 @@ class GroupCommit:
             if not marks.connection.in_transaction:  # a full disk, an interrupt: SQLite undid everybody's work
                 raise _Lost("the transaction was undone") from error
             marks.execute("ROLLBACK TO portero_job")
-        marks.execute("RELEASE portero_job")
 
     def _do_alone(self, job: _Job[Any]) -> None:
         try:
