@@ -53,3 +53,15 @@ def test_what_protects_takes_what_flask_jwt_extendeds_takes(name: str) -> None:
     assert [(each.name, each.default) for each in theirs.values()] == [
         (each.name, each.default) for each in ours.values()
     ]
+
+
+IMPORTED = """
+import gc
+import portero
+print(gc.isenabled(), gc.get_freeze_count(), gc.get_count()[0] < gc.get_threshold()[0])
+"""
+
+
+def test_the_collector_works_after_the_import_and_does_not_walk_at_once_through_all_that_was_made() -> None:
+    done = subprocess.run([sys.executable, "-c", IMPORTED], check=True, capture_output=True, text=True)
+    assert "True 0 True\n" == done.stdout

@@ -10,7 +10,6 @@ from sqlalchemy.types import TypeEngine
 
 from portero.data.binds import Binds
 from portero.data.nodes import JsonStep
-from portero.data.postgresql_sql import PostgresqlSql
 from portero.data.searched_words import SearchedWords
 from portero.data.sqlite_sql import FUNCTIONS, SqliteSql
 from portero.data.wire_types import WireType
@@ -59,4 +58,9 @@ class Sql(Protocol):
 
 def sql_of(dialect_name: str) -> Sql:
     """Give the way of a database: `sqlite` or `postgresql`."""
-    return SqliteSql() if dialect_name == "sqlite" else PostgresqlSql()
+    if dialect_name == "sqlite":
+        return SqliteSql()
+    # The words of an optional driver: a start on SQLite would wait for them, a twentieth of its time.
+    from portero.data.postgresql_sql import PostgresqlSql  # noqa: PLC0415
+
+    return PostgresqlSql()

@@ -24,13 +24,12 @@ from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from portero.data import decorators, literals, wire_sql
 from portero.data.intervals import interval_text, read_interval
 from portero.errors import ConfigurationError, DataError
-from portero.store.types import UtcDateTime
+from portero.store.types import LateJsonb, UtcDateTime
 
 Expression = sa.ColumnElement[Any]
 
@@ -103,6 +102,8 @@ def _wire_type(type_: TypeEngine[Any], dialect: str) -> WireType | None:
         return given
     if isinstance(type_, sa.Interval) and dialect == "sqlite":
         return _interval(type_)
+    if isinstance(type_, LateJsonb):
+        return _wire_type(type_.itself(), dialect)
     if isinstance(type_, sa.TypeDecorator) and not isinstance(type_, sa.Interval):
         return _decorated(type_, dialect)
     variant = type_._variant_mapping.get(dialect)
@@ -205,7 +206,7 @@ def _of_sqlalchemy(type_: TypeEngine[Any], dialect: str) -> WireType | None:
         case sa.LargeBinary():
             return _scalar("bytea", Kind.BYTES, literals.read_bytes, type_, wire_sql.hexadecimal, wire_sql.hexadecimal)
         case sa.JSON():
-            name = "jsonb" if isinstance(type_, postgresql.JSONB) or dialect == "sqlite" else "json"
+            name = "jsonb" if type_.__visit_name__ == "JSONB" or dialect == "sqlite" else "json"
             return _json(name, type_)
     return _moment(type_)
 

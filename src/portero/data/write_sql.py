@@ -13,7 +13,6 @@ from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import Grouping
 
@@ -21,6 +20,7 @@ from portero.data import keys
 from portero.data.catalogue import Column, Model
 from portero.data.dialects import Sql
 from portero.data.write_plan import DEFAULT, Conflict, DeletePlan, InsertRules, UpdatePlan
+from portero.store.upserts import insert_into
 
 Clause = sa.ColumnElement[Any]
 IS_NEW = "portero_is_new"
@@ -46,7 +46,7 @@ def insert_rows(rules: InsertRules, columns: tuple[Column, ...], sql: Sql) -> sa
     values.update({_column(rules.model, name): value for name, value in rules.fill.items()})
     # Said out loud, because SQLAlchemy warns of a key that nobody gives; the database then refuses the NULL.
     values.update({column: sa.null() for column in table.primary_key if column not in values and not _is_made(column)})
-    statement = sqlite.insert(table) if sql.name == "sqlite" else postgresql.insert(table)
+    statement: sa.Insert = insert_into(table, sql.name)
     if values:
         statement = statement.values(values)
     if rules.conflict is not None:

@@ -12,11 +12,11 @@ from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from portero.store.prepared import Prepared, changing
 from portero.store.tables import Counter
 from portero.store.types import UtcDateTime
+from portero.store.upserts import insert_into
 
 _TABLE = Counter.__table__
 
@@ -96,7 +96,7 @@ def _clear_of(count: int) -> Prepared[None]:
 
 
 def _put(dialect_name: str, condition: sa.ColumnElement[bool]) -> sa.Executable:
-    row: Any = (postgresql if dialect_name == "postgresql" else sqlite).insert(_TABLE)
+    row: Any = insert_into(_TABLE, dialect_name)
     row = row.values(name=sa.bindparam("name"), hits=sa.bindparam("hits"), window_ends_at=sa.bindparam("ends_at"))
     changed = {"hits": row.excluded.hits, "window_ends_at": row.excluded.window_ends_at}
     put = row.on_conflict_do_update(index_elements=[_TABLE.c.name], set_=changed, where=condition)
@@ -114,7 +114,7 @@ _TAKE = Prepared(_take, list)
 
 def _know(dialect_name: str) -> sa.Executable:
     """Put a row that counts how often it was put while it stood: the first time is told apart in one statement."""
-    row: Any = (postgresql if dialect_name == "postgresql" else sqlite).insert(_TABLE)
+    row: Any = insert_into(_TABLE, dialect_name)
     row = row.values(name=sa.bindparam("name"), hits=sa.bindparam("hits"), window_ends_at=sa.bindparam("ends_at"))
     is_over = _TABLE.c.window_ends_at <= sa.bindparam("now", type_=UtcDateTime())
     again = sa.case((is_over, 1), else_=_TABLE.c.hits + 1)

@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from portero.store.prepared import Prepared, changing
 from portero.store.tables import Counter
 from portero.store.types import UtcDateTime
+from portero.store.upserts import insert_into
 
 _TABLE = Counter.__table__
 #: How many void counters a new one takes away.
@@ -52,7 +52,7 @@ def over(now: datetime) -> sa.ColumnElement[bool]:
 
 def _hit(dialect_name: str) -> sa.Executable:
     over = _IS_OVER
-    added: Any = (sqlite if dialect_name == "sqlite" else postgresql).insert(_TABLE)
+    added: Any = insert_into(_TABLE, dialect_name)
     added = added.values(name=sa.bindparam("name"), hits=1, window_ends_at=sa.bindparam("ends_at"))
     hit: sa.Executable = added.on_conflict_do_update(
         index_elements=[_TABLE.c.name],

@@ -15,8 +15,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.dialects.postgresql import psycopg
 
 from portero.errors import DatabaseUnavailable
 from portero.store.types import quick_binder, quick_reader
@@ -336,5 +334,5 @@ def _nothing(values: list[Any]) -> None:
 @lru_cache
 def _dialect(name: str) -> sa.Dialect:
     """Give a dialect that compiles for the driver's positional parameters; it is connected to nothing."""
-    made: sa.Dialect = sqlite.dialect() if name == "sqlite" else psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
-    return made
+    options: dict[str, Any] = {} if name == "sqlite" else {"paramstyle": "format"}
+    return sa.make_url("sqlite://" if name == "sqlite" else "postgresql+psycopg://").get_dialect()(**options)

@@ -10,7 +10,6 @@ from typing import Any, Final
 from uuid import UUID, SafeUUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
@@ -43,8 +42,27 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class LateJsonb(sa.TypeDecorator[Any]):
+    """PostgreSQL's `jsonb`, which is not loaded before a PostgreSQL is spoken to; it converts nothing."""
+
+    impl = sa.JSON(none_as_null=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        """Give the type itself, as SQLAlchemy asks for it."""
+        return dialect.type_descriptor(self.itself())
+
+    @staticmethod
+    def itself() -> sa.JSON:
+        """Give the type itself."""
+        # The words of an optional driver: a start on SQLite would wait for them, a twentieth of its time.
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415
+
+        return postgresql.JSONB(none_as_null=True)
+
+
 #: A JSON document: text on SQLite, `jsonb` on PostgreSQL. Python's None is SQL's NULL, never JSON's null.
-JsonDocument = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
+JsonDocument = sa.JSON(none_as_null=True).with_variant(LateJsonb(), "postgresql")
 
 Process = Callable[[Any], Any]
 _DECODER: Final = json.JSONDecoder()
