@@ -21,6 +21,7 @@ from portero.errors import ConfigurationError, DataError
 Pairs = tuple[tuple[sa.Column[Any], sa.Column[Any]], ...]
 
 _LONGEST_NAME = 63  # PostgreSQL's NAMEDATALEN - 1: the names it makes itself are cut to it
+_PARTIAL = ("sqlite_where", "postgresql_where")
 
 
 class Cardinality(StrEnum):
@@ -101,7 +102,8 @@ def _label(constraint: sa.Constraint | sa.Index) -> str:
 
 
 def _is_key(index: sa.Index) -> bool:
-    is_partial = any(index.dialect_options[name].get("where") is not None for name in ("sqlite", "postgresql"))
+    # Those that were given, not all of a database: asking for these would load its dialect.
+    is_partial = any(name in _PARTIAL and value is not None for name, value in index.dialect_kwargs.items())
     return bool(index.unique) and not is_partial and all(isinstance(each, sa.Column) for each in index.expressions)
 
 
