@@ -26,7 +26,10 @@ from tests.data.scene import (
     refused,
 )
 
+from portero.data.catalogue import build
 from portero.data.nodes import HttpRequest
+from portero.data.pipeline import DataApi
+from portero.data.policy import Exposure, Verb, allow_all
 from portero.data.shape_budget import ShapeBudget
 from portero.errors import DataError
 
@@ -511,6 +514,30 @@ def test_a_merged_row_must_pass_the_update_policy(scene: Scene) -> None:
     assert 403 == scene.ask("POST", "/pages", {"slug": "home", "is_open": False}, prefer=MERGE).status
     assert 403 == scene.ask("POST", "/notes", {"id": 1, "title": "x", "owner_id": str(BEN)}, prefer=MERGE).status
     assert 403 == scene.ask("POST", "/tags", {"note_id": 1, "word": "red"}, prefer=MERGE).status
+
+
+def test_a_merge_that_changes_the_rows_key_is_a_merge(scene: Scene) -> None:
+    """Also for its policy: everybody may put up a door, nobody may lock one."""
+    door = sa.Table(
+        "doors",
+        sa.MetaData(),
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("name", sa.Text, unique=True),
+        sa.Column("is_open", sa.Boolean, nullable=False),
+    )
+    with scene.database.writing() as connection:
+        door.create(connection)
+        connection.execute(sa.insert(door), [{"id": 1, "name": "a", "is_open": True}])
+    policies = dict.fromkeys((Verb.SELECT, Verb.INSERT), allow_all) | {Verb.UPDATE: lambda row: row.is_open}
+    made = build([Exposure(door, policies, {}, (), None, None, None, None, None)], scene.database.dialect_name)
+    doors = Scene(scene.database, DataApi(made, scene.database, scene.api.settings, app.standing()))
+    locked = [{"id": 9, "name": "a", "is_open": False}, {"id": 8, "name": "b", "is_open": False}]
+    assert 403 == doors.ask("POST", "/doors?on_conflict=name", locked, prefer=MERGE).status
+    assert [{"id": 1, "name": "a", "is_open": True}] == scene.rows(door)
+    moved = locked[0] | {"is_open": True}
+    assert (200, [moved]) == answered(doors.ask("POST", "/doors?on_conflict=name", [moved], prefer=MERGE))
+    both = [moved | {"id": 7}, locked[1]]
+    assert (201, both) == answered(doors.ask("POST", "/doors?on_conflict=name", both, prefer=MERGE))
 
 
 def test_without_a_key_an_upsert_is_an_insert(scene: Scene) -> None:

@@ -57,9 +57,19 @@ def _cross_joined(element: KeysFirst, compiler: Any, **options: Any) -> str:
 
 def joined_by(columns: Sequence[Clause], table: sa.Table, sql: Sql) -> sa.FromClause:
     """Give the rows of a table whose `columns` are among the bound keys, as a FROM clause."""
-    keys, parts, _ = sql.keys([column.type for column in columns])
+    return _joined_by(columns, table, sql)[0]
+
+
+def places(columns: Sequence[Clause], table: sa.Table, sql: Sql) -> sa.Select[Any]:
+    """Select which of the bound keys, counted from 0 on SQLite, the `columns` of rows of a table are among."""
+    rows, place = _joined_by(columns, table, sql)
+    return sa.select(place).select_from(rows)
+
+
+def _joined_by(columns: Sequence[Clause], table: sa.Table, sql: Sql) -> tuple[sa.FromClause, Clause]:
+    keys, parts, place = sql.keys([column.type for column in columns])
     matches = [column == part for column, part in zip(columns, parts, strict=True)]
-    return KeysFirst(keys, table, sa.and_(*matches))
+    return KeysFirst(keys, table, sa.and_(*matches)), place
 
 
 def judged_only(condition: Clause, sql: Sql) -> Clause:

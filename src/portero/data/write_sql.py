@@ -102,9 +102,8 @@ def _resolved(statement: Any, conflict: Conflict, columns: Sequence[Column], mod
 
 
 def conflicting_rows(model: Model, conflict: Conflict, sql: Sql) -> sa.Select[Any]:
-    """Select the row keys of rows that an upsert's rows meet; their conflict columns are the bound keys."""
-    target = [_column(model, name) for name in conflict.columns]
-    return sa.select(*model.row_key).select_from(keys.joined_by(target, model.table, sql))
+    """Select which of an upsert's rows meet one that is there; their conflict columns are the bound keys."""
+    return keys.places([_column(model, name) for name in conflict.columns], model.table, sql)
 
 
 def update_rows(plan: UpdatePlan, sql: Sql) -> sa.Update:

@@ -269,8 +269,8 @@ class _Work:
         for group in plan.groups:
             there = self._there(plan, group)
             found = self._inserted(plan, group)
-            for row, is_new in found:
-                (new if is_new and row not in there else merged).append(row)
+            for place, (row, is_new) in enumerate(found):
+                (new if is_new and place not in there else merged).append(row)
             if len(found) == len(group.rows):
                 placed.update(zip(group.places, (row for row, _ in found), strict=True))
             elif merges:
@@ -297,8 +297,11 @@ class _Work:
         pairs = zip(model.primary_key, rows[0], strict=True)
         return {name: str(value) for name, value in pairs if name in model.columns}
 
-    def _there(self, plan: InsertPlan, group: write_plan.RowGroup) -> set[tuple[Any, ...]]:
-        """The rows there before, on SQLite: its RETURNING does not tell new from merged, and nobody else writes."""
+    def _there(self, plan: InsertPlan, group: write_plan.RowGroup) -> set[int]:
+        """The places of a group's rows that will be merged, on SQLite: its RETURNING does not tell, nobody else writes.
+
+        The keys of what is written do not tell either: where the conflict is another's, a merge may change them.
+        """
         conflict = plan.rules.conflict
         if conflict is None or not conflict.merges or self.writes.reads.sql.name != "sqlite":
             return set()
@@ -312,7 +315,7 @@ class _Work:
         columns = {str(column.name): column for column in plan.model.table.columns}
         text = keys.key_text(values, [columns[name].type for name in conflict.columns], self.writes.reads.sql)
         statement = write_sql.conflicting_rows(plan.model, conflict, self.writes.reads.sql)
-        return {tuple(row) for row in self.connection.execute(statement, {KEYS: text})}
+        return set(self.connection.scalars(statement, {KEYS: text}))
 
     def _filled(self, value: Any) -> Any:
         """The value that a fill's expression has for this caller."""
