@@ -29,6 +29,7 @@ from portero.identity.context import SignedIn
 from portero.identity.hooks import Hook, hooks_in
 from portero.settings import Settings, read_settings
 from portero.web import problems
+from portero.web.auth_mount import AuthMount
 from portero.web.routes import blueprint
 from portero.web.runtime import EXTENSION, FROZEN, Runtime
 from portero.web.wsgi import DataMount
@@ -200,7 +201,7 @@ class Portero(flask_jwt_extended.JWTManager):
     def _mount(self, app: Flask, settings: Settings) -> None:
         mount = functools.partial(DataMount, runtime_of=functools.partial(self.freeze, app), path=settings.data_path)
         if not settings.data_through_flask:
-            assembly.mount_innermost(app, mount)
+            assembly.mount_innermost(app, lambda flask: mount(AuthMount(flask, app, settings)))
             return
 
         served = mount(app.wsgi_app)

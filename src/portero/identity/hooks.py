@@ -209,6 +209,11 @@ class Hooks:
             point: tuple(hook for at, hook in listed if at is point) for point in {at for at, _ in listed}
         }
 
+    @property
+    def are_there(self) -> bool:
+        """Whether there is any hook at all."""
+        return bool(self._hooks)
+
     def has(self, point: Point) -> bool:
         """Tell whether anything is to be asked at a point."""
         return point in self._hooks

@@ -48,7 +48,6 @@ def as_json(body: Any, status: int = 200, headers: Mapping[str, str] | None = No
     >>> as_json({"at": datetime(2026, 1, 2, 3, 4, 5, 600, tzinfo=UTC)}).data
     b'{"at":"2026-01-02T03:04:05.000600Z"}'
     """
-    made = JsonAnswer(orjson.dumps(body, option=orjson.OPT_UTC_Z), status, content_type=_JSON)
-    for name, value in (headers or {}).items():
-        made.headers[name] = value
-    return made
+    data = orjson.dumps(body, option=orjson.OPT_UTC_Z)
+    fixed = [("Content-Type", _JSON), ("Content-Length", str(len(data)))]
+    return JsonAnswer([data], status, [*fixed, *headers.items()] if headers else fixed)

@@ -25,7 +25,9 @@ def caller_of(environ: Mapping[str, Any], trusted_proxies: int) -> Caller:
         if len(told) >= trusted_proxies:
             address = _plain(told[-trusted_proxies]) or address
     languages = str(environ.get("HTTP_ACCEPT_LANGUAGE", ""))[:_LONGEST_AGENT]
-    return Caller(address, "".join(letter for letter in agent if letter.isprintable()), languages)
+    if not agent.isprintable():
+        agent = "".join(letter for letter in agent if letter.isprintable())
+    return Caller(address, agent, languages)
 
 
 def _plain(told: str) -> str:

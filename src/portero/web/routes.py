@@ -12,11 +12,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from flask import Blueprint, Request, Response, current_app, request
 from werkzeug.exceptions import NotFound
@@ -139,6 +139,11 @@ ROUTES: Final = (
 )
 
 
+#: What every client asks for all day: answered in front of Flask where that makes no difference (`web/auth_mount.py`).
+BUSIEST: Final = tuple(
+    route for route in ROUTES if (route.method, route.path) in {("POST", "/token"), ("GET", "/user")}
+)
+
 #: What clients may ask for and is off: method and path, the gate, and what refuses.
 NOT_SERVED: Final = (
     Route("POST", "/passkeys/authentication/options", Gate.OPEN, "", not_served.passkeys),
@@ -196,52 +201,65 @@ def blueprint(settings: Settings) -> Blueprint:
     for route in ROUTES + NOT_SERVED:
         endpoint = f"{route.method}:{route.path}".replace(".", "-")
         made.add_url_rule(settings.auth_path + route.path, endpoint, _guarded(route), methods=[route.method])
-    edge = _Edge(settings, tuple(security_headers(settings)))
+    edge = Edge(settings)
     made.before_app_request(edge.answer_early)
     made.after_app_request(edge.add_headers)
-    made.register_error_handler(Exception, _refusal)
+    made.register_error_handler(Exception, lambda error: refusal(error, _present()))
     return made
 
 
 def _guarded(route: Route) -> Callable[[], Response]:
     def view(**_: str) -> Response:
-        held = runtime()
-        begun = deadline.begin(held.settings.request_timeout.total_seconds())
-        try:
-            return _answer(route, held)
-        except (DatabaseUnavailable, TooBusy):
-            # What was not to be had in the time there was is told as the time that is over.
-            deadline.check()
-            raise
-        finally:
-            deadline.end(begun)
+        return answer(route, _present(), runtime())
 
     return view
 
 
-def _answer(route: Route, held: Runtime) -> Response:
-    now = datetime.now(UTC)
+def _present() -> Request:
+    asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+    return asked
+
+
+def answer(route: Route, asked: Request, held: Runtime) -> Response:
+    """Answer one request by its line of the table; it asks for no context of Flask's.
+
+    Raises:
+        Exception: whatever the view raises; `refusal` names it.
+    """
+    begun = deadline.begin(held.settings.request_timeout.total_seconds())
+    try:
+        return _passed(route, asked, held)
+    except (DatabaseUnavailable, TooBusy):
+        # What was not to be had in the time there was is told as the time that is over.
+        deadline.check()
+        raise
+    finally:
+        deadline.end(begun)
+
+
+def _passed(route: Route, asked: Request, held: Runtime) -> Response:
+    now, environ = datetime.now(UTC), asked.environ
     if route.gate is not Gate.FREE:
-        guard.check_api_key(request.environ, held, now.timestamp())
+        guard.check_api_key(environ, held, now.timestamp())
     if route.gate is Gate.ADMIN:
-        guard.administrator(request.environ, held, now)
-    signed_in = guard.signed_in_user(request.environ, held, now) if route.gate in _SIGNED_IN else None
+        guard.administrator(environ, held, now)
+    signed_in = guard.signed_in_user(environ, held, now) if route.gate in _SIGNED_IN else None
     if route.gate is Gate.NAMED and signed_in is not None and signed_in.account.user.is_anonymous:
         raise AuthError(403, "no_authorization", "Anonymous user not allowed to perform these actions")
-    caller = caller_of(request.environ, held.settings.trusted_proxies)
-    return route.view(Call(request, held, caller, now, signed_in))
+    caller = caller_of(environ, held.settings.trusted_proxies)
+    return route.view(Call(asked, held, caller, now, signed_in))
 
 
-def _refusal(error: Exception) -> Response:
+def refusal(error: Exception, asked: Request) -> Response:
     """Turn whatever a view raised into the contract's answer; what nobody foresaw is logged with its trace.
 
     "Not now" is foreseen: one line says why, or a busy hour would fill the log.
     """
-    problem = problems.auth_problem(error, request.headers.get(problems.VERSION_HEADER))
+    problem = problems.auth_problem(error, asked.headers.get(problems.VERSION_HEADER))
     if isinstance(error, DatabaseUnavailable | TooBusy | DeadlinePassed):
-        LOG.warning("%s %s answered %d: %s", request.method, request.path, problem.status, error)
+        LOG.warning("%s %s answered %d: %s", asked.method, asked.path, problem.status, error)
     elif problem.status >= 500:
-        LOG.error("%s %s answered %d", request.method, request.path, problem.status, exc_info=error)
+        LOG.error("%s %s answered %d", asked.method, asked.path, problem.status, exc_info=error)
     return Response(problem.body, problem.status, list(problem.headers))
 
 
@@ -251,16 +269,16 @@ def _preflight(settings: Settings) -> Response:
     return response
 
 
-@dataclass(frozen=True, slots=True)
-class _Edge:
+class Edge:
     """What holds for every path below ours, found or not; the application's own paths are left alone."""
 
-    settings: Settings
-    security: Headers
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._security: Headers = tuple(security_headers(settings))
 
     def answer_early(self) -> Response | None:
         """Answer preflights, and what no route fits, before anything else runs."""
-        asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+        asked = _present()
         missing = asked.routing_exception
         if missing is None and asked.method != "OPTIONS":
             return None
@@ -270,7 +288,7 @@ class _Edge:
         if asked.method == "OPTIONS":
             return _preflight(self.settings)
         # A redirect is how Flask puts doubled slashes right; the guard stands behind it.
-        return None if missing is None or isinstance(missing, RequestRedirect) else _refusal(missing)
+        return None if missing is None or isinstance(missing, RequestRedirect) else refusal(missing, asked)
 
     def _at_the_root(self) -> Response | None:
         """Answer for the two paths outside ours that an application may leave to us."""
@@ -282,10 +300,13 @@ class _Edge:
 
     def add_headers(self, response: Response) -> Response:
         """Add the headers every answer carries, refusals included."""
-        if not self._is_ours(request.path):
-            return response
-        origin = request.environ.get("HTTP_ORIGIN")
-        carried = self.security if origin is None else (*self.security, *cors.answer_headers(origin, self.settings))
+        asked = _present()
+        return self.dressed(response, asked.environ) if self._is_ours(asked.path) else response
+
+    def dressed(self, response: Response, environ: Mapping[str, Any]) -> Response:
+        """Give the answer to a request below our path with the headers that every answer carries."""
+        origin = environ.get("HTTP_ORIGIN")
+        carried = self._security if origin is None else (*self._security, *cors.answer_headers(origin, self.settings))
         if isinstance(response, JsonAnswer):
             response.carried = carried
             return response

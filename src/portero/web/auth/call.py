@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from flask import Request, Response
@@ -16,6 +17,8 @@ from portero.identity.context import Caller, IdentityContext
 from portero.web.answers import as_json
 from portero.web.guard import SignedInUser
 from portero.web.runtime import Runtime
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,9 @@ class Call:
         Raises:
             AuthError: 400 validation_failed.
         """
+        only, _, value = self.request.environ.get("QUERY_STRING", "").partition("=")
+        if only == name and _PLAIN.fullmatch(value):  # the usual query, which needs no parser
+            return str(value)
         values = self.request.args.getlist(name)
         if len(values) > 1:
             raise AuthError(400, "validation_failed", f"{name} is given more than once")
