@@ -54,8 +54,9 @@ class Mount:
             return [b"behind"]
 
         mount = DataMount(behind, lambda: self.runtime, "/rest/v1")
-        sent = b"".join(mount(given, lambda status, headers: said.extend((status, headers))))
-        return Answer(said[0], said[1], sent)
+        parts = mount(given, lambda status, headers: said.extend((status, headers)))
+        assert isinstance(parts, list), "granian takes a detour for what is no list"
+        return Answer(said[0], said[1], b"".join(parts))
 
 
 @pytest.fixture

@@ -88,7 +88,8 @@ class DataMount:
         elif status != 204:
             headers.append(("Content-Length", str(len(body))))
         start_response(_REASONS.get(status) or f"{status} Refused", headers)
-        return (body,)
+        # A list, and nothing else that holds it: granian sends that at once, and would ask anything else for its parts.
+        return [body]
 
 
 def respond(environ: Mapping[str, Any], runtime: Runtime, path: str) -> DataAnswer:
