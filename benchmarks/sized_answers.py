@@ -10,4 +10,4 @@ def app(environ, start_response):
     if body is None:
         body = BODIES[path] = b"x" * int(path[1:] or 0)
     start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
-    return (body,)
+    return [body]

@@ -69,7 +69,12 @@ class AuthMount:
         except Exception as error:
             # The edge: every refusal becomes an answer here, as in the blueprint.
             response = routes.refusal(error, asked)
-        return self._edge.dressed(response, environ)(environ, start_response)
+        dressed = self._edge.dressed(response, environ)
+        parts, status, headers = dressed.get_wsgi_response(environ)
+        start_response(status, headers)
+        sent = list(parts)  # a list is sent at once: see `DataMount`
+        dressed.close()
+        return sent
 
     def _answered_by_flask(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         answer = self.next_app(environ, start_response)
