@@ -198,6 +198,7 @@ def test_a_scalar_is_answered_bare(scene: Scene) -> None:
 def test_a_form_is_a_call_too(scene: Scene) -> None:
     form = "application/x-www-form-urlencoded"
     assert (200, 3) == answered(scene.ask("POST", "/rpc/add", b"a=1&b=2", content_type=form))
+    assert 400 == scene.ask("POST", "/rpc/add", b"a=1&b=%ff", content_type=form).status
 
 
 def test_head_answers_without_a_body(scene: Scene) -> None:

@@ -81,6 +81,8 @@ def test_csv_is_read_no_further_than_one_row_too_many() -> None:
 def test_a_form_is_one_row() -> None:
     media = "application/x-www-form-urlencoded"
     assert ({"a": "1 2", "b": ""},) == read_payload(b"a=1+2&b=", media, None, 500).rows
+    with pytest.raises(DataError, match="PGRST102: The body is not valid UTF-8"):
+        read_payload(b"a=%ff", media, None, 500)
 
 
 def test_another_content_type_is_refused() -> None:

@@ -540,6 +540,22 @@ def test_a_merge_that_changes_the_rows_key_is_a_merge(scene: Scene) -> None:
     assert (201, both) == answered(doors.ask("POST", "/doors?on_conflict=name", both, prefer=MERGE))
 
 
+def test_one_upsert_meets_a_row_once(scene: Scene) -> None:
+    twice = [{"slug": "home", "text": "a"}, {"slug": "home", "text": "b"}]
+    code, message = "21000", "ON CONFLICT DO UPDATE command cannot affect row a second time"
+    assert (400, code, message) == refused(scene.ask("POST", "/pages", twice, prefer=MERGE))
+    assert (201, []) == answered(scene.ask("POST", "/pages", twice, prefer=IGNORE))
+
+
+def test_a_key_that_is_null_is_refused(scene: Scene) -> None:
+    refusal = (400, "23502", 'null value in column "id" of relation "notes" violates not-null constraint')
+    for body in ({"id": None, "title": "x"}, [{"id": 7, "title": "x"}, {"id": None, "title": "y"}]):
+        assert refusal == refused(scene.ask("POST", "/notes", body))
+    assert refusal == refused(scene.ask("POST", "/notes?columns=id,title", {"title": "x"}))
+    assert refusal == refused(scene.ask("PATCH", "/notes?id=eq.1", {"id": None}))
+    assert 201 == scene.ask("POST", "/notes?columns=id,title", {"title": "x"}, prefer="missing=default").status
+
+
 def test_without_a_key_an_upsert_is_an_insert(scene: Scene) -> None:
     answer = scene.ask("POST", "/log", {"line": "a", "level": 1}, prefer=MERGE)
     assert (201, [{"line": "a", "level": 1}]) == answered(answer)

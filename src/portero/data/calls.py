@@ -227,7 +227,7 @@ def _body(http: HttpRequest, deepest: int) -> tuple[Mapping[str, Any], bool]:
         return {}, False
     try:
         if media == "application/x-www-form-urlencoded":
-            return dict(parse_qsl(http.body.decode("utf-8"), keep_blank_values=True)), True
+            return dict(parse_qsl(http.body.decode("utf-8"), keep_blank_values=True, errors="strict")), True
         if media not in ("", "application/json"):
             raise DataError(400, "PGRST102", f"Content-Type not acceptable: {media[:100]}")
         value = strict_json.parse(http.body, max_depth=deepest, exact=True)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from portero.data.catalogue import Model
+from portero.data.catalogue import Column, Model
 from portero.data.policy import refused, row_refused
 from portero.data.read_errors import LACKING, refusal_of_read
 from portero.data.relations import constraint_name, default_name
@@ -76,6 +76,39 @@ def not_null_violated(column: str, known: Known) -> DataError:
     return DataError(
         400, "23502", f'null value in column "{column}" of relation "{known.model.name}" violates not-null constraint'
     )
+
+
+def check_keys(columns: Sequence[Column], rows: Iterable[Sequence[Any]], known: Known) -> None:
+    """Refuse a key that is NULL, as PostgreSQL does; SQLite would make one up, or speak of a type.
+
+    Raises:
+        DataError: 23502 (400).
+    """
+    keys = [place for place, column in enumerate(columns) if column.name in known.model.primary_key]
+    for row in rows if keys else ():
+        for place in keys:
+            if row[place] is None:
+                raise not_null_violated(columns[place].name, known)
+
+
+def check_once(conflicting: Iterable[Sequence[Any]]) -> None:
+    """Refuse an upsert of which two rows have the same values in the columns of the conflict, as PostgreSQL does.
+
+    Raises:
+        DataError: 21000 (400).
+    """
+    seen = set()
+    for values in conflicting:
+        known = repr(values)
+        if known in seen and None not in values:
+            raise _merged_twice()
+        seen.add(known)
+
+
+def _merged_twice() -> DataError:
+    message = "ON CONFLICT DO UPDATE command cannot affect row a second time"
+    hint = "Ensure that no rows proposed for insertion within the same command have duplicate constrained values."
+    return DataError(400, "21000", message, hint=hint)
 
 
 def check_violated(name: str | None, known: Known) -> DataError:
@@ -165,6 +198,8 @@ def _postgresql(error: Any, state: str, known: Known) -> DataError | None:
             constraints = known.model.table.foreign_key_constraints
             own = next((each for each in constraints if constraint_name(each) == name), None)
             return foreign_key_violated(own, known._replace(deletes=own is None))
+        case "21000":
+            return _merged_twice()
         case "42501":
             return refused(f"permission denied for table {known.model.name}", known.role)
     status = status_of(state)

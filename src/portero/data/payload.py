@@ -56,7 +56,7 @@ def read_payload(
         case "text/csv":
             value = _csv(_text(body), most)
         case "application/x-www-form-urlencoded":
-            value = dict(parse_qsl(_text(body), keep_blank_values=True))
+            value = _form(_text(body))
         case _:
             raise _bad(f"Content-Type not acceptable: {media[:100]}")
     rows = value if isinstance(value, list) else [value] if isinstance(value, dict) else []
@@ -80,6 +80,13 @@ def _json(body: bytes, deepest: int) -> Any:
 def _text(body: bytes) -> str:
     try:
         return body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _bad("The body is not valid UTF-8") from None
+
+
+def _form(text: str) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(text, keep_blank_values=True, errors="strict"))
     except UnicodeDecodeError:
         raise _bad("The body is not valid UTF-8") from None
 

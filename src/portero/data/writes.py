@@ -22,7 +22,7 @@ from portero.data.answer import check_affected, not_single
 from portero.data.binds import KEYS
 from portero.data.caller import ME_ID, ME_ROLE
 from portero.data.catalogue import Model
-from portero.data.database_errors import Known, refusal_of
+from portero.data.database_errors import Known, check_keys, check_once, refusal_of
 from portero.data.execute import ResultSet
 from portero.data.nodes import DataAnswer, DataRequest, HttpRequest, Preferences, ReadShape
 from portero.data.policy import Clause, Verb
@@ -267,6 +267,7 @@ class _Work:
         merged: Keys = []
         placed: dict[int, tuple[Any, ...]] = {}
         for group in plan.groups:
+            check_keys(group.columns, group.rows, Known(plan.model, self.principal.role))
             there = self._there(plan, group)
             found = self._inserted(plan, group)
             for place, (row, is_new) in enumerate(found):
@@ -312,6 +313,7 @@ class _Work:
         values = [
             [row[places[name]] if name in places else filled[name] for name in conflict.columns] for row in group.rows
         ]
+        check_once(values)
         columns = {str(column.name): column for column in plan.model.table.columns}
         text = keys.key_text(values, [columns[name].type for name in conflict.columns], self.writes.reads.sql)
         statement = write_sql.conflicting_rows(plan.model, conflict, self.writes.reads.sql)
@@ -344,6 +346,8 @@ class _Work:
     def _update(self, plan: UpdatePlan) -> Written:
         if not plan.values:
             return self._judged(Written(0, rows=self._read_back([])))
+        columns, values = zip(*plan.values, strict=True)
+        check_keys(columns, [values], Known(plan.model, self.principal.role))
         statement = write_sql.update_rows(plan, self.writes.reads.sql)
         rows = [tuple(row) for row in self.connection.execute(statement, self._caller)]
         self._check(plan.model, plan.check, rows)
