@@ -11,7 +11,6 @@ import functools
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +36,7 @@ from portero.identity.context import IdentityContext
 from portero.identity.hooks import Hook
 from portero.identity.keys import KeyRing
 from portero.identity.mail_templates import Templates
+from portero.records import dataclass
 from portero.settings import Settings, read_settings
 from portero.store import migrations, sessions
 from portero.store.engine import Database

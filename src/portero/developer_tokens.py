@@ -14,7 +14,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import jwt
@@ -34,6 +34,7 @@ from portero.crypto.secret_rules import check_fallbacks
 from portero.errors import ConfigurationError, InvalidToken, TokenFault
 from portero.identity.access_tokens import Known
 from portero.principal import ANON, SERVICE_ROLE, Principal
+from portero.records import dataclass
 from portero.store import sessions
 from portero.web.runtime import Runtime
 

@@ -6,10 +6,12 @@ An event never holds a secret: no password, token, code or key, and no address o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
+
+from portero.records import dataclass
 
 
 class Happening(StrEnum):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Literal
 from uuid import UUID
+
+from portero.records import dataclass
 
 ANON: Final = "anon"
 AUTHENTICATED: Final = "authenticated"

@@ -10,12 +10,13 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from portero.errors import ConfigurationError
+from portero.records import dataclass
 
 PREFIX = "PORTERO_"
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})

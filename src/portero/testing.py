@@ -20,7 +20,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -36,6 +35,7 @@ from portero.extension import Portero
 from portero.identity import mail
 from portero.identity.context import IdentityContext
 from portero.python_api import sign_in
+from portero.records import dataclass
 from portero.store import outbox
 from portero.store.users import UserRecord
 from portero.users import create, find

@@ -7,7 +7,6 @@ import os
 import platform
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +26,7 @@ from portero.data.request_advice import advice_of
 from portero.developer_tokens import NO_REFRESH_TOKENS
 from portero.errors import ConfigurationError, PorteroError
 from portero.identity.mail import confirms_itself
+from portero.records import dataclass
 from portero.settings import PREFIX, Settings
 from portero.store import migrations, outbox, sqlite_driver
 from portero.web.runtime import Runtime

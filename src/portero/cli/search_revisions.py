@@ -6,7 +6,6 @@ SQLite only; a migration on PostgreSQL says nothing of them. It writes text into
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
@@ -14,6 +13,7 @@ from alembic.autogenerate.render import renderers
 from alembic.operations import ops
 
 from portero.data import search_index
+from portero.records import dataclass
 
 
 class CreateSearch(ops.MigrateOperation):

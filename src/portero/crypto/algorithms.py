@@ -7,11 +7,12 @@ names another one is refused before anything is computed (RFC 8725 §3.1).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
 from jwt.algorithms import get_default_algorithms
+
+from portero.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

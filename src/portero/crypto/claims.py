@@ -13,7 +13,6 @@ Never looks at a signature, never asks whether a session stands. Times are Unix 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
@@ -21,6 +20,7 @@ from uuid import UUID
 from portero import strict_json
 from portero.errors import InvalidToken, TokenFault
 from portero.principal import ANON, SERVICE_ROLE
+from portero.records import dataclass
 
 #: Clocks drift: how far `exp`, `nbf` and `iat` may lie on the wrong side, in seconds.
 LEEWAY: Final = 30

@@ -7,7 +7,7 @@ prints, never asks the database whether a session stands: that is said as what i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from portero.crypto import base64url, claims, jws
 from portero.crypto.claims import Issuing, Kind
 from portero.crypto.keyring import KeySet
 from portero.errors import InvalidToken, TokenFault
+from portero.records import dataclass
 
 NOT_SEEN_HERE: Final = (
     "Not seen here: whether the session still stands and the user is not banned. The server asks its database that, "

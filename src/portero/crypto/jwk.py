@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -28,6 +28,7 @@ from portero.crypto import base64url
 from portero.crypto.algorithms import ALGORITHMS
 from portero.crypto.keyring import KeySet, SigningKey, VerificationKey, shared_verification_key
 from portero.errors import ConfigurationError
+from portero.records import dataclass
 
 #: What `portero keys new --alg` can make.
 ISSUED_ALGORITHMS: Final = ("ES256", "RS256", "EdDSA")

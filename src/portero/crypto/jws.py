@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
@@ -20,6 +20,7 @@ from portero.crypto import base64url
 from portero.crypto.algorithms import ALGORITHMS
 from portero.crypto.keyring import KeySet, SigningKey, VerificationKey
 from portero.errors import InvalidToken, TokenFault
+from portero.records import dataclass
 
 LONGEST_TOKEN: Final = 4096
 LONGEST_HEADER: Final = 512

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any
 
 from portero.crypto.algorithms import ALGORITHMS
 from portero.crypto.macs import Mac
 from portero.errors import ConfigurationError, InvalidToken, TokenFault
+from portero.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import partial
@@ -21,6 +20,7 @@ import sqlalchemy as sa
 from portero.data import literals
 from portero.data.wire_types import as_text, read_document, wire_type
 from portero.errors import ConfigurationError, DataError
+from portero.records import dataclass
 
 _SCALARS: Final[Mapping[Any, sa.types.TypeEngine[Any]]] = {
     int: sa.BigInteger(),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -38,6 +37,7 @@ from portero.data.write_plan import WritePlan, wants_rows
 from portero.data.writes import Writes
 from portero.errors import DataError
 from portero.principal import Principal
+from portero.records import dataclass
 from portero.settings import Settings
 
 PATH: Final = "/-/batch"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -37,6 +37,7 @@ from portero.data.statement_errors import refusal_of_statement
 from portero.data.undone import Undone, is_undone
 from portero.errors import DataError
 from portero.principal import Principal
+from portero.records import dataclass
 from portero.settings import Settings
 from portero.store.engine import Database
 from portero.store.prepared import Prepared

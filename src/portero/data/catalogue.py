@@ -9,7 +9,7 @@ Obeys contract data.md §4.1, §4.2, §4.10 and design house.md §4, §4a.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -23,6 +23,7 @@ from portero.data.search_index import SearchColumn, index_name, key_of
 from portero.data.similar_names import LIKELY, nearest
 from portero.data.wire_types import Kind, WireType, wire_type
 from portero.errors import ConfigurationError, DataError
+from portero.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,7 @@ Nothing of a caller is kept in a compiled read: `me.*` are holes filled at each 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -23,6 +23,7 @@ from portero.data.read_plan import ReadPlan, keys_of
 from portero.data.read_sql import ReadSql
 from portero.data.request import read_offset
 from portero.principal import Principal
+from portero.records import dataclass
 from portero.store.prepared import written_out
 from portero.store.sessions import NOW, SESSION_ID
 

@@ -7,7 +7,6 @@ this role runs; the database is asked to explain it, not to run it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +20,7 @@ from portero.data.read_plan import PlannedEmbed, PlannedNode
 from portero.data.request import READ_METHODS, read_request
 from portero.errors import DataError
 from portero.principal import Principal
+from portero.records import dataclass
 from portero.store.prepared import written_out
 
 _NAMES = {ME_ID: "me.id", ME_ROLE: "me.role"}

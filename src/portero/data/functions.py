@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final, TypeVar, overload
 
@@ -21,6 +20,7 @@ from portero.data.request import SCHEMA
 from portero.data.similar_names import nearest
 from portero.errors import ConfigurationError, DataError
 from portero.principal import AUTHENTICATED, SERVICE_ROLE, Principal
+from portero.records import dataclass
 
 Marked = TypeVar("Marked", bound=Callable[..., Any])
 

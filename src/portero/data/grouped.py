@@ -8,7 +8,6 @@ groups. Nothing here decides whether aggregates are allowed: `read_plan` does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import sqlalchemy as sa
@@ -27,6 +26,7 @@ from portero.data.read_plan import (
 from portero.data.sources import Clause, Source
 from portero.data.wire_types import Kind, WireType
 from portero.errors import DataError
+from portero.records import dataclass
 
 _NUMBERS: Final = frozenset({Kind.NUMBER, Kind.OTHER})
 _ORDERED: Final = frozenset({Kind.NUMBER, Kind.TEXT, Kind.MOMENT, Kind.OTHER})

@@ -7,7 +7,6 @@ considers. The database is asked which indexes it has; the models may know fewer
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +15,7 @@ from sqlalchemy.sql import operators, visitors
 from portero.data.caller import ME_ID
 from portero.data.catalogue import Catalogue, Model
 from portero.data.policy import Verb
+from portero.records import dataclass
 
 _EQUALITIES = (operators.eq, operators.in_op, operators.is_not_distinct_from)
 

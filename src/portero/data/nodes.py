@@ -8,8 +8,10 @@ shape, and plans are cached by (shape, role). Nothing here knows models, databas
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, NamedTuple
+
+from portero.records import dataclass
 
 JoinKind = Literal["left", "inner"]
 Path = tuple[str, ...]

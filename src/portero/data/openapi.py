@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -24,6 +24,7 @@ from portero.data.openapi_functions import function_paths
 from portero.data.policy import Verb
 from portero.data.relations import Relation
 from portero.principal import SERVICE_ROLE
+from portero.records import dataclass
 
 _UNFIT: Final = re.compile(r"[^A-Za-z0-9._-]")
 _INFO: Final = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,6 +23,7 @@ from portero.data.search_index import SearchColumn
 from portero.data.searched_words import SearchedWords
 from portero.data.wire_types import Kind, WireType, wire_type
 from portero.errors import DataError
+from portero.records import dataclass
 
 Clause = sa.ColumnElement[Any]
 Operate = Callable[[Any, Any], Any]

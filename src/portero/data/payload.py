@@ -10,13 +10,13 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
 from portero import strict_json
 from portero.errors import DataError
+from portero.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

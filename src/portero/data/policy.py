@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -25,6 +24,7 @@ from portero.data.policy_values import check_values, spelled_out
 from portero.data.search_index import make_with_table
 from portero.errors import ConfigurationError, DataError
 from portero.principal import ANON, SERVICE_ROLE
+from portero.records import dataclass
 
 Clause = sa.ColumnElement[bool]
 Policy = Callable[[Any], Any]

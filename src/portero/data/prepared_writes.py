@@ -8,7 +8,6 @@ SQLAlchemy as any other statement. It holds no values and no caller. Obeys desig
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +17,7 @@ from portero.data import write_sql
 from portero.data.catalogue import Column, Model
 from portero.data.dialects import Sql
 from portero.data.write_plan import InsertRules
+from portero.records import dataclass
 from portero.store.prepared import Prepared
 
 Clause = sa.ColumnElement[Any]

@@ -7,7 +7,7 @@ Nothing here makes SQL or sees a value. Obeys contract data.md §4.2–4.5 and d
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -30,6 +30,7 @@ from portero.data.nodes import (
 from portero.data.policy import Verb
 from portero.data.relations import Relation
 from portero.errors import DataError
+from portero.records import dataclass
 
 Steps = tuple[JsonStep, ...]
 

@@ -9,7 +9,6 @@ design hot-path.md §4.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -44,6 +43,7 @@ from portero.data.sources import POSITION, ROW, Source, rows_of, shared_rows
 from portero.data.visible_share import counted_first, found_by_share, is_sorted
 from portero.data.wire_types import Kind, WireType
 from portero.errors import DataError
+from portero.records import dataclass
 
 Clause = sa.ColumnElement[Any]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -42,6 +42,7 @@ from portero.data.shape_budget import ShapeBudget
 from portero.data.target_names import warnings
 from portero.figures import CacheFigures, of_lru
 from portero.principal import ANON, SERVICE_ROLE, Principal
+from portero.records import dataclass
 from portero.settings import Settings
 from portero.store.prepared import run
 

@@ -9,7 +9,6 @@ Obeys contract data.md §4.2 (embedding, hints, ambiguity, self references) and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -17,6 +16,7 @@ import sqlalchemy as sa
 
 from portero.data.similar_names import LIKELY, nearest
 from portero.errors import ConfigurationError, DataError
+from portero.records import dataclass
 
 Pairs = tuple[tuple[sa.Column[Any], sa.Column[Any]], ...]
 

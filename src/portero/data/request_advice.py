@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -26,6 +26,7 @@ from portero.data.read_plan import PlannedCondition, PlannedExpression, PlannedN
 from portero.data.request import read_request
 from portero.errors import DataError
 from portero.principal import SERVICE_ROLE
+from portero.records import dataclass
 from portero.settings import Settings
 
 #: What an index on the column serves; a pattern only if it begins with what it looks for.

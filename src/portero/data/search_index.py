@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
 from portero.data.search_queries import EVERY
 from portero.errors import ConfigurationError
+from portero.records import dataclass
 from portero.store.sqlite_driver import DRIVER
 from portero.store.tables import PREFIX
 

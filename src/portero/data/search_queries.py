@@ -20,10 +20,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from portero.errors import DataError
+from portero.records import dataclass
 
 EVERY: Final = "every"
 """The column of the index that holds the word `x` in every row."""

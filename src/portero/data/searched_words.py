@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from portero.data.search_index import SearchColumn
 from portero.data.wire_types import WireType
+from portero.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,6 @@ take SQLAlchemy a fifth of what a statement does.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 
 from portero.data.catalogue import Model
 from portero.data.policy import readable_rows
+from portero.records import dataclass
 
 Clause = sa.ColumnElement[Any]
 POSITION: Final = "portero_position"

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -29,6 +29,7 @@ from sqlalchemy.types import TypeEngine, UserDefinedType
 from portero.data import decorators, literals, wire_sql
 from portero.data.intervals import interval_text, read_interval
 from portero.errors import ConfigurationError, DataError
+from portero.records import dataclass
 from portero.store.types import LateJsonb, UtcDateTime
 
 Expression = sa.ColumnElement[Any]

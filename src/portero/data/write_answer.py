@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import quote
 
 from portero.data.answer import VARY, Headers, body_of
 from portero.data.execute import ResultSet
 from portero.data.nodes import DataAnswer, DataRequest
+from portero.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

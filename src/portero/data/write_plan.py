@@ -11,7 +11,6 @@ Pure: nothing here executes anything. Obeys contract data.md §4.7, §4.10 and d
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from portero.data.payload import Payload, read_payload
 from portero.data.policy import Verb, row_refused
 from portero.errors import DataError
 from portero.principal import SERVICE_ROLE
+from portero.records import dataclass
 from portero.settings import Settings
 
 Clause = sa.ColumnElement[bool]

@@ -10,7 +10,6 @@ Obeys contract data.md §4.7, §4.10, §4.12 and design house.md §4.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -39,6 +38,7 @@ from portero.data.write_answer import Written, write_answer
 from portero.data.write_plan import DeletePlan, InsertPlan, UpdatePlan, WritePlan
 from portero.figures import CacheFigures, of_lru
 from portero.principal import Principal
+from portero.records import dataclass
 from portero.settings import Settings
 from portero.store.engine import Database
 from portero.store.prepared import settle

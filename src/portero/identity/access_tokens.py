@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
@@ -26,6 +26,7 @@ from portero.figures import CacheFigures
 from portero.identity.hooks import Hooks, Point
 from portero.identity.keys import KeyRing
 from portero.principal import ANON, Principal
+from portero.records import dataclass
 from portero.store.sessions import SessionRecord
 from portero.store.users import UserRecord
 

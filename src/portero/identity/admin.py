@@ -7,7 +7,7 @@ transaction. Ids are random and never used again. It never asks who the administ
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -24,6 +24,7 @@ from portero.identity.mail_templates import MailKind
 from portero.identity.new_users import insert_email_identity
 from portero.identity.user import merged
 from portero.principal import AUTHENTICATED
+from portero.records import dataclass
 from portero.store import factors, identities, users
 from portero.store.users import UserRecord
 

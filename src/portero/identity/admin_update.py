@@ -7,7 +7,7 @@ without mail, and whatever was pending for the former one is void. It never asks
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -20,6 +20,7 @@ from portero.identity import addresses, admin, new_users, notices, one_time_link
 from portero.identity.context import Account, Caller, Change, IdentityContext
 from portero.identity.mail_templates import MailKind
 from portero.identity.user import merged
+from portero.records import dataclass
 from portero.store import users
 from portero.store.users import UserRecord
 

@@ -8,7 +8,7 @@ keeps a secret key in the clear: it is shown once, when it is made.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID, uuid4
@@ -20,6 +20,7 @@ from portero.crypto.api_keys import ApiKeyKind
 from portero.errors import InvalidToken, TokenFault
 from portero.events import Event, Happening
 from portero.principal import ANON, SERVICE_ROLE, Principal
+from portero.records import dataclass
 from portero.store import api_keys, audit
 from portero.store.api_keys import ApiKeyRecord
 from portero.store.engine import Database

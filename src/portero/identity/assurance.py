@@ -8,7 +8,6 @@ code. Obeys auth.md §1.4, §2.4, §2.6.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -19,6 +18,7 @@ from portero.errors import AuthError
 from portero.events import Event, Happening
 from portero.identity.context import Caller, Change, Opened
 from portero.identity.sessions import account_of
+from portero.records import dataclass
 from portero.store import factors, sessions, users
 from portero.store.factors import FactorRecord, FactorType
 from portero.store.sessions import SessionRecord

@@ -8,7 +8,7 @@ removes the password and the sessions somebody may have put there before (threat
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from portero.identity.flow_states import Challenge
 from portero.identity.mail import Letter
 from portero.identity.mail_templates import MailKind
 from portero.identity.one_time_links import FIRST_CODE, SIGN_UP, Kind, Purpose, Wanted
+from portero.records import dataclass
 from portero.store import factors, one_time_tokens, users
 from portero.store.users import UserRecord
 

@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -27,6 +27,7 @@ from portero.identity.api_keys import ApiKeys
 from portero.identity.hooks import AfterUserCreated, Hooks, Point
 from portero.identity.keys import KeyRing
 from portero.identity.mail_templates import Templates
+from portero.records import dataclass
 from portero.settings import Settings
 from portero.store import audit, users
 from portero.store.engine import Database

@@ -7,7 +7,6 @@ punished (contract auth.md §7). A wrong verifier does not spend the code; exact
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, cast
 from uuid import UUID, uuid4
@@ -18,6 +17,7 @@ from portero.events import Event, Happening
 from portero.identity import notices, sessions, throttle
 from portero.identity.context import Caller, Change, IdentityContext, Opened, SignedIn
 from portero.identity.sessions import Method
+from portero.records import dataclass
 from portero.store import flow_states, users
 from portero.store.flow_states import FlowStateRecord
 

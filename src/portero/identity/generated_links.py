@@ -7,7 +7,7 @@ the administrator is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ from portero.identity.one_time_links import (
     Purpose,
     Wanted,
 )
+from portero.records import dataclass
 from portero.store import users
 from portero.store.users import UserRecord
 

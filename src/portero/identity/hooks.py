@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from enum import StrEnum
 from types import ModuleType
@@ -18,6 +18,7 @@ from uuid import UUID
 
 from portero import deadline
 from portero.errors import ConfigurationError
+from portero.records import dataclass
 from portero.store.factors import FactorType
 from portero.store.sessions import SessionRecord
 from portero.store.users import UserRecord

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -17,6 +17,7 @@ from portero.crypto import sealing
 from portero.errors import AuthError
 from portero.identity.context import Caller, Change, IdentityContext
 from portero.identity.mail_templates import MailKind, Rendered, language_of
+from portero.records import dataclass
 from portero.settings import Settings
 from portero.store import outbox
 from portero.store.outbox import OutgoingMailRecord

@@ -13,7 +13,6 @@ import smtplib
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
@@ -25,6 +24,7 @@ from portero.identity import addresses, mail, redirects
 from portero.identity.context import Caller, IdentityContext
 from portero.identity.mail import Letter, Message
 from portero.identity.mail_templates import MailKind
+from portero.records import dataclass
 from portero.settings import Settings
 from portero.store import outbox
 from portero.store.outbox import OutgoingMailRecord

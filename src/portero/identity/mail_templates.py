@@ -12,7 +12,7 @@ import html
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ from typing import Any, Final
 from portero.errors import ConfigurationError
 from portero.identity.mail_texts import HTML_LAYOUT, LANGUAGES, TEXT_LAYOUT, TEXTS, Words
 from portero.identity.notice_texts import FACTORS, FACTS, NOTICE_HTML_LAYOUT, NOTICE_TEXT_LAYOUT, NOTICE_TEXTS
+from portero.records import dataclass
 
 _NAME: Final = re.compile(r"\{\{-?\s*\.(\w+)(?:\.(\w+))?\s*-?\}\}")
 _ANY: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)

@@ -6,8 +6,9 @@ No picture, no script, no address but the link's: a mail that loads nothing tell
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from portero.records import dataclass
 
 #: The first one is for everybody whose language is none of these.
 LANGUAGES: Final = ("en", "es")

@@ -8,7 +8,7 @@ never again. Telephones and WebAuthn are refused with the contract's codes.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ from portero.identity.assurance import Asking, Holder
 from portero.identity.context import Caller, Change, IdentityContext, Opened, SignedIn
 from portero.identity.hooks import Point
 from portero.identity.mail_templates import MailKind
+from portero.records import dataclass
 from portero.store import challenges, factors, users
 from portero.store.challenges import ChallengeRecord
 from portero.store.factors import FactorRecord

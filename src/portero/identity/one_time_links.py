@@ -8,7 +8,7 @@ locked before it, so that two halves of one change see each other.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -21,6 +21,7 @@ from portero.identity.flow_states import Challenge
 from portero.identity.mail import Letter
 from portero.identity.mail_templates import MailKind
 from portero.identity.sessions import Method
+from portero.records import dataclass
 from portero.store import one_time_tokens
 from portero.store.one_time_tokens import OneTimeTokenRecord
 from portero.store.users import UserRecord

@@ -7,7 +7,6 @@ a second factor is still demanded for aal2 (threats MF-09), and a new password e
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +28,7 @@ from portero.identity import (
 from portero.identity.context import Caller, Change, IdentityContext
 from portero.identity.flow_states import Challenge
 from portero.identity.one_time_links import FIRST_CODE, MAGIC_LINK, RECOVERY, SIGN_UP, Kind, Wanted
+from portero.records import dataclass
 from portero.store import users
 from portero.store.users import UserRecord
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -22,6 +22,7 @@ from portero.identity.assurance import Asking, Holder
 from portero.identity.context import Change, IdentityContext, Opened, SignedIn
 from portero.identity.hooks import Point
 from portero.identity.mail_templates import MailKind
+from portero.records import dataclass
 from portero.store import factors
 from portero.store import recovery_codes as rows
 from portero.store.factors import FactorRecord

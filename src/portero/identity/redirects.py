@@ -10,12 +10,12 @@ import ipaddress
 import logging
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode
 
 from portero.errors import AuthError
+from portero.records import dataclass
 from portero.settings import LOOPBACK, Settings
 
 LOG: Final = logging.getLogger("portero.redirects")

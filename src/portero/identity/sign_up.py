@@ -9,7 +9,7 @@ decides who was first: a hundred sign-ups with one address make one user.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ from portero.identity import (
 from portero.identity.context import Account, Caller, IdentityContext, Opened, SignedIn
 from portero.identity.flow_states import Challenge
 from portero.identity.hooks import BeforeUserCreated, Way
+from portero.records import dataclass
 from portero.store import users
 from portero.store.users import UserRecord
 

@@ -16,7 +16,6 @@ address of anybody.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -27,6 +26,7 @@ from portero.crypto.macs import mac_with
 from portero.errors import AuthError
 from portero.identity.addresses import network_of
 from portero.identity.context import Caller, IdentityContext
+from portero.records import dataclass
 from portero.store import attempts, counters
 
 LOG: Final = logging.getLogger("portero.limits")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -35,6 +35,7 @@ from portero.identity import (
 from portero.identity.context import Account, Caller, Change, IdentityContext
 from portero.identity.flow_states import Challenge
 from portero.identity.mail_templates import MailKind
+from portero.records import dataclass
 from portero.store import users
 from portero.store.users import UserRecord
 

@@ -9,7 +9,6 @@ good all the same. What is refused is refused with one sentence.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -29,6 +28,7 @@ from portero.identity import (
 )
 from portero.identity.context import Caller, Change, IdentityContext, Opened, SignedIn
 from portero.identity.one_time_links import Purpose
+from portero.records import dataclass
 from portero.store import one_time_tokens, users
 from portero.store.one_time_tokens import OneTimeTokenRecord
 from portero.store.users import UserRecord

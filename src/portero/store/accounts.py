@@ -6,12 +6,12 @@ The rows are users × identities × factors; people have few of either, most one
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from portero.records import dataclass
 from portero.store.factors import FactorRecord
 from portero.store.identities import IdentityRecord
 from portero.store.prepared import Prepared, made_by

@@ -5,12 +5,12 @@ Never holds a secret key in the clear; a publishable one is public by definition
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from portero.records import dataclass
 from portero.store.tables import ApiKey
 
 _TABLE = ApiKey.__table__

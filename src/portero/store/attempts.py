@@ -6,13 +6,13 @@ An attempt is taken by compare-and-set before the work it pays for, so of many a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from portero.records import dataclass
 from portero.store.prepared import Prepared, changing
 from portero.store.tables import Counter
 from portero.store.types import UtcDateTime

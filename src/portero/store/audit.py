@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,6 +10,7 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from portero.events import Event, Happening
+from portero.records import dataclass
 from portero.store.prepared import inserting
 from portero.store.tables import AuditEntry
 

@@ -6,12 +6,13 @@ than may (threats MF-03, MF-08).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import datetime
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
+from portero.records import dataclass
 from portero.store.tables import Challenge
 
 _TABLE = Challenge.__table__

@@ -7,12 +7,12 @@ the clear.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from portero.records import dataclass
 from portero.store.prepared import Prepared, changing
 from portero.store.tables import Counter
 from portero.store.types import UtcDateTime

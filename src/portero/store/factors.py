@@ -6,13 +6,14 @@ It decides nothing about codes and never sees a secret in the clear.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import datetime
 from typing import Literal
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
+from portero.records import dataclass
 from portero.store.prepared import Prepared, made_by
 from portero.store.tables import Factor
 

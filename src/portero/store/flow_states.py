@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import datetime
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
+from portero.records import dataclass
 from portero.store.tables import FlowState
 
 _TABLE = FlowState.__table__

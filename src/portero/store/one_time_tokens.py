@@ -7,12 +7,13 @@ A user has one pending row for each purpose: a new one takes the place of the fo
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import datetime
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
+from portero.records import dataclass
 from portero.store.tables import OneTimeToken
 
 _TABLE = OneTimeToken.__table__

@@ -8,13 +8,14 @@ text is removed, except where a local mail box shows it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
+from portero.records import dataclass
 from portero.store.tables import OutgoingMail
 
 _TABLE = OutgoingMail.__table__

@@ -10,13 +10,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
 from portero.errors import DatabaseUnavailable
+from portero.records import dataclass
 from portero.store.types import quick_binder, quick_reader
 
 if TYPE_CHECKING:

@@ -6,12 +6,13 @@ It never sees a code, and decides nothing about who may use one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import datetime
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
+from portero.records import dataclass
 from portero.store.tables import RecoveryCode
 
 _TABLE = RecoveryCode.__table__

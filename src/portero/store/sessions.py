@@ -6,7 +6,7 @@ It never keeps a refresh token: only the counter that the one valid token carrie
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from portero.principal import Principal
+from portero.records import dataclass
 from portero.store.prepared import Prepared, changing, inserting, made_by
 from portero.store.tables import Session, User
 from portero.store.types import UtcDateTime

@@ -6,12 +6,13 @@ Decides nothing about rotation and never sees a private key in the clear.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from portero.records import dataclass
 from portero.store.tables import SigningKey
 
 _TABLE = SigningKey.__table__

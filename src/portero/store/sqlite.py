@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -22,6 +21,7 @@ import sqlalchemy as sa
 from portero import deadline
 from portero.errors import ConfigurationError, DatabaseUnavailable
 from portero.figures import CommitFigures
+from portero.records import dataclass
 from portero.store import forking
 from portero.store.group_commit import GroupCommit
 from portero.store.prepared import as_sqlalchemy

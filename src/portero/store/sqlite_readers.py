@@ -12,8 +12,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Final
+
+from portero.records import dataclass
 
 #: Connections that are opened without a wait before.
 _USUAL: Final = 4

@@ -8,12 +8,13 @@ small transactions that look again, so no writer waits long, and two sweeps at o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from portero.records import dataclass
 from portero.store import (
     audit,
     challenges,

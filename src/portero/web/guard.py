@@ -9,7 +9,6 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -19,6 +18,7 @@ from portero.errors import AuthError, InvalidToken, TokenFault
 from portero.identity.context import Account
 from portero.identity.sessions import is_banned, time_is_over
 from portero.principal import NOBODY, SERVICE_ROLE, Principal
+from portero.records import dataclass
 from portero.store import accounts
 from portero.store.sessions import SessionRecord
 from portero.web.runtime import Runtime

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -11,6 +10,7 @@ from portero.errors import Refused
 from portero.identity.hooks import Hooks, Point, SendEmail
 from portero.identity.mail import Message
 from portero.identity.mail_delivery import Undeliverable
+from portero.records import dataclass
 
 LOG: Final = logging.getLogger("portero.mail")
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 from uuid import uuid4
@@ -24,6 +23,7 @@ from portero.errors import (
     TokenFault,
     TooBusy,
 )
+from portero.records import dataclass
 from portero.store.prepared import Again
 
 VERSION_HEADER: Final = "X-Supabase-Api-Version"

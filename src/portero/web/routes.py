@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -24,6 +23,7 @@ from werkzeug.routing import RequestRedirect
 
 from portero import deadline
 from portero.errors import AuthError, DatabaseUnavailable, DeadlinePassed, TooBusy
+from portero.records import dataclass
 from portero.settings import Settings
 from portero.web import cors, guard, health, mail_box, problems, start_page
 from portero.web.answers import Headers, JsonAnswer

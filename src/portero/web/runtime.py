@@ -5,12 +5,12 @@ It never changes after it was built, and holds nothing of any request.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 from flask import Flask, current_app
 
 from portero.identity.context import IdentityContext
+from portero.records import dataclass
 from portero.settings import Settings
 from portero.store.engine import Database
 from portero.web.background import Background

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from flask import Request
@@ -17,6 +16,7 @@ from werkzeug.exceptions import ClientDisconnected, UnsupportedMediaType
 
 from portero import strict_json
 from portero.errors import AuthError
+from portero.records import dataclass
 
 #: Bytes; the longest password and a page of metadata fit.
 LARGEST: Final = 16 * 1024

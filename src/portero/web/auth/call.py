@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -14,6 +13,7 @@ from flask import Request, Response
 from portero.errors import AuthError
 from portero.identity import redirects
 from portero.identity.context import Caller, IdentityContext
+from portero.records import dataclass
 from portero.web.answers import as_json
 from portero.web.guard import SignedInUser
 from portero.web.runtime import Runtime

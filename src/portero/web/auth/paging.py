@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
 from portero.errors import AuthError
+from portero.records import dataclass
 from portero.web.auth.call import Call
 
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
