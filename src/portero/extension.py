@@ -32,6 +32,7 @@ from portero.web import problems
 from portero.web.auth_mount import AuthMount
 from portero.web.routes import blueprint
 from portero.web.runtime import EXTENSION, FROZEN, Runtime
+from portero.web.url_rules import matching_rules
 from portero.web.wsgi import DataMount
 
 Models = TypeVar("Models")
@@ -106,7 +107,8 @@ class Portero(flask_jwt_extended.JWTManager):
         app.config["JWT_HEADER_TYPE"] = developer_tokens.Scheme(app.config["JWT_HEADER_TYPE"])
         app.extensions[EXTENSION] = self
         self._apps.add(app)
-        app.register_blueprint(blueprint(settings))
+        with matching_rules(app):
+            app.register_blueprint(blueprint(settings))
         for refusal in (AuthError, DatabaseUnavailable, TooBusy):
             app.register_error_handler(refusal, _answered)
         self._mount(app, settings)
