@@ -140,36 +140,38 @@ def too_late() -> None:
         time.sleep(left)
 
 
+class Dawdling:
+    """An application whose hook takes longer than a request may, while `is_slow`."""
+
+    def __init__(self, make: Make) -> None:
+        self.is_slow = False
+
+        @on("custom_access_token")
+        def dawdle(_: CustomAccessToken) -> None:
+            if self.is_slow:
+                too_late()
+
+        self.api = make(hooks=(dawdle,), request_timeout=timedelta(seconds=2))
+
+
 def test_a_token_that_comes_too_late_leaves_no_session(make: Make) -> None:
-    is_slow = False
-
-    @on("custom_access_token")
-    def dawdle(_: CustomAccessToken) -> None:
-        if is_slow:
-            too_late()
-
-    api = make(hooks=(dawdle,), request_timeout=timedelta(seconds=2))
+    dawdling = Dawdling(make)
+    api = dawdling.api
     kept = api.sign_up()
-    is_slow = True
+    dawdling.is_slow = True
     assert LATE == code_of(api.sign_in())
-    is_slow = False
+    dawdling.is_slow = False
     listed = api.call("GET", "/user/sessions", token=kept["access_token"]).get_json()
     assert 1 == len(listed)
 
 
 def test_a_refresh_that_came_too_late_is_asked_again_and_answered(make: Make) -> None:
-    is_slow = False
-
-    @on("custom_access_token")
-    def dawdle(_: CustomAccessToken) -> None:
-        if is_slow:
-            too_late()
-
-    api = make(hooks=(dawdle,), request_timeout=timedelta(seconds=2))
+    dawdling = Dawdling(make)
+    api = dawdling.api
     session = api.sign_up()
-    is_slow = True
+    dawdling.is_slow = True
     assert LATE == code_of(api.refresh(session["refresh_token"]))
-    is_slow = False
+    dawdling.is_slow = False
     assert 200 == api.refresh(session["refresh_token"]).status_code
 
 

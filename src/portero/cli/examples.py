@@ -16,8 +16,8 @@ _READER: Final = (
     'print(answer.get("access_token") or sys.exit(answer.get("msg") or str(answer))); '
     'print("Signed up as", answer["user"]["email"], file=sys.stderr)'
 )
-#: The shell puts the time into the address, so that the command works each time it is pasted.
-_TIME: Final = "'$(date +%s)'"
+#: The shell puts eight random letters into the address, so that the command works each time it is pasted.
+_HEX: Final = "'$(python3 -c \"import secrets; print(secrets.token_hex(4))\")'"
 
 
 def examples_for(runtime: Runtime, url: str, *, commands: bool) -> list[str]:
@@ -34,9 +34,9 @@ def three_commands(runtime: Runtime, url: str, key: str) -> list[str]:
     auth, data = runtime.settings.auth_path, runtime.settings.data_path
     apikey, as_json = f"apikey: {key}", "Content-Type: application/json"
     sign_up = _curl(
-        f"{url}{auth}/signup", apikey, as_json, body={"email": f"user{number}-TIME@example.com", "password": _PASSWORD}
+        f"{url}{auth}/signup", apikey, as_json, body={"email": f"user{number}-HEX@example.com", "password": _PASSWORD}
     )
-    sign_up = sign_up.replace("TIME", _TIME)
+    sign_up = sign_up.replace("HEX", _HEX)
     add = _curl(f"{url}{data}/notes", apikey, as_json, "Prefer: return=representation", body={"title": "My first note"})
     notes = _curl(f"{url}{data}/notes?select=id,title,created_at", apikey)
     bearer = '-H "Authorization: Bearer $TOKEN"'
