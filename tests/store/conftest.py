@@ -8,10 +8,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 import pytest
 
 from portero.store import users
 from portero.store.engine import Database
+from portero.store.postgresql_lines import Line
+from portero.store.postgresql_reads import ReadingPool
 from portero.store.users import UserRecord
 
 NOW = datetime(2026, 11, 22, 12, 30, 15, 123456, tzinfo=UTC)
@@ -20,6 +23,28 @@ NOW = datetime(2026, 11, 22, 12, 30, 15, 123456, tzinfo=UTC)
 @pytest.fixture
 def now() -> datetime:
     return NOW
+
+
+@pytest.fixture
+def connect(empty_postgresql_url: str) -> Callable[[], Any]:
+    """What opens a connection of psycopg."""
+    return lambda: psycopg.connect(empty_postgresql_url.replace("+psycopg", ""), autocommit=True)
+
+
+@pytest.fixture
+def connection(connect: Callable[[], Any]) -> Iterator[Line]:
+    """One connection of the reading path."""
+    reading = Line(connect(), begins=False)
+    yield reading
+    reading.close()
+
+
+@pytest.fixture
+def pool(connect: Callable[[], Any]) -> Iterator[ReadingPool]:
+    """A pool of two connections that waits a tenth of a second."""
+    pool = ReadingPool(connect, 2, 0.1)
+    yield pool
+    pool.close()
 
 
 @pytest.fixture

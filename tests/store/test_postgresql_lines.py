@@ -16,30 +16,8 @@ from psycopg.types.json import Jsonb
 
 from portero.errors import DatabaseUnavailable
 from portero.store import postgresql_lines
-from portero.store.postgresql_lines import Again, Altered, Line, LostConnection
-from portero.store.postgresql_reads import ReadingPool
-
-
-@pytest.fixture
-def connect(empty_postgresql_url: str) -> Callable[[], Any]:
-    """What opens a connection of psycopg."""
-    return lambda: psycopg.connect(empty_postgresql_url.replace("+psycopg", ""), autocommit=True)
-
-
-@pytest.fixture
-def connection(connect: Callable[[], Any]) -> Iterator[Line]:
-    """One connection of the reading path."""
-    reading = Line(connect(), begins=False)
-    yield reading
-    reading.close()
-
-
-@pytest.fixture
-def pool(connect: Callable[[], Any]) -> Iterator[ReadingPool]:
-    """A pool of two connections that waits a tenth of a second."""
-    pool = ReadingPool(connect, 2, 0.1)
-    yield pool
-    pool.close()
+from portero.store.postgresql_lines import Altered, Line, LostConnection
+from portero.store.prepared import Again
 
 
 def _prepared(connection: Line) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -14,30 +14,7 @@ import pytest
 
 from portero.errors import DatabaseUnavailable
 from portero.store.engine import Database
-from portero.store.postgresql_lines import Line
 from portero.store.postgresql_reads import ReadingPool
-
-
-@pytest.fixture
-def connect(empty_postgresql_url: str) -> Callable[[], Any]:
-    """What opens a connection of psycopg."""
-    return lambda: psycopg.connect(empty_postgresql_url.replace("+psycopg", ""), autocommit=True)
-
-
-@pytest.fixture
-def connection(connect: Callable[[], Any]) -> Iterator[Line]:
-    """One connection of the reading path."""
-    reading = Line(connect(), begins=False)
-    yield reading
-    reading.close()
-
-
-@pytest.fixture
-def pool(connect: Callable[[], Any]) -> Iterator[ReadingPool]:
-    """A pool of two connections that waits a tenth of a second."""
-    pool = ReadingPool(connect, 2, 0.1)
-    yield pool
-    pool.close()
 
 
 def test_who_finds_every_connection_in_use_waits_for_one_but_not_for_long(pool: ReadingPool) -> None:

@@ -19,7 +19,7 @@ import orjson
 import sqlalchemy as sa
 
 from portero import strict_json
-from portero.data.answer import JSON_TYPE, error_answer, read_answer
+from portero.data.answer import JSON_TYPE, error_answer
 from portero.data.calls import Call, Calls
 from portero.data.execute import estimated, parameters_of, result_of
 from portero.data.function_results import shown
@@ -27,9 +27,8 @@ from portero.data.functions import PREFIX
 from portero.data.nodes import DataAnswer, DataRequest, HttpRequest
 from portero.data.prefer import parse_prefer
 from portero.data.read_errors import refusal_of_read
-from portero.data.reads import PreparedRead, Reads, set_zone
+from portero.data.reads import PreparedRead, Reads, answered, set_zone
 from portero.data.request import READ_METHODS, read_request
-from portero.data.row_version import version_of
 from portero.data.standing import check_session
 from portero.data.statement_errors import refusal_of_statement
 from portero.data.undone import Undone, is_undone
@@ -204,12 +203,8 @@ class Batch:
                 plan = connection.exec_driver_sql(prepared.estimate.sql, asked).scalar()
                 result = estimated(result, plan, self.reads.settings.max_rows)
         except sa.exc.DBAPIError as error:
-            raise refusal_of_read(error.orig if isinstance(error.orig, Exception) else error) from error
-        answer = read_answer(result, prepared.media, prepared.headers)
-        if prepared.is_row and result.size == 1:
-            answer.headers.append(("ETag", version_of(result.body)))
-        if http.method == "HEAD":
-            answer = DataAnswer(answer.status, answer.headers)
+            raise refusal_of_read(error) from error
+        answer = answered(prepared, result, http.method)
         return _Done(_in_utc(answer, zone, connection), result.size)
 
     def _write(

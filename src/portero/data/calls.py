@@ -180,7 +180,7 @@ class Calls:
             cursor = connection.exec_driver_sql(filled.sql, tuple(parameters_of(filled, principal, now)))
             result = result_of(filled, cursor.fetchall()[0])
         except sa.exc.DBAPIError as error:
-            raise refusal_of_read(error.orig if isinstance(error.orig, Exception) else error) from error
+            raise refusal_of_read(error) from error
         return result
 
     def _answered(self, call: Call, value: Any) -> DataAnswer:

@@ -174,7 +174,7 @@ def _sqlite_other(error: sa.exc.DBAPIError, message: str) -> DataError | None:
     """A trigger's RAISE speaks in the developer's words; a type that does not fit a STRICT table or a rowid has few."""
     if not isinstance(error, sa.exc.IntegrityError):
         # A write's filters fail as those of a read do.
-        found = refusal_of_read(error.orig) if isinstance(error.orig, Exception) else None
+        found = refusal_of_read(error)
         return found if isinstance(found, DataError) else None
     if "datatype mismatch" in message or "cannot store" in message:
         return DataError(400, "42804", "a value has the wrong type for its column")

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from portero.data import batch
-from portero.data.answer import error_answer, read_answer
+from portero.data.answer import error_answer
 from portero.data.calls import Around, Calls, session_on
 from portero.data.catalogue import Catalogue
 from portero.data.execute import FilledRead, ResultSet, estimated, parameters_of, result_of
@@ -22,10 +22,9 @@ from portero.data.functions import PREFIX, Functions
 from portero.data.nodes import DataAnswer, HttpRequest
 from portero.data.openapi import methods_of
 from portero.data.read_errors import refusal_of_read
-from portero.data.reads import PreparedRead, Reads, set_zone
+from portero.data.reads import PreparedRead, Reads, answered, set_zone
 from portero.data.request import READ_METHODS, model_name, read_request
 from portero.data.root import PATHS, Root
-from portero.data.row_version import version_of
 from portero.data.standing import check_session, session_ended, standing_of
 from portero.data.timing import Stopwatch
 from portero.data.writes import Writes
@@ -136,12 +135,7 @@ class DataApi:
             watch.mark("transaction")
         if not result.stands:
             raise session_ended()
-        answer = read_answer(result, prepared.media, prepared.headers)
-        if prepared.is_row and result.size == 1:
-            answer.headers.append(("ETag", version_of(result.body)))
-        if http.method == "HEAD":
-            return DataAnswer(answer.status, answer.headers)
-        return answer
+        return answered(prepared, result, http.method)
 
     def run(self, prepared: PreparedRead, principal: Principal, now: datetime) -> ResultSet:
         """Run a prepared read.
@@ -158,10 +152,8 @@ class DataApi:
             rows = self.database.fetch_all(filled.sql, parameters_of(filled, principal, now))
             result = result_of(filled, rows[0])
             return result if prepared.estimate is None else self._estimated(result, prepared.estimate, principal, now)
-        except self._driver_error as error:
+        except (self._driver_error, sa.exc.DBAPIError) as error:
             raise refusal_of_read(error) from error
-        except sa.exc.DBAPIError as error:
-            raise refusal_of_read(error.orig if isinstance(error.orig, Exception) else error) from error
 
     def _run_in_zone(self, prepared: PreparedRead, zone: str, principal: Principal, now: datetime) -> ResultSet:
         """Tell PostgreSQL the time zone first, in a transaction of its own."""

@@ -49,11 +49,12 @@ def no_function(name: str, argument: str) -> DataError:
 
 
 def refusal_of_read(error: Exception) -> Exception:
-    """Name a driver's error; one that no request can cause is given back as it is.
+    """Name a driver's error, or SQLAlchemy's around it; one that no request can cause is given back.
 
     >>> refusal_of_read(RuntimeError("user-defined function raised exception"))
     DataError('22P02: invalid input for the type of a value')
     """
+    error = getattr(error, "orig", None) or error
     state = getattr(error, "sqlstate", None)
     if isinstance(state, str):
         return _postgresql(error, state)

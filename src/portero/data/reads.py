@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 
-from portero.data.answer import VARY
+from portero.data.answer import VARY, read_answer
 from portero.data.catalogue import Catalogue
 from portero.data.dialects import sql_of
 from portero.data.execute import (
@@ -31,13 +31,13 @@ from portero.data.execute import (
     result_of,
 )
 from portero.data.keys import key_text
-from portero.data.nodes import DataRequest, HttpRequest, Media, ReadShape
+from portero.data.nodes import DataAnswer, DataRequest, HttpRequest, Media, ReadShape
 from portero.data.operators import Limits
 from portero.data.prefer import applied
 from portero.data.read_plan import Planner
 from portero.data.read_sql import where_of
 from portero.data.request import read_request
-from portero.data.row_version import names_a_row
+from portero.data.row_version import names_a_row, version_of
 from portero.data.shape_budget import ShapeBudget
 from portero.data.target_names import warnings
 from portero.figures import CacheFigures, of_lru
@@ -71,6 +71,14 @@ class PreparedRead:
     headers: tuple[tuple[str, str], ...]
     estimate: FilledRead | None = None
     is_row: bool = False
+
+
+def answered(prepared: PreparedRead, result: ResultSet, method: str) -> DataAnswer:
+    """Answer a read with what it gave; one whole row has its version."""
+    answer = read_answer(result, prepared.media, prepared.headers)
+    if prepared.is_row and result.size == 1:
+        answer.headers.append(("ETag", version_of(result.body)))
+    return DataAnswer(answer.status, answer.headers) if method == "HEAD" else answer
 
 
 class _NotKept(Exception):

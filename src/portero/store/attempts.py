@@ -95,9 +95,13 @@ def _clear_of(count: int) -> Prepared[None]:
     return changing(sa.delete(_TABLE).where(_is_among(count)))
 
 
-def _put(dialect_name: str, condition: sa.ColumnElement[bool]) -> sa.Executable:
+def _row(dialect_name: str) -> Any:
     row: Any = insert_into(_TABLE, dialect_name)
-    row = row.values(name=sa.bindparam("name"), hits=sa.bindparam("hits"), window_ends_at=sa.bindparam("ends_at"))
+    return row.values(name=sa.bindparam("name"), hits=sa.bindparam("hits"), window_ends_at=sa.bindparam("ends_at"))
+
+
+def _put(dialect_name: str, condition: sa.ColumnElement[bool]) -> sa.Executable:
+    row = _row(dialect_name)
     changed = {"hits": row.excluded.hits, "window_ends_at": row.excluded.window_ends_at}
     put = row.on_conflict_do_update(index_elements=[_TABLE.c.name], set_=changed, where=condition)
     done: sa.Executable = put.returning(_TABLE.c.hits)
@@ -114,8 +118,7 @@ _TAKE = Prepared(_take, list)
 
 def _know(dialect_name: str) -> sa.Executable:
     """Put a row that counts how often it was put while it stood: the first time is told apart in one statement."""
-    row: Any = insert_into(_TABLE, dialect_name)
-    row = row.values(name=sa.bindparam("name"), hits=sa.bindparam("hits"), window_ends_at=sa.bindparam("ends_at"))
+    row = _row(dialect_name)
     is_over = _TABLE.c.window_ends_at <= sa.bindparam("now", type_=UtcDateTime())
     again = sa.case((is_over, 1), else_=_TABLE.c.hits + 1)
     changed = {"hits": again, "window_ends_at": row.excluded.window_ends_at}
