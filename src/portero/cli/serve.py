@@ -124,7 +124,8 @@ def refuse_taken(host: str, port: int) -> None:
     try:
         socket.create_server((host, port), family=family).close()
     except OSError as error:
-        raise ConfigurationError(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise ConfigurationError(f"Cannot listen on {host}:{port}: {reason}. --port takes another port.") from error
 
 
 def prepare(app: Flask, url: str, examples: bool) -> str:
