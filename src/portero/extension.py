@@ -31,7 +31,7 @@ from portero.settings import Settings, read_settings
 from portero.web import problems
 from portero.web.auth_mount import AuthMount
 from portero.web.routes import blueprint
-from portero.web.runtime import EXTENSION, FROZEN, Runtime
+from portero.web.runtime import EXTENSION, FROZEN, INHERITED, Runtime
 from portero.web.url_rules import matching_rules
 from portero.web.wsgi import DataMount
 
@@ -49,6 +49,9 @@ def _answered(error: Exception) -> Response:
     """Answer what a developer's route let through, as `/auth/v1` would."""
     problem = problems.auth_problem(error, request.headers.get(problems.VERSION_HEADER))
     return Response(problem.body, problem.status, list(problem.headers))
+
+
+_extensions: weakref.WeakSet[Portero] = weakref.WeakSet()
 
 
 class Portero(flask_jwt_extended.JWTManager):
@@ -78,6 +81,7 @@ class Portero(flask_jwt_extended.JWTManager):
         self._functions: list[Any] = []
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
         self._lock = threading.RLock()
+        _extensions.add(self)
         self._developer_blocklist: Blocklist = lambda header, claims: False
         super().__init__()
         self._invalid_token_callback = developer_tokens.refuse_invalid
@@ -134,7 +138,7 @@ class Portero(flask_jwt_extended.JWTManager):
         return functions
 
     def _refuse_late(self, what: str) -> None:
-        if any(FROZEN in app.extensions for app in self._apps):
+        if any(not app.extensions.keys().isdisjoint((FROZEN, INHERITED)) for app in self._apps):
             raise ConfigurationError(_LATE.format(what=what))
 
     def hooks(self, *what: Any) -> None:
@@ -160,7 +164,7 @@ class Portero(flask_jwt_extended.JWTManager):
         with self._lock:
             frozen = app.extensions.get(FROZEN)
             if frozen is None:
-                frozen = self.assemble(app)
+                frozen = app.extensions.pop(INHERITED, None) or self.assemble(app)
                 app.extensions[FROZEN] = frozen
                 if not app.testing:
                     frozen.begin()
@@ -173,7 +177,7 @@ class Portero(flask_jwt_extended.JWTManager):
     def hold(self, app: Flask, runtime: Runtime | None) -> Runtime | None:
         """Put another runtime in the place of the present one, for a test, and give the present one back."""
         with self._lock:
-            present: Runtime | None = app.extensions.pop(FROZEN, None)
+            present: Runtime | None = app.extensions.pop(FROZEN, None) or app.extensions.pop(INHERITED, None)
             if runtime is not None:
                 app.extensions[FROZEN] = runtime
         return present
@@ -183,6 +187,13 @@ class Portero(flask_jwt_extended.JWTManager):
         runtime = self.hold(app, None)
         if runtime is not None:
             runtime.close()
+
+    def _after_fork(self) -> None:
+        """Let the first request in a child begin what is done beside the requests: threads stayed with the parent."""
+        self._lock = threading.RLock()
+        for app in list(self._apps):
+            if FROZEN in app.extensions:
+                app.extensions[INHERITED] = app.extensions.pop(FROZEN)
 
     def open_store(self, app: Flask) -> assembly.Store:
         """Open an application's database before its tables are there; the caller closes it."""
@@ -240,3 +251,12 @@ class Portero(flask_jwt_extended.JWTManager):
 
 
 JWTManager = Portero
+
+
+def _after_fork() -> None:
+    for extension in list(_extensions):
+        extension._after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # Windows does not fork
+    os.register_at_fork(after_in_child=_after_fork)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from datetime import timedelta
 
@@ -96,3 +98,39 @@ def test_a_frozen_application_sweeps_unless_it_is_tested(sqlite_url: str) -> Non
         jwt.close(app)
     assert [False, True] == found
     assert "portero-sweep" not in [thread.name for thread in threading.enumerate() if thread not in others]
+
+
+FORKED = """
+import os, sys, threading
+from flask import Flask
+from portero import JWTManager
+from portero.errors import ConfigurationError
+app = Flask("app")
+app.config.update(JWT_SECRET_KEY=sys.argv[1], PORTERO_DATABASE_URL=sys.argv[2])
+jwt = JWTManager(app)
+runtime = jwt.freeze(app)
+begun = lambda: "portero-sweep" in [thread.name for thread in threading.enumerate()]
+found = [begun()]
+with jwt._lock, runtime.sweeper._lock:
+    child = os.fork()
+if not child:
+    found = [begun()]
+    try:
+        jwt.models([])
+    except ConfigurationError:
+        found.append("refused")
+    found.append(app.test_client().get("/auth/v1/settings").status_code)
+    found += [begun(), jwt.freeze(app) is runtime]
+    runtime.close()
+    print("child", *found, begun(), flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+print("parent", *found, begun())
+"""
+
+
+def test_an_application_frozen_before_a_fork_begins_anew_in_the_child_with_its_first_request(sqlite_url: str) -> None:
+    """As with a server that loads the application and then forks; locks that were held at that moment are free."""
+    command = [sys.executable, "-c", FORKED, SECRET, sqlite_url]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    assert ["child False refused 200 True True False", "parent True True"] == done.stdout.splitlines()

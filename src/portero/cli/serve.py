@@ -173,11 +173,9 @@ def load_for_worker(path: str) -> Any:
     share_arenas()
     app = _prepared.get(path) or ScriptInfo(app_import_path=path, load_dotenv_defaults=False).load_app()
     runtime = extension_of(app).freeze(app)
-    if not app.testing:
-        runtime.begin()
-        if runtime.mail_worker is not None:
-            # What was left when the last process stopped is sent now, not with the next mail.
-            runtime.mail_worker.wake()
+    if not app.testing and runtime.mail_worker is not None:
+        # What was left when the last process stopped is sent now, not with the next mail.
+        runtime.mail_worker.wake()
     # What is there now stays for good: without this the collector walks all of it again and again.
     gc.freeze()
     return app

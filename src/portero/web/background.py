@@ -1,16 +1,18 @@
 """A thread beside the requests, in each process that serves: it works when it is woken, and from time to time.
 
-A process that was forked has no thread until it is woken there. Whatever goes wrong is logged, and the thread goes on.
+A process that was forked has no thread until it is started or woken there. Whatever goes wrong is logged, and the
+thread goes on.
 It never keeps a process alive.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable
 from typing import Final
+
+from portero.store import forking
 
 _PATIENCE: Final = 5.0
 
@@ -36,15 +38,13 @@ class Background:
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
-        self._process = 0
+        forking.watch(self)
 
     def start(self) -> None:
         """Start the thread, if this process has none."""
         with self._lock:
-            if self._stopped.is_set() or self._process == os.getpid():
+            if self._stopped.is_set() or self._thread is not None:
                 return
-            # Threads do not survive a fork, and neither do the locks they held.
-            self._process, self._wake = os.getpid(), threading.Event()
             self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self._thread.start()
 
@@ -57,10 +57,21 @@ class Background:
         """End the thread, after what it is doing."""
         with self._lock:
             self._stopped.set()
-            thread = self._thread if self._process == os.getpid() else None
+            thread = self._thread
         self._wake.set()
         if thread is not None:
             thread.join(_PATIENCE)
+
+    def before_fork(self) -> None:
+        """Go on: the thread stays with the parent."""
+
+    def after_fork(self) -> None:
+        """Forget the thread, which did not come along, and locks that another one may have held at that moment."""
+        was_stopped = self._stopped.is_set()
+        self._lock, self._wake, self._stopped = threading.Lock(), threading.Event(), threading.Event()
+        self._thread = None
+        if was_stopped:
+            self._stopped.set()
 
     def _run(self) -> None:
         if self._begins_with_pause:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 EXTENSION = "portero"
 #: Where an application keeps its runtime once it is frozen.
 FROZEN = "portero.runtime"
+#: Where it is kept in a process that was forked from one in which it was frozen, until it is asked for.
+INHERITED = "portero.inherited"
 
 
 class Freezable(Protocol):
