@@ -15,6 +15,7 @@ from portero.cli import portero
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+HEADING_LINK = re.compile(r"\]\(([^)#\s:]*\.md|)#([^)\s]+)\)")
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 COMMAND = re.compile(r"(?<![\w/.])(?<!from )portero ((?:[a-z]+(?:-[a-z]+)* ?)+)")
 
@@ -32,6 +33,20 @@ def test_the_page_of_settings_is_the_one_the_settings_make() -> None:
 def test_every_link_leads_somewhere(page: Path) -> None:
     links = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link]
     assert [] == [link for link in links if not (page.parent / link).exists()]
+
+
+@each_page()
+def test_every_link_to_a_heading_finds_it(page: Path) -> None:
+    links = HEADING_LINK.findall(page.read_text(encoding="utf-8"))
+    assert [] == [
+        f"{file}#{name}" for file, name in links if name not in headings(page.parent / file if file else page)
+    ]
+
+
+def headings(page: Path) -> set[str]:
+    """Give the names of a page's headings as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-") for title in titles}
 
 
 @each_page()
