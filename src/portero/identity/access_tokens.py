@@ -16,6 +16,8 @@ from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+import orjson
+
 from portero.crypto import claims as rules
 from portero.crypto import jws
 from portero.crypto.algorithms import ALGORITHMS
@@ -35,6 +37,7 @@ MOST_REMEMBERED: Final = 20_000
 _HEADER: Final = {"typ": "JWT"}
 NO_HOOKS: Final = Hooks()
 _encode: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+Claims = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +146,14 @@ class AccessTokens:
             "is_anonymous": user.is_anonymous,
             "jti": str(uuid4()),
         }
+        write = _written_quickly
         if hooks.has(Point.CUSTOM_ACCESS_TOKEN):
-            members = self._checked(hooks.claims(user, session, members))
-        token = self._sign(members, now.timestamp())
+            members, write = self._checked(hooks.claims(user, session, members)), _written
+        token = self._sign(write(members), now.timestamp())
         for name in ("user_metadata", "app_metadata"):
             # Who keeps much about himself must not be locked out by his own token; policies read the row anyway.
             if len(token) > jws.LONGEST_TOKEN:
-                token = self._sign(members | {name: {}}, now.timestamp())
+                token = self._sign(write(members | {name: {}}), now.timestamp())
                 members[name] = {}
         return token, datetime.fromtimestamp(expires, UTC)
 
@@ -169,7 +173,7 @@ class AccessTokens:
             header: further header members; only `typ` can be verified again.
         """
         assert "type" in members
-        return self._sign(members, now, header)
+        return self._sign(_written(members), now, header)
 
     def verify(self, token: str, now: float) -> Verified:
         """Verify a token of any kind.
@@ -293,9 +297,21 @@ class AccessTokens:
         rules.check(members, kind, self._issuing)
         return Verified(kind, signed.header, MappingProxyType(members))
 
-    def _sign(self, members: Mapping[str, Any], now: float, header: Mapping[str, str] | None = None) -> str:
-        payload = _encode(members).encode()
+    def _sign(self, payload: bytes, now: float, header: Mapping[str, str] | None = None) -> str:
         return jws.sign({**_HEADER, **header} if header else _HEADER, payload, self._keyring.signing_key(now))
+
+
+def _written(members: Claims) -> bytes:
+    """Write claims that somebody else made; what JSON has no word for is refused."""
+    return _encode(members).encode()
+
+
+def _written_quickly(members: Claims) -> bytes:
+    """Write claims of ours: JSON as it was stored."""
+    try:
+        return orjson.dumps(members)
+    except TypeError:  # a number of more than 64 bits
+        return _written(members)
 
 
 def _known_of(verified: Verified) -> Known:

@@ -6,6 +6,7 @@ The rows are users × identities × factors; people have few of either, most one
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -80,6 +81,7 @@ _PARTS: tuple[tuple[sa.Table, type[Any]], ...] = (
     (_IDENTITIES, IdentityRecord),
     (_FACTORS, FactorRecord),
 )
+_AGE = attrgetter("created_at", "id")
 _WIDTHS = [len(table.c) for table, _ in _PARTS]
 _USER_OF, _SESSION_OF, _IDENTITY_OF, _FACTOR_OF = (
     _reader(table, record, sum(_WIDTHS[:place])) for place, (table, record) in enumerate(_PARTS)
@@ -98,15 +100,15 @@ def _each(read: Callable[[Sequence[Any]], Any], rows: Sequence[Sequence[Any]]) -
         found = read(rows[0])
         return () if found is None else (found,)
     different = {record.id: record for record in map(read, rows) if record is not None}
-    return tuple(different.values())
+    # Here and not in the statement, which would sort all columns of what nearly always is one row.
+    return tuple(sorted(different.values(), key=_AGE))
 
 
 def _prepared(start: sa.FromClause, is_meant: sa.ColumnElement[bool], lock: sa.Table | None) -> Prepared[list[Any]]:
     joined = start.join(_IDENTITIES, _IDENTITIES.c.user_id == _USERS.c.id, isouter=True)
     joined = joined.join(_FACTORS, _FACTORS.c.user_id == _USERS.c.id, isouter=True)
     columns = [column for table, _ in _PARTS for column in table.c]
-    order = (_IDENTITIES.c.created_at, _IDENTITIES.c.id, _FACTORS.c.created_at, _FACTORS.c.id)
-    query = sa.select(*columns).select_from(joined).where(is_meant).order_by(*order)
+    query = sa.select(*columns).select_from(joined).where(is_meant)
     return Prepared(query if lock is None else query.with_for_update(of=lock), list)
 
 

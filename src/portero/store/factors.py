@@ -21,7 +21,7 @@ FactorType = Literal["totp", "recovery_code"]
 _TABLE = Factor.__table__
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class FactorRecord:
     """One second factor.
 

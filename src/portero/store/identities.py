@@ -18,7 +18,7 @@ _TABLE = Identity.__table__
 COLUMNS = tuple(_TABLE.c.keys())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class IdentityRecord:
     """One identity; `provider_id` is the provider's subject (for `email`, the user's id as text)."""
 

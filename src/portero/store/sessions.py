@@ -32,7 +32,7 @@ USER_ID = "portero_me_id"
 NOW = "portero_now"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SessionRecord:
     """One session; `amr` holds the contract's entries (method, timestamp), newest first.
 

@@ -387,4 +387,4 @@ def _commit(connection: sa.Connection) -> None:
 
 
 def _raw(connection: sa.Connection) -> Any:
-    return connection.connection.driver_connection
+    return connection.connection.dbapi_connection

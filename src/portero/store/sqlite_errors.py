@@ -5,8 +5,7 @@ By result code (sqlite.org/rescode.html), never by the words of a message.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import sqlalchemy as sa
 
@@ -42,18 +41,35 @@ def unavailable(error: BaseException | None, *, writing: bool = False) -> Databa
     return DatabaseUnavailable(sentence) if sentence else None
 
 
-@contextmanager
-def translated(*, writing: bool) -> Iterator[None]:
+def translated(*, writing: bool) -> AbstractContextManager[None]:
     """Raise `DatabaseUnavailable` in the place of such errors, from the driver or through SQLAlchemy.
 
     Raises:
         DatabaseUnavailable: "not now"; every other error passes as it was.
     """
-    try:
-        yield
-    except DRIVER.DatabaseError as error:
-        raise unavailable(error, writing=writing) or error from error
-    except sa.exc.DBAPIError as error:
-        raise unavailable(error.orig, writing=writing) or error from error
-    except sa.exc.TimeoutError as error:
-        raise DatabaseUnavailable("too many wait to read") from error
+    return _WRITING if writing else _READING
+
+
+class _Translation(AbstractContextManager[None]):
+    """Holds nothing of where it is used, so that one of a kind serves everybody, at each step of each request."""
+
+    def __init__(self, *, writing: bool) -> None:
+        self._writing = writing
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
+        if isinstance(error, sa.exc.TimeoutError):
+            raise DatabaseUnavailable("too many wait to read") from error
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        is_databases = cause is not error or isinstance(error, DRIVER.DatabaseError)
+        found = unavailable(cause, writing=self._writing) if is_databases else None
+        if found is not None:
+            raise found from error
+
+
+_WRITING = _Translation(writing=True)
+_READING = _Translation(writing=False)

@@ -114,6 +114,8 @@ def _text_of_utc(value: datetime) -> str:
     return value.isoformat(" ", "microseconds")[:_WRITTEN]
 
 
+# A row says an instant and an id several times over, and so do the rows of one answer.
+@lru_cache(1024)
 def _instant_of(text: str) -> datetime:
     # Written by somebody else it may have another form, and an offset.
     found = datetime.fromisoformat(text + "+00:00" if len(text) == _WRITTEN else text)
@@ -124,6 +126,7 @@ def _text_of_uuid(value: UUID) -> str:
     return value.hex
 
 
+@lru_cache(1024)
 def _uuid_of(text: str) -> UUID:
     # Past its constructor, which would look for five other spellings; its two slots are all that it has.
     made = object.__new__(UUID)

@@ -20,7 +20,7 @@ COLUMNS = tuple(_TABLE.c.keys())
 _FOLDED = ("email", "username", "email_change")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class UserRecord:
     """One user as the database has it; the columns are those of `tables.User`."""
 
@@ -51,7 +51,7 @@ class UserRecord:
     updated_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Credentials:
     """What the check of a password asks of a user, and no more."""
 
