@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -69,15 +70,47 @@ def test_nothing_of_a_hash_stays_in_the_memory() -> None:
     assert is_blank(memory)
 
 
-def test_who_goes_last_leaves_no_pages_and_who_goes_before_them_does() -> None:
-    passwords = Passwords(2, time_cost=1, memory_cost=8192)
-    with passwords._slot():
+def is_given_back(memory: KeptMemory) -> bool:
+    """Wait, ten seconds at most, until the system has the pages."""
+    until = time.monotonic() + 10
+    while resident(memory) and time.monotonic() < until:
+        time.sleep(0.01)
+    return resident(memory) == 0
+
+
+def test_pages_stay_for_the_next_hash() -> None:
+    passwords = Passwords(2, time_cost=1, memory_cost=8192, kept_for=60)
+    for _ in range(2):
         passwords.verify("x", None)
         [memory] = passwords._memories
         assert resident(memory) >= 8192
+
+
+def test_a_process_that_hashed_nothing_for_a_while_has_no_pages() -> None:
+    passwords = Passwords(2, time_cost=1, memory_cost=8192, kept_for=0.01)
+    for _ in range(2):
+        passwords.verify("x", None)
+        assert is_given_back(passwords._memories[0])
+
+
+def test_who_watches_the_pages_ends_with_them() -> None:
+    passwords = Passwords(2, time_cost=1, memory_cost=64, kept_for=0.01)
     passwords.verify("x", None)
-    assert [memory] == passwords._memories
-    assert resident(memory) == 0
+    keeper = passwords._keeper
+    if keeper is not None:  # else it has ended already
+        keeper.join(10)
+        assert not keeper.is_alive()
+    assert passwords._keeper is None
+
+
+def test_where_no_thread_can_be_started_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    passwords = Passwords(1, time_cost=1, memory_cost=8192)
+    passwords.verify("x", None)
+    assert 0 == resident(passwords._memories[0])
 
 
 def test_hashes_at_one_time_are_right_in_no_more_memories_than_slots() -> None:

@@ -13,9 +13,11 @@ import os
 import re
 import secrets
 import threading
+import time
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import argon2
 import bcrypt
@@ -39,6 +41,8 @@ _MOST_LANES = 16
 #: With six on each slot, two cores leave some of the sixteen threads of a worker to everybody else, and a crowd of
 #: sign-ins waits for a third of a second instead of being sent away.
 _QUEUE_PER_SLOT = 6
+#: Seconds that memory stays after a hash: to fetch its pages anew costs an eighth of the next one and more.
+KEPT_FOR: Final = 5.0
 
 
 class Passwords:
@@ -50,9 +54,18 @@ class Passwords:
         time_cost: argon2id passes.
         memory_cost: argon2id memory in KiB.
         parallelism: argon2id lanes.
+        kept_for: seconds without a hash after which the system gets the memory of hashes back.
     """
 
-    def __init__(self, slots: int = 0, *, time_cost: int = 2, memory_cost: int = 19456, parallelism: int = 1) -> None:
+    def __init__(
+        self,
+        slots: int = 0,
+        *,
+        time_cost: int = 2,
+        memory_cost: int = 19456,
+        parallelism: int = 1,
+        kept_for: float = KEPT_FOR,
+    ) -> None:
         self._slots = slots or _cores()
         self._costs = (time_cost, memory_cost, parallelism)
         self._hasher = argon2.PasswordHasher(*self._costs, hash_len=TAG_BYTES, salt_len=SALT_BYTES)
@@ -61,6 +74,9 @@ class Passwords:
         self._present = 0
         # Those that no hash is in; with the others as many as slots at most.
         self._memories: list[KeptMemory] = []
+        self._kept_for = kept_for
+        self._used_at = 0.0
+        self._keeper: threading.Thread | None = None
         self._start = f"$argon2id$v=19$m={memory_cost},t={time_cost},p={parallelism}$"
         # Verifying against random bytes takes as long as against a real hash, and never succeeds.
         self._decoy = self._written(secrets.token_bytes(SALT_BYTES), secrets.token_bytes(TAG_BYTES))
@@ -131,7 +147,7 @@ class Passwords:
 
     @contextmanager
     def _memory(self) -> Iterator[KeptMemory | None]:
-        """Lend a memory to who holds a slot; who goes last leaves no pages behind. None where there is no memory."""
+        """Lend a memory to who holds a slot. None where there is no memory."""
         with self._lock:
             memory = self._memories.pop() if self._memories else None
         memory = memory or kept_memory.opened(*self._costs)
@@ -146,8 +162,36 @@ class Passwords:
     def _keep(self, memory: KeptMemory) -> None:
         with self._lock:
             self._memories.append(memory)
-            for each in self._memories if self._present == 1 else ():
-                each.give_back()
+            self._used_at = time.monotonic()
+            # Of a thread in the process that this one was forked from, `is_alive` says no.
+            if self._keeper is None or not self._keeper.is_alive():
+                self._keeper = self._started()
+
+    def _started(self) -> threading.Thread | None:
+        """Start the thread that gives back what is kept; where there can be none, nothing is kept."""
+        keeper = threading.Thread(target=self._give_back_in_time, name="portero-hash-memory", daemon=True)
+        try:
+            keeper.start()
+        except RuntimeError:
+            self._give_back()
+            return None
+        return keeper
+
+    def _give_back_in_time(self) -> None:
+        """Wait until no hash was computed for a while, give back, and end: an idle process has neither."""
+        left = self._kept_for
+        while left > 0:
+            time.sleep(left)
+            with self._lock:
+                left = self._used_at + self._kept_for - time.monotonic()
+                if left <= 0:
+                    self._give_back()
+                    self._keeper = None
+
+    def _give_back(self) -> None:
+        """Let the system have the pages of every memory that no hash is in; the lock is held."""
+        for each in self._memories:
+            each.give_back()
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
