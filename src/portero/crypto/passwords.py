@@ -41,7 +41,7 @@ _MOST_LANES = 16
 #: With six on each slot, two cores leave some of the sixteen threads of a worker to everybody else, and a crowd of
 #: sign-ins waits for a third of a second instead of being sent away.
 _QUEUE_PER_SLOT = 6
-#: Seconds that memory stays after a hash: to fetch its pages anew costs an eighth of the next one and more.
+#: Seconds that memory stays after a hash: to fetch its pages anew costs a twentieth of the next one and more.
 KEPT_FOR: Final = 5.0
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -242,5 +243,10 @@ def _known_attempts(context: IdentityContext, account: str, caller: Caller) -> s
 
 def counter_name(context: IdentityContext, what: str, subject: str) -> str:
     """Return the name of a counter: a MAC over what is counted and whom it is counted for."""
-    mac = mac_with(context.throttle_key).of(f"{what}|{subject}".encode())
-    return f"{what}:{mac[:16].hex()}"
+    return _name_of(context.throttle_key, what, subject)
+
+
+# A sign-in asks for its names before the password is looked at, and again when it was right.
+@lru_cache(256)
+def _name_of(key: bytes, what: str, subject: str) -> str:
+    return f"{what}:{mac_with(key).of(f'{what}|{subject}'.encode())[:16].hex()}"

@@ -124,26 +124,14 @@ class SqliteFile:
                 with writer.begin():
                     yield writer
             else:
-                with _pragma(writer, "synchronous", "NORMAL", "FULL"), writer.begin():
+                with _pragma(writer, "synchronous", "NORMAL", "FULL"), _begun(writer):
                     yield writer
 
     @contextmanager
     def _writing_for_many(self) -> Iterator[sa.Connection]:
-        """Begin and commit past SQLAlchemy, which takes longer for both than a row takes; it joins in where it is used.
-
-        The deadline of who leads is none of those whose work is done with it.
-        """
-        with deadline.lifted(), self._my_turn(), self._writer_for(self._limit) as writer:
-            driver = _raw(writer)
-            driver.execute("BEGIN IMMEDIATE").close()
-            try:
-                yield writer
-                _commit(writer)
-            except BaseException:
-                with suppress(sa.exc.SQLAlchemyError, DRIVER.Error):
-                    writer.rollback()
-                    driver.rollback()
-                raise
+        """Give the writing connection to a group; the deadline of who leads is none of those whose work is done."""
+        with deadline.lifted(), self._my_turn(), self._writer_for(self._limit) as writer, _begun(writer):
+            yield writer
 
     def write_together(self, work: Callable[[sa.Connection], Made]) -> Made:
         """Do work in a transaction that writers of this process share; see `group_commit`.
@@ -376,6 +364,21 @@ def _begin_immediate(connection: sa.Connection) -> None:
     driver = _raw(connection)
     if not driver.in_transaction:  # else it joins a group's
         driver.execute("BEGIN IMMEDIATE").close()
+
+
+@contextmanager
+def _begun(writer: sa.Connection) -> Iterator[None]:
+    """Begin and commit past SQLAlchemy, which takes longer for both than a row takes; it joins in where it is used."""
+    driver = _raw(writer)
+    driver.execute("BEGIN IMMEDIATE").close()
+    try:
+        yield
+        _commit(writer)
+    except BaseException:
+        with suppress(sa.exc.SQLAlchemyError, DRIVER.Error):
+            writer.rollback()
+            driver.rollback()
+        raise
 
 
 def _commit(connection: sa.Connection) -> None:
