@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from flask import Flask, Response, request, request_started
 from flask.sessions import SecureCookieSessionInterface
-from tests.identity.people import PASSWORD
+from tests.identity.people import PASSWORD, SECRET
 from tests.web.callers import Api
 
-from portero import on
+from portero import JWTManager, on
 
 Make = Callable[..., Api]
 PASSWORD_GRANT = "/token?grant_type=password"
@@ -66,6 +66,7 @@ def test_a_sign_in_a_refresh_and_a_look_at_oneself_do_not_come_to_flask(api: Api
         ("GET", "/user", {"headers": {"Authorization": "Bearer x.y.z", "Origin": "https://a.example"}}),
         ("GET", "/user", {"headers": {"X-Supabase-Api-Version": "2024-01-01"}}),
         ("POST", "/token", {"json": {}}),
+        ("POST", "/token", {"json": {}, "environ_overrides": {"QUERY_STRING": "grant_type=\xff"}}),
         ("POST", "/token?grant_type=nothing", {"json": {}}),
         ("POST", "/token?grant_type=password&grant_type=password", {"json": {}}),
         ("POST", "/token?grant_type=pass%77ord", {"json": {"email": "a@b.example", "password": "wrong"}}),
@@ -130,7 +131,29 @@ def preprocessor(app: Flask, seen: list[str]) -> None:
     app.url_value_preprocessor(lambda endpoint, values: seen.append(request.path))
 
 
-@pytest.mark.parametrize("hang", [before, after, teardown, own_session, preprocessor])
+def wrapped_view(app: Flask, seen: list[str]) -> None:
+    """As limiters and the like do it."""
+    endpoint = "portero.GET:/user"
+    view = app.view_functions[endpoint]
+
+    def counted(**arguments: Any) -> Any:
+        seen.append(request.path)
+        return view(**arguments)
+
+    app.view_functions[endpoint] = counted
+
+
+def wrapped_method(app: Flask, seen: list[str]) -> None:
+    dispatch = app.dispatch_request
+
+    def counted() -> Any:
+        seen.append(request.path)
+        return dispatch()
+
+    app.dispatch_request = counted  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("hang", [before, after, teardown, own_session, preprocessor, wrapped_view, wrapped_method])
 def test_what_an_application_hangs_on_its_requests_sees_every_one(
     api: Api, hang: Callable[[Flask, list[str]], None]
 ) -> None:
@@ -139,6 +162,23 @@ def test_what_an_application_hangs_on_its_requests_sees_every_one(
     for _ in range(3):
         api.call("GET", "/user")
     assert 3 * ["/auth/v1/user"] == seen
+
+
+def test_a_route_of_the_application_that_stands_before_ours_answers_in_front_too(make: Make) -> None:
+    held = make().runtime
+    app = Flask("app")
+    app.config.update(JWT_SECRET_KEY=SECRET, PORTERO_DATABASE_URL="sqlite:///unused.db")
+    app.add_url_rule("/auth/v1/user", "own", lambda: "own")
+    JWTManager(app).hold(app, held)
+    assert 3 * [b"own"] == [app.test_client().get("/auth/v1/user").data for _ in range(3)]
+
+
+def test_subdomains_are_for_flask(api: Api) -> None:
+    api.app.subdomain_matching = True
+    api.app.config["SERVER_NAME"] = "a.example"
+    bases = ["http://a.example", "http://a.example", "http://other.a.example"]
+    found = [api.call("GET", "/user", base_url=base).status_code for base in bases]
+    assert [401, 401, 404] == found
 
 
 def test_a_cookie_that_holds_a_session_is_for_flask(api: Api, witness: Witness) -> None:

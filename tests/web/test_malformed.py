@@ -168,6 +168,12 @@ def test_no_query_and_no_part_of_a_path_is_a_fault_of_the_servers(attacker: Atta
     assert [] == attacker.faults
 
 
+def test_a_query_of_bytes_that_are_no_text_is_refused(attacker: Attacker) -> None:
+    for method, path in (("POST", "/token"), ("GET", "/verify"), ("POST", "/signup")):
+        sent = {"json": {}, "environ_overrides": {"QUERY_STRING": "grant_type=\xff"}}
+        assert "validation_failed" == attacker.api.call(method, path, **sent).get_json()["code"]
+
+
 def test_no_header_is_a_fault_of_the_servers(attacker: Attacker) -> None:
     for route in ROUTES:
         for value in HEADER_VALUES:

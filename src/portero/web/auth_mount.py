@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from flask import Flask, Request, Response, signals
 from flask.sessions import SecureCookieSessionInterface
+from werkzeug.exceptions import HTTPException
 
 from portero.settings import Settings
 from portero.web import routes
-from portero.web.routes import Edge
+from portero.web.routes import Edge, Guarded
 from portero.web.runtime import FROZEN, Runtime
 
 StartResponse = Callable[..., Any]
@@ -80,8 +81,18 @@ class AuthMount:
         answer = self.next_app(environ, start_response)
         if self._is_usual is None:
             # After its first request Flask lets nothing more be hung on an application.
-            self._is_usual = not _is_heard(self._flask) and not _is_made_anew(self._flask)
+            app = self._flask
+            self._is_usual = not _is_heard(app) and not _is_made_anew(app) and self._are_ours(app)
         return answer
+
+    def _are_ours(self, app: Flask) -> bool:
+        """Whether Flask would call our own views: no route of the application's stands before them, nothing around."""
+        urls = app.url_map.bind("localhost")
+        try:
+            found = [(route, urls.match(path, method)[0]) for (method, path), route in self._routes.items()]
+        except HTTPException:
+            return False
+        return all(app.view_functions.get(endpoint) == Guarded(route) for route, endpoint in found)
 
     def _is_for_flask(self, environ: Mapping[str, Any], held: Runtime) -> bool:
         return (
@@ -107,7 +118,9 @@ def _is_made_anew(app: Flask) -> bool:
         or app.request_class is not Request
         or app.response_class is not Response
         or type(app.session_interface) is not SecureCookieSessionInterface
+        or any(callable(getattr(Flask, name, None)) for name in vars(app) if name != "wsgi_app")
         or app.url_map.host_matching
+        or app.subdomain_matching
         or bool(app.config.get("TRUSTED_HOSTS"))
         or not _OF_BODIES.isdisjoint(app.error_handler_spec[None])
     )
