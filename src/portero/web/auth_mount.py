@@ -8,6 +8,7 @@ request. Where there is any of that, the request goes to Flask, whose blueprint 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -118,7 +119,7 @@ def _is_made_anew(app: Flask) -> bool:
         or app.request_class is not Request
         or app.response_class is not Response
         or type(app.session_interface) is not SecureCookieSessionInterface
-        or any(callable(getattr(Flask, name, None)) for name in vars(app) if name != "wsgi_app")
+        or any(inspect.isroutine(getattr(Flask, name, None)) for name in vars(app) if name != "wsgi_app")
         or app.url_map.host_matching
         or app.subdomain_matching
         or bool(app.config.get("TRUSTED_HOSTS"))
