@@ -11,6 +11,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from io import BytesIO
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -172,6 +173,26 @@ def test_a_query_of_bytes_that_are_no_text_is_refused(attacker: Attacker) -> Non
     for method, path in (("POST", "/token"), ("GET", "/verify"), ("POST", "/signup")):
         sent = {"json": {}, "environ_overrides": {"QUERY_STRING": "grant_type=\xff"}}
         assert "validation_failed" == attacker.api.call(method, path, **sent).get_json()["code"]
+
+
+@pytest.mark.parametrize(
+    ("path", "start", "kind"),
+    [
+        ("/token?grant_type=refresh_token", b'{"refresh_token": "x"}', "application/json"),
+        ("/verify", b"token=x&type=signup&a=", "application/x-www-form-urlencoded"),
+    ],
+)
+def test_a_body_in_pieces_that_is_too_long_is_refused_and_not_cut_off(
+    attacker: Attacker, path: str, start: bytes, kind: str
+) -> None:
+    chunked = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+    answers = [
+        attacker.api.call(
+            "POST", path, input_stream=BytesIO(start.ljust(size)), content_type=kind, environ_overrides=chunked
+        )
+        for size in (16 * 1024, 16 * 1024 + 1, 64 * 1024)
+    ]
+    assert [False, True, True] == [413 == answer.status_code for answer in answers]
 
 
 def test_no_header_is_a_fault_of_the_servers(attacker: Attacker) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from flask import Request
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import ClientDisconnected, UnsupportedMediaType
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, UnsupportedMediaType
 
 from portero import strict_json
 from portero.errors import AuthError
@@ -98,7 +98,7 @@ def form(request: Request) -> MultiDict[str, str]:
     Raises:
         RequestEntityTooLarge: over 16 KiB.
     """
-    request.max_content_length = LARGEST
+    _counted(request)
     return request.form
 
 
@@ -115,8 +115,16 @@ def _raw(request: Request) -> bytes:
     if _LENGTH.fullmatch(length) and int(length) <= LARGEST and _is_untouched(request):
         return _read(environ["wsgi.input"], int(length))
     # What has no plain length, or was looked at by the application: Flask counts, and keeps what it read.
-    request.max_content_length = LARGEST
-    return request.get_data(cache=False)
+    return _counted(request)
+
+
+def _counted(request: Request) -> bytes:
+    """Read a body of any length; of one that does not tell its own, Werkzeug drops the rest in silence."""
+    request.max_content_length = LARGEST + 1
+    raw = request.get_data()
+    if len(raw) > LARGEST:
+        raise RequestEntityTooLarge
+    return raw
 
 
 def _is_untouched(request: Request) -> bool:
