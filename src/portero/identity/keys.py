@@ -265,7 +265,8 @@ class KeyRing:
         except ValueError:
             raise ConfigurationError(
                 f"JWT_SECRET_KEY does not open the signing key {record.kid}; if it was changed, put the former "
-                f"one into JWT_SECRET_KEY_FALLBACKS; if that is lost: portero keys retire --now {record.kid}, and a new key."
+                f"one into JWT_SECRET_KEY_FALLBACKS; if that is lost: portero keys retire --now {record.kid}, and a "
+                "new key."
             ) from None
         if key is self._sealing_keys[0]:
             return
