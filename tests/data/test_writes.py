@@ -540,6 +540,23 @@ def test_a_merge_that_changes_the_rows_key_is_a_merge(scene: Scene) -> None:
     assert (201, both) == answered(doors.ask("POST", "/doors?on_conflict=name", both, prefer=MERGE))
 
 
+def test_an_upsert_of_many_rows_of_ones_own_merges_some_and_makes_the_others(scene: Scene) -> None:
+    body = [{"id": 1, "title": "merged"}, {"id": 7, "title": "made"}, {"id": 8, "title": "made too"}]
+    for prefer in (MERGE, "resolution=merge-duplicates"):
+        assert 2 == scene.ask("POST", "/notes?select=id,title", body, prefer=prefer).status // 100
+        assert ["merged", "made", "made too"] == titles(scene, ANNA)
+
+
+def test_an_upsert_of_many_rows_reaches_no_row_that_an_update_would_not(scene: Scene) -> None:
+    before = scene.rows(Note)
+    for body in (
+        [{"id": 2, "title": "a"}, {"id": 7, "title": "b"}],
+        [{"id": 7, "title": "b"}, {"id": 2, "title": "a"}],
+    ):
+        assert 403 == scene.ask("POST", "/notes", body, prefer="resolution=merge-duplicates").status
+    assert before == scene.rows(Note)
+
+
 def test_one_upsert_meets_a_row_once(scene: Scene) -> None:
     twice = [{"slug": "home", "text": "a"}, {"slug": "home", "text": "b"}]
     code, message = "21000", "ON CONFLICT DO UPDATE command cannot affect row a second time"

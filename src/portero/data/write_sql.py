@@ -14,9 +14,11 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import Grouping
 
 from portero.data import keys
+from portero.data.caller import ME_ID, ME_ROLE
 from portero.data.catalogue import Column, Model
 from portero.data.dialects import Sql
 from portero.data.write_plan import DEFAULT, Conflict, DeletePlan, InsertRules, UpdatePlan
@@ -97,8 +99,26 @@ def _resolved(statement: Any, conflict: Conflict, columns: Sequence[Column], mod
     if not conflict.merges or not columns:
         return statement.on_conflict_do_nothing(index_elements=target)
     merged = {column.column: statement.excluded[column.column.key] for column in columns}
-    rows = None if conflict.rows is None else OfTheRow(conflict.rows)
+    rows = None if conflict.rows is None else OfTheRow(_beside_the_values(conflict.rows))
     return statement.on_conflict_do_update(index_elements=target, set_=merged, where=rows)
+
+
+def beside_the_values(fact: str) -> str:
+    """Name the bind of a caller's fact where it stands behind the values of an insert.
+
+    SQLAlchemy repeats the values for many rows, and takes every bind of a name in them for a part of them.
+    """
+    return f"{fact}_there"
+
+
+def _beside_the_values(policy: Clause) -> Clause:
+    def instead(element: Any, **_: Any) -> Any:
+        if isinstance(element, sa.BindParameter) and element.key in (ME_ID, ME_ROLE):
+            return sa.bindparam(beside_the_values(element.key), type_=element.type)
+        return None
+
+    replaced: Clause = visitors.replacement_traverse(policy, {}, instead)
+    return replaced
 
 
 def conflicting_rows(model: Model, conflict: Conflict, sql: Sql) -> sa.Select[Any]:

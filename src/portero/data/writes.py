@@ -328,7 +328,10 @@ class _Work:
     def _inserted(self, plan: InsertPlan, group: write_plan.RowGroup) -> list[tuple[tuple[Any, ...], bool]]:
         rules, sql, width = plan.rules, self.writes.reads.sql, len(plan.model.row_key)
         statement = write_sql.insert_rows(rules, group.columns, sql)
-        rows: list[Any] = _bound(group, self._caller if rules.fill or rules.conflict else {})
+        there = (
+            {write_sql.beside_the_values(name): fact for name, fact in self._caller.items()} if rules.conflict else {}
+        )
+        rows: list[Any] = _bound(group, self._caller | there if rules.fill or rules.conflict else {})
         if len(rows) == 1 and rules.conflict is None:
             prepared = prepared_writes.insert_of(rules, group.columns, sql)
             if prepared is not None:
