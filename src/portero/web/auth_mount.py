@@ -2,8 +2,8 @@
 
 Flask's way to a view and back takes longer than all that a refresh asks of the database. It is there for what an
 application hangs on its requests: functions before and after, signals, a session of its own, hooks that look at the
-request, limits around our views. Where there is any of that, the request goes to Flask, whose blueprint answers with the same functions
-(`routes.answer`). So it never answers otherwise than Flask would, and it holds no rule of its own.
+request, limits around our views. Where there is any of that, the request goes to Flask, whose blueprint answers with
+the same functions (`routes.answer`). So it never answers otherwise than Flask would, and it holds no rule of its own.
 """
 
 from __future__ import annotations
