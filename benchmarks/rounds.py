@@ -97,7 +97,8 @@ class Round:
                     _say(f"{title}: {workload:4} {running.side.column:22} {found['rate']:10,.1f} /s")
                     if workload == "W4" and running.side.name == "portero":
                         # Right after what it is compared with: a shared machine's speed changes within seconds.
-                        measured[workload]["bare hash"] = {"rate": _bare_hash(self.lengths.seconds)}
+                        for column, name in (("bare hash", "argon2-cffi"), ("libsodium alone", "libsodium")):
+                            measured[workload][column] = {"rate": _bare_hash(self.lengths.seconds, name)}
                 if workload == ([each for each in asked if each != "W4"] or asked)[-1]:
                     # The hash would leave its own memory behind.
                     measured["memory"] = {each.side.name: each.memory() for each in self.running.values()}
@@ -198,8 +199,8 @@ def _refreshed(running: Running, token: str) -> Any:
     return send(running.base, Request("POST", path, headers, f'{{"refresh_token":"{token}"}}'))
 
 
-def _bare_hash(seconds: int) -> float:
-    command = pinned(sys.executable, "-m", "benchmarks.bare_hash", str(seconds))
+def _bare_hash(seconds: int, name: str) -> float:
+    command = pinned(sys.executable, "-m", "benchmarks.bare_hash", str(seconds), name)
     return float(subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=True).stdout)
 
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import argon2
 import bcrypt
 import pytest
+from argon2.low_level import Type, hash_secret_raw
 
 from portero.crypto.passwords import Passwords, is_known_hash
 from portero.errors import TooBusy
@@ -38,7 +39,66 @@ def test_the_right_password_fits_and_no_other(passwords: Passwords) -> None:
 
 def test_the_default_is_the_recommended_floor() -> None:
     """Threats CR-17; no setting goes below it."""
-    assert Passwords()._hasher.hash("x").startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert Passwords().hash("x").startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+@pytest.mark.parametrize("costs", [(1, 8), (2, 19456), (3, 2049)])
+def test_every_hash_is_argon2_cffis_to_the_byte(costs: tuple[int, int]) -> None:
+    passwords, salt = Passwords(1, time_cost=costs[0], memory_cost=costs[1]), b"salt of 16 bytes"
+    for password in (b"x", b"", b"a\0b", "contraseña".encode(), b"y" * 4096):
+        assert hash_secret_raw(password, salt, *costs, 1, 32, Type.ID) == passwords._tag(password, salt)
+
+
+def test_each_verifies_what_the_other_hashed() -> None:
+    ours, theirs = Passwords(1, time_cost=1, memory_cost=64), argon2.PasswordHasher(1, 64, 1)
+    assert theirs.verify(ours.hash("correct horse"), "correct horse") is True
+    assert ours.verify("correct horse", theirs.hash("correct horse")) is True
+    assert ours.verify("wrong horse", theirs.hash("correct horse")) is False
+
+
+def test_a_hash_of_more_lanes_is_verified_and_to_be_replaced(passwords: Passwords) -> None:
+    stored = argon2.PasswordHasher(1, 64, 2).hash("correct horse")
+    assert passwords.verify("correct horse", stored) is True
+    assert passwords.verify("wrong horse", stored) is False
+    assert passwords.needs_rehash(stored) is True
+
+
+def test_hashes_at_one_time_are_right() -> None:
+    passwords = Passwords(3, time_cost=1, memory_cost=512)
+    stored = {password: passwords.hash(password) for password in ("one", "two")}
+    asked = [(typed, kept) for typed in stored for kept in stored] * 4
+    with ThreadPoolExecutor(12) as threads:
+        fits = list(threads.map(lambda pair: passwords.verify(pair[0], stored[pair[1]]), asked))
+    assert fits == [typed == kept for typed, kept in asked]
+
+
+def test_others_run_while_a_hash_is_computed() -> None:
+    passwords, begins, rounds = Passwords(1, time_cost=100, memory_cost=8192), threading.Barrier(2), 0
+
+    def hash_at_length() -> None:
+        begins.wait()
+        passwords.hash("x")
+
+    hashing = threading.Thread(target=hash_at_length)
+    hashing.start()
+    begins.wait()
+    while hashing.is_alive():
+        hashing.join(0.001)
+        rounds += 1
+    assert rounds > 10
+
+
+def test_where_there_is_no_memory_for_a_hash_it_is_asked_for_later() -> None:
+    """No fault: others' hashes end, and with them their memory."""
+    program = (
+        "import resource; from portero.crypto.passwords import Passwords; from portero.errors import TooBusy\n"
+        "passwords = Passwords(1, memory_cost=4 * 1024 * 1024)\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))\n"
+        "try: passwords.hash('x')\n"
+        "except TooBusy as refusal: print(refusal)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "there is no memory to hash a password in\n" == done.stdout
 
 
 def test_nobody_has_no_password(passwords: Passwords) -> None:
@@ -48,15 +108,11 @@ def test_nobody_has_no_password(passwords: Passwords) -> None:
 
 def test_a_stranger_costs_the_same_work_as_a_user(passwords: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    hasher = passwords._hasher
     monkeypatch.setattr(passwords, "_fits_argon2", lambda data, stored: bool(asked.append(stored)))
     passwords.verify("x", None)
     passwords.verify("x", "not a hash at all")
-    passwords.verify("x" * 5000, hasher.hash("x" * 5000))
-    parameters = [argon2.extract_parameters(stored) for stored in asked]
-    assert [(hasher.memory_cost, hasher.time_cost, hasher.parallelism, hasher.hash_len)] * 3 == [
-        (each.memory_cost, each.time_cost, each.parallelism, each.hash_len) for each in parameters
-    ]
+    passwords.verify("x" * 5000, argon2.PasswordHasher(1, 8, 1).hash("x" * 5000))
+    assert [passwords.needs_rehash(stored) for stored in asked] == [False] * 3
 
 
 def test_one_text_typed_on_two_keyboards_is_one_password(passwords: Passwords) -> None:

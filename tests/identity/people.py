@@ -34,7 +34,7 @@ def context_on(database: Database, now: datetime | None = NOW, **settings: Any) 
         keyring=keyring,
         access_tokens=AccessTokens(keyring, issuing),
         api_keys=ApiKeys(database),
-        passwords=Passwords(4, time_cost=1, memory_cost=8, parallelism=1),
+        passwords=Passwords(4, time_cost=1, memory_cost=8),
     )
 
 

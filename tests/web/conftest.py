@@ -29,7 +29,7 @@ def make_api(database_url: str, /, *, hooks: Sequence[Any] = (), **settings: Any
     def own() -> str:
         return "own"
 
-    held = jwt.assemble(app, Passwords(8, time_cost=1, memory_cost=8, parallelism=1))
+    held = jwt.assemble(app, Passwords(8, time_cost=1, memory_cost=8))
     jwt.hold(app, held)
     return Api(app, held)
 

@@ -124,7 +124,7 @@ def test_the_deadline_of_who_leads_a_group_of_writers_is_nobody_elses(sqlite_dat
 
 
 def test_who_waits_for_a_hash_waits_no_longer() -> None:
-    passwords = Passwords(1, time_cost=1, memory_cost=8, parallelism=1)
+    passwords = Passwords(1, time_cost=1, memory_cost=8)
     passwords._free.acquire()
     with sooner_than(SOON), within(SHORT), pytest.raises(DeadlinePassed):
         passwords.hash(PASSWORD)

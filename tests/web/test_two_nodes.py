@@ -31,7 +31,7 @@ def _node(url: str, secret: str, other: str) -> Api:
     app = Flask("app")
     app.config.update(TESTING=True, JWT_SECRET_KEY=secret, JWT_SECRET_KEY_FALLBACKS=[other], PORTERO_DATABASE_URL=url)
     jwt = JWTManager(app)
-    held = jwt.assemble(app, Passwords(8, time_cost=1, memory_cost=8, parallelism=1))
+    held = jwt.assemble(app, Passwords(8, time_cost=1, memory_cost=8))
     jwt.hold(app, held)
     return Api(app, held)
 

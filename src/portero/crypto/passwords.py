@@ -3,6 +3,8 @@
 A hash costs tens of milliseconds and 19 MiB by intent. So no more than `slots` are computed at once, a short queue
 waits, and the rest is told to come back: a flood of sign-ins must not take the memory or the machine. A stranger's
 attempt costs what a user's does. Never judges whether a password is good enough, never logs or keeps one.
+
+Today's hashes are computed by libsodium, the others by argon2-cffi: docs/decisions/0013-libsodium.md.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ import os
 import re
 import secrets
 import threading
-import time
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,10 +22,10 @@ from typing import Final
 
 import argon2
 import bcrypt
+import nacl.exceptions
+from nacl.bindings import crypto_pwhash_alg, crypto_pwhash_ALG_ARGON2ID13
 
 from portero import deadline
-from portero.crypto import kept_memory
-from portero.crypto.kept_memory import SALT_BYTES, TAG_BYTES, KeptMemory
 from portero.errors import DeadlinePassed, TooBusy
 
 #: Longer texts are no passwords: normalising and hashing them would only be work for an attacker to order; code points.
@@ -41,8 +42,9 @@ _MOST_LANES = 16
 #: With six on each slot, two cores leave some of the sixteen threads of a worker to everybody else, and a crowd of
 #: sign-ins waits for a third of a second instead of being sent away.
 _QUEUE_PER_SLOT = 6
-#: Seconds that memory stays after a hash: to fetch its pages anew costs a twentieth of the next one and more.
-KEPT_FOR: Final = 5.0
+_SALT_BYTES: Final = 16
+_TAG_BYTES: Final = 32
+_KIB: Final = 1024
 
 
 class Passwords:
@@ -53,33 +55,18 @@ class Passwords:
             are slower than one after the other: they push each other out of its caches.
         time_cost: argon2id passes.
         memory_cost: argon2id memory in KiB.
-        parallelism: argon2id lanes.
-        kept_for: seconds without a hash after which the system gets the memory of hashes back.
     """
 
-    def __init__(
-        self,
-        slots: int = 0,
-        *,
-        time_cost: int = 2,
-        memory_cost: int = 19456,
-        parallelism: int = 1,
-        kept_for: float = KEPT_FOR,
-    ) -> None:
+    def __init__(self, slots: int = 0, *, time_cost: int = 2, memory_cost: int = 19456) -> None:
         self._slots = slots or _cores()
-        self._costs = (time_cost, memory_cost, parallelism)
-        self._hasher = argon2.PasswordHasher(*self._costs, hash_len=TAG_BYTES, salt_len=SALT_BYTES)
+        self._passes, self._memory = time_cost, memory_cost * _KIB
+        self._others = argon2.PasswordHasher()
         self._free = threading.Semaphore(self._slots)
         self._lock = threading.Lock()
         self._present = 0
-        # Those that no hash is in; with the others as many as slots at most.
-        self._memories: list[KeptMemory] = []
-        self._kept_for = kept_for
-        self._used_at = 0.0
-        self._keeper: threading.Thread | None = None
-        self._start = f"$argon2id$v=19$m={memory_cost},t={time_cost},p={parallelism}$"
+        self._start = f"$argon2id$v=19$m={memory_cost},t={time_cost},p=1$"
         # Verifying against random bytes takes as long as against a real hash, and never succeeds.
-        self._decoy = self._written(secrets.token_bytes(SALT_BYTES), secrets.token_bytes(TAG_BYTES))
+        self._decoy = self._written(secrets.token_bytes(_SALT_BYTES), secrets.token_bytes(_TAG_BYTES))
 
     def hash(self, password: str) -> str:
         """Hash a password for storage.
@@ -91,11 +78,9 @@ class Passwords:
         if len(password) > LONGEST_PASSWORD:
             raise ValueError("a password has at most 1024 characters")
         data = _normalised(password)
-        with self._slot(), self._memory() as memory:
-            if memory is None:
-                return self._hasher.hash(data)
-            salt = secrets.token_bytes(SALT_BYTES)
-            return self._written(salt, memory.tag(data, salt))
+        salt = secrets.token_bytes(_SALT_BYTES)
+        with self._slot():
+            return self._written(salt, self._tag(data, salt))
 
     def verify(self, password: str, stored_hash: str | None) -> bool:
         """Say whether a password is the one that was hashed.
@@ -127,14 +112,27 @@ class Passwords:
         return not self._is_ours(stored_hash)
 
     def _fits_argon2(self, data: bytes, stored_hash: str) -> bool:
-        with self._memory() as memory:
-            if memory is not None and self._is_ours(stored_hash):
-                salt, tag = (base64.b64decode(each + "==") for each in stored_hash[len(self._start) :].split("$"))
-                return hmac.compare_digest(memory.tag(data, salt), tag)
-            try:
-                return self._hasher.verify(stored_hash, data)
-            except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
-                return False
+        if self._is_ours(stored_hash):
+            salt, tag = (base64.b64decode(each + "==") for each in stored_hash[len(self._start) :].split("$"))
+            return hmac.compare_digest(self._tag(data, salt), tag)
+        try:
+            return self._others.verify(stored_hash, data)
+        except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+            return False
+
+    def _tag(self, data: bytes, salt: bytes) -> bytes:
+        """Compute the 32 bytes of argon2id; other threads run meanwhile.
+
+        Raises:
+            TooBusy: there is no memory for it.
+        """
+        try:
+            tag: bytes = crypto_pwhash_alg(
+                _TAG_BYTES, data, salt, self._passes, self._memory, crypto_pwhash_ALG_ARGON2ID13
+            )
+        except nacl.exceptions.RuntimeError:
+            raise TooBusy("there is no memory to hash a password in") from None
+        return tag
 
     def _written(self, salt: bytes, tag: bytes) -> str:
         return f"{self._start}{_base64(salt)}${_base64(tag)}"
@@ -144,54 +142,6 @@ class Passwords:
         return (
             stored_hash.startswith(self._start) and _SALT_AND_TAG.fullmatch(stored_hash, len(self._start)) is not None
         )
-
-    @contextmanager
-    def _memory(self) -> Iterator[KeptMemory | None]:
-        """Lend a memory to who holds a slot. None where there is no memory."""
-        with self._lock:
-            memory = self._memories.pop() if self._memories else None
-        memory = memory or kept_memory.opened(*self._costs)
-        if memory is None:
-            yield None
-            return
-        try:
-            yield memory
-        finally:
-            self._keep(memory)
-
-    def _keep(self, memory: KeptMemory) -> None:
-        with self._lock:
-            self._memories.append(memory)
-            self._used_at = time.monotonic()
-            # Of a thread in the process that this one was forked from, `is_alive` says no.
-            if self._keeper is None or not self._keeper.is_alive():
-                self._keeper = self._started()
-
-    def _started(self) -> threading.Thread | None:
-        """Start the thread that gives back what is kept; where there can be none, nothing is kept."""
-        keeper = threading.Thread(target=self._give_back_in_time, name="portero-hash-memory", daemon=True)
-        try:
-            keeper.start()
-        except RuntimeError:
-            self._give_back()
-            return None
-        return keeper
-
-    def _give_back_in_time(self) -> None:
-        """Wait until no hash was computed for a while, give back, and end: an idle process has neither."""
-        left = self._kept_for
-        while left > 0:
-            time.sleep(left)
-            with self._lock:
-                left = self._used_at + self._kept_for - time.monotonic()
-                if left <= 0:
-                    self._give_back()
-                    self._keeper = None
-
-    def _give_back(self) -> None:
-        """Let the system have the pages of every memory that no hash is in; the lock is held."""
-        for each in self._memories:
-            each.give_back()
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
