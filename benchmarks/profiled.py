@@ -56,7 +56,7 @@ _LOOKS = 999
 GROUPS = {
     "SQLite": r"sqlite",
     "server": r"granian",
-    "crypto": r"_rust\.abi3|libcrypto|libssl|_hashlib|_hmac|_sha\d|_blake|_md5|_argon2|^_ffi|bcrypt",
+    "crypto": r"_rust\.abi3|libcrypto|libssl|_hashlib|_hmac|_sha\d|_blake|_md5|_argon2|^_ffi|_sodium|bcrypt",
     "JSON": r"orjson|^_json",
     "kernel": r"kernel|vdso|vmlinux",
     "interpreter": r"python|^_\w+\.so",
