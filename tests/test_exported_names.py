@@ -25,7 +25,7 @@ def test_every_name_of_flask_jwt_extended_is_here() -> None:
 
 
 def test_the_names_of_flask_jwt_extended_are_the_same_objects_except_the_manager_and_what_protects() -> None:
-    ours = {"JWTManager", "jwt_required", "verify_jwt_in_request"}
+    ours = {"JWTManager", "get_jwt_identity", "jwt_required", "verify_jwt_in_request"}
     named = {name: value for name, value in vars(flask_jwt_extended).items() if name in portero.__all__}
     assert ours == {name for name, value in named.items() if getattr(portero, name) is not value}
     assert portero.JWTManager is portero.Portero
@@ -47,7 +47,7 @@ def test_the_public_modules_can_be_imported_first(module: str) -> None:
     assert importlib.import_module(module).__doc__
 
 
-@pytest.mark.parametrize("name", ["jwt_required", "verify_jwt_in_request"])
+@pytest.mark.parametrize("name", ["get_jwt_identity", "jwt_required", "verify_jwt_in_request"])
 def test_what_protects_takes_what_flask_jwt_extendeds_takes(name: str) -> None:
     ours, theirs = (inspect.signature(getattr(module, name)).parameters for module in (portero, flask_jwt_extended))
     assert [(each.name, each.default) for each in theirs.values()] == [

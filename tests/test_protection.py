@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -103,6 +105,7 @@ def folder_of(app: Flask) -> Path:
 
 def seen() -> Any:
     """Everything that a view can ask for."""
+    assert portero.get_jwt_identity() == fje.get_jwt_identity()
     return jsonify(
         identity=fje.get_jwt_identity(),
         claims=fje.get_jwt(),
@@ -213,6 +216,15 @@ def test_what_a_view_writes_into_the_claims_is_gone_at_the_next_request(make_app
         assert the_short_way_is_taken(app.test_client(), bearer(anna.access_token))
         assert anna.get("/writes").json == anna.get("/writes").json
         assert "owner" not in anna.get("/auth/v1/user").text
+
+
+def test_nobody_is_told_who_asks_before_a_token_was_verified(make_app: Callable[..., Made]) -> None:
+    app, _ = make_app()
+    for context in (app.test_request_context(), contextlib.nullcontext()):
+        with context, pytest.raises(RuntimeError) as theirs:
+            fje.get_jwt_identity()
+        with context, pytest.raises(RuntimeError, match=f"^{re.escape(str(theirs.value))}$"):
+            portero.get_jwt_identity()
 
 
 def test_an_application_decides_how_views_are_run(make_app: Callable[..., Made]) -> None:

@@ -21,7 +21,6 @@ from flask_jwt_extended import (  # noqa: E402
     get_jti,
     get_jwt,
     get_jwt_header,
-    get_jwt_identity,
     get_jwt_request_location,
     get_unverified_jwt_headers,
     set_access_cookies,
@@ -45,7 +44,7 @@ from portero.errors import AuthError, ConfigurationError, DatabaseUnavailable, D
 from portero.extension import JWTManager, Portero  # noqa: E402
 from portero.identity.hooks import on  # noqa: E402
 from portero.principal import Principal  # noqa: E402
-from portero.protection import jwt_required, verify_jwt_in_request  # noqa: E402
+from portero.protection import get_jwt_identity, jwt_required, verify_jwt_in_request  # noqa: E402
 from portero.python_api import reading, sign_in, writing  # noqa: E402
 from portero.store.tables import Session, User  # noqa: E402
 

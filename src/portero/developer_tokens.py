@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import functools
 import hmac
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -47,7 +46,8 @@ NO_REFRESH_TOKENS: Final = (
 
 #: What Flask-JWT-Extended says of its own tokens.
 WRONG_CSRF: Final = "CSRF double submit tokens do not match"
-_decode: Final = json.JSONDecoder().decode
+#: Python looks a member of an enumeration up at each mention, which takes longer than all else that is done with it.
+_SESSION: Final = Kind.SESSION
 
 DecodeKey = Callable[[dict[str, Any], dict[str, Any]], Any]
 
@@ -76,10 +76,7 @@ class SessionClaims(dict[str, Any]):
     """
 
     __slots__ = ("principal",)
-
-    def __init__(self, claims: Mapping[str, Any], principal: Principal) -> None:
-        super().__init__(claims)
-        self.principal = principal
+    principal: Principal
 
 
 class Reader:
@@ -104,7 +101,7 @@ class Reader:
         if csrf_value is not None and not csrf_value.isascii():
             raise CSRFError(WRONG_CSRF)
         known = self._runtime.identity.access_tokens.remembered(token, time.time())
-        if known is not None and known.verified.kind is Kind.SESSION:
+        if known is not None and known.verified.kind is _SESSION:
             return self._of_session(known, csrf_value)
         try:
             parsed = jws.parse(token, foreign_headers=True)
@@ -166,29 +163,33 @@ class _AtRoutes:
     """A session's token as the developer's routes get it: made once, copied for each request.
 
     Attributes:
+        header: the header.
         whole: the claims of which every request gets a copy.
-        nested: those of them that hold others, as JSON: what a view changes in one is its own affair, and reading them
-            anew copies them faster than anything written in Python.
+        copies: what copies those of them that hold others: what a view changes in one is its own affair.
         principal: whom the token stands for.
         csrf_values: what a page may send; the first one is told.
     """
 
+    header: dict[str, Any]
     whole: dict[str, Any]
-    nested: str
+    copies: tuple[tuple[str, Callable[[], Any]], ...]
     principal: Principal
     csrf_values: tuple[str, ...]
 
     def claims(self) -> SessionClaims:
-        claims = SessionClaims(self.whole, self.principal)
-        claims.update(_decode(self.nested))
+        claims = SessionClaims(self.whole)
+        claims.principal = self.principal
+        for name, copy in self.copies:
+            claims[name] = copy()
         return claims
 
 
 def of_remembered(runtime: Runtime, known: Known) -> tuple[dict[str, Any], SessionClaims] | None:
     """Give header and claims of a session's token that was verified before; None for another kind of token."""
-    if known.verified.kind is not Kind.SESSION:
+    if known.verified.kind is not _SESSION:
         return None
-    return dict(known.verified.header), _at_routes(runtime, known).claims()
+    read = _at_routes(runtime, known)
+    return read.header.copy(), read.claims()
 
 
 def _at_routes(runtime: Runtime, known: Known) -> _AtRoutes:
@@ -201,9 +202,26 @@ def _at_routes(runtime: Runtime, known: Known) -> _AtRoutes:
         keys, session_id = runtime.identity.keyring.derived(CSRF), str(principal.session_id).encode()
         values = tuple(hmac.digest(key, session_id, "sha256").hex() for key in keys)
         whole = _filled(known.verified.claims) | {"csrf": values[0]}
-        nested = json.dumps({name: value for name, value in whole.items() if isinstance(value, dict | list)})
-        made = known.at_routes = _AtRoutes(whole, nested, principal, values)
+        copies = tuple((name, _copier(value)) for name, value in whole.items() if isinstance(value, dict | list))
+        made = known.at_routes = _AtRoutes(dict(known.verified.header), whole, copies, principal, values)
     return made
+
+
+def _copier(value: Any) -> Callable[[], Any]:
+    """Give what copies a claim down to the ground: Python is needed only for what holds something again."""
+    inner = enumerate(value) if isinstance(value, list) else value.items()
+    copiers = [(place, _copier(each)) for place, each in inner if isinstance(each, dict | list)]
+    plain: Callable[[], Any] = value.copy
+    if not copiers:
+        return plain
+
+    def copy() -> Any:
+        made = plain()
+        for place, copier in copiers:
+            made[place] = copier()
+        return made
+
+    return copy
 
 
 def is_ended(runtime: Runtime, claims: Mapping[str, Any]) -> bool:

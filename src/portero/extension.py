@@ -235,7 +235,10 @@ class Portero(flask_jwt_extended.JWTManager):
         self._developer_blocklist = callback
 
     def _is_revoked(self, header: Mapping[str, Any], claims: Mapping[str, Any]) -> bool:
-        return developer_tokens.is_ended(self.freeze(current_app), claims) or self._developer_blocklist(header, claims)
+        return self._is_revoked_in(self.freeze(current_app), header, claims)
+
+    def _is_revoked_in(self, runtime: Runtime, header: Mapping[str, Any], claims: Mapping[str, Any]) -> bool:
+        return developer_tokens.is_ended(runtime, claims) or self._developer_blocklist(header, claims)
 
     def _encode_jwt_from_config(self, identity: Any, token_type: str, *arguments: Any, **options: Any) -> str:
         if token_type != "access":  # noqa: S105 - a word

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import inspect
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import flask_jwt_extended
@@ -20,13 +20,13 @@ from flask_jwt_extended import exceptions
 from flask_jwt_extended.view_decorators import _load_user, _verify_token_is_fresh
 
 from portero import developer_tokens
-from portero.developer_tokens import SessionClaims
+from portero.developer_tokens import Scheme, SessionClaims
 from portero.web.runtime import EXTENSION, FROZEN, Runtime
 
 #: Where the short way looks; an application that looks anywhere else first is served the long way.
 _LOCATION: Final = "headers"
-_PREFIX: Final = "bearer "
-_USUAL: Final = {"JWT_HEADER_NAME": "Authorization", "JWT_HEADER_TYPE": "Bearer"}
+_SCHEME: Final = "bearer"
+_PREFIX: Final = _SCHEME + " "
 
 Locations = str | Sequence[str] | None
 
@@ -48,7 +48,7 @@ def jwt_required(
         @functools.wraps(view)
         def protected(*arguments: Any, **named: Any) -> Any:
             verify_jwt_in_request(optional, fresh, refresh, locations, verify_type, skip_revocation_check)
-            ensure_sync = current_app.ensure_sync
+            ensure_sync = _application().ensure_sync
             if is_plain and getattr(ensure_sync, "__func__", None) is Flask.ensure_sync:
                 return view(*arguments, **named)
             return ensure_sync(view)(*arguments, **named)
@@ -78,11 +78,11 @@ def verify_jwt_in_request(
             optional, fresh, refresh, locations, verify_type, skip_revocation_check
         )
         return verified
-    manager, header, claims = found
+    manager, runtime, header, claims = found
     # From here on in Flask-JWT-Extended's order.
     if fresh:
         _verify_token_is_fresh(header, claims)
-    if not skip_revocation_check and manager._token_in_blocklist_callback(header, claims):
+    if not skip_revocation_check and manager._is_revoked_in(runtime, header, claims):
         raise exceptions.RevokedTokenError(header, claims)
     if not manager._token_verification_callback(header, claims):
         raise exceptions.UserClaimsVerificationError("User claims verification failed", header, claims)
@@ -95,25 +95,46 @@ def verify_jwt_in_request(
     return header, claims
 
 
-def _remembered() -> tuple[Any, dict[str, Any], SessionClaims] | None:
-    """Give manager, header and claims of a session's token that was verified before; None where the long way is due."""
+def get_jwt_identity() -> Any:
+    """Give whom the token of this request stands for; see `flask_jwt_extended.get_jwt_identity`.
+
+    Raises:
+        RuntimeError: nothing has verified a token in this request.
+    """
+    claims: Mapping[str, Any] | None = g._get_current_object().get("_jwt_extended_jwt")
+    if claims is None:
+        return flask_jwt_extended.get_jwt_identity()
+    return claims.get(_application().config["JWT_IDENTITY_CLAIM"])
+
+
+def _application() -> Flask:
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    return app
+
+
+def _remembered() -> tuple[Any, Runtime, dict[str, Any], SessionClaims] | None:
+    """Give all that the short way needs for a session's token that was verified before; None where the long is due."""
+    app = _application()
     asked: Request = request._get_current_object()  # type: ignore[attr-defined]
     authorization: str = asked.environ.get("HTTP_AUTHORIZATION", "")
-    runtime: Runtime | None = app.extensions.get(FROZEN)
+    extensions = app.extensions
+    runtime: Runtime | None = extensions.get(FROZEN)
     if runtime is None or asked.method == "OPTIONS" or authorization[:7].lower() != _PREFIX:
         return None
-    manager = app.extensions["flask-jwt-extended"]
-    if manager is not app.extensions[EXTENSION] or not _is_usual(app.config):
+    manager = extensions["flask-jwt-extended"]
+    if manager is not extensions[EXTENSION] or not _is_usual(app.config):
         return None
     # Found means: letter for letter a token that was verified. Blanks or a second value make it another text.
     known = runtime.identity.access_tokens.remembered(authorization[7:], time.time())
     read = None if known is None else developer_tokens.of_remembered(runtime, known)
-    return None if read is None else (manager, *read)
+    return None if read is None else (manager, runtime, *read)
 
 
-def _is_usual(config: dict[str, Any]) -> bool:
+def _is_usual(config: Mapping[str, Any]) -> bool:
     places = config["JWT_TOKEN_LOCATION"]
     if places != _LOCATION and not (isinstance(places, list | tuple) and places and places[0] == _LOCATION):
         return False
-    return all(config[name] == usual for name, usual in _USUAL.items())
+    scheme = config["JWT_HEADER_TYPE"]
+    # The usual one without its own comparison, which would fold both words.
+    is_bearer = scheme.lower() == _SCHEME if type(scheme) is Scheme else scheme == "Bearer"
+    return is_bearer and bool(config["JWT_HEADER_NAME"] == "Authorization")

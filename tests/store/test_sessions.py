@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
+from portero.principal import Principal
 from portero.store import sessions, users
 from portero.store.engine import Database
 from portero.store.sessions import SessionRecord
@@ -81,21 +82,26 @@ def test_sessions_over_their_time_are_found(database: Database, ana: UserRecord,
 def test_a_session_stands_until_it_ends_or_its_user_is_banned_or_deleted(
     database: Database, ana: UserRecord, session: SessionRecord, now: datetime
 ) -> None:
-    hour = timedelta(hours=1)
+    hour, now = timedelta(hours=1), now.replace(microsecond=0)
+    caller = Principal("authenticated", ana.id, session.id)
 
     def stands(**changes: datetime | None) -> bool:
         with database.writing() as connection:
             users.update(connection, ana.id, now, **changes)
-            return sessions.is_standing(connection, session.id, now)
+            found = sessions.is_standing(connection, session.id, now)
+        assert found is sessions.stands(database, caller, now.timestamp())
+        return found
 
     assert stands() is True
     assert stands(banned_until=now + hour) is False
     assert stands(banned_until=now) is True
     assert stands(deleted_at=now - hour) is False
-    assert stands(deleted_at=None, banned_until=None) is True
+    assert stands(deleted_at=None, banned_until=now + hour) is False
+    assert sessions.stands(database, caller, (now + hour).timestamp()) is True
     with database.writing() as connection:
         sessions.delete(connection, session.id)
         assert sessions.is_standing(connection, session.id, now) is False
+    assert sessions.stands(database, caller, (now + hour).timestamp()) is False
 
 
 def test_standing_is_a_column_of_any_statement(database: Database, session: SessionRecord, now: datetime) -> None:
@@ -112,3 +118,6 @@ def test_nobody_stands_in_somebody_elses_session(database: Database, session: Se
     with database.reading() as connection:
         assert sessions.is_standing(connection, session.id, now, session.user_id) is True
         assert sessions.is_standing(connection, session.id, now, uuid4()) is False
+    for user_id in (session.user_id, uuid4()):
+        caller = Principal("authenticated", user_id, session.id)
+        assert sessions.stands(database, caller, now.timestamp()) is (user_id == session.user_id)

@@ -69,6 +69,36 @@ def _converted(values: list[Any], conversions: Conversions) -> list[Any]:
     return values
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A statement of which one value is still to come, with each run.
+
+    Attributes:
+        sql: in the driver's paramstyle.
+        parameters: what is known, as the driver takes it.
+        places: where the value that is to come belongs.
+        process: converts it; None where the driver takes it as it is.
+    """
+
+    sql: str
+    parameters: list[Any]
+    places: tuple[int, ...]
+    process: Process | None
+
+    def fetch(self, database: Database, value: Any) -> list[tuple[Any, ...]]:
+        """Run a statement that only reads by itself, on the hot path; the rows are given as the driver gives them.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be asked now.
+        """
+        parameters = self.parameters.copy()
+        if self.process is not None:
+            value = self.process(value)
+        for place in self.places:
+            parameters[place] = value
+        return database.fetch_all(self.sql, parameters)
+
+
 class Prepared(Generic[Made]):
     """One statement and what is made of each of its rows.
 
@@ -141,6 +171,16 @@ class Prepared(Generic[Made]):
         """
         text = self._text(database.dialect_name)
         return [self._make(text.read(row)) for row in database.fetch_all(text.sql, text.parameters(values))]
+
+    def begun(self, dialect_name: str, last: str, /, **values: Any) -> Begun:
+        """Convert all values but that of the parameter `last`, once for many runs."""
+        text = self._text(dialect_name)
+        places = tuple(place for place, name in enumerate(text.names) if name == last)
+        given = {**text.constants, **values, last: None}
+        others = tuple(each for each in text.binders if each[0] not in places)
+        processes = [process for place, process, _ in text.binders if place in places]
+        parameters = _converted([given[name] for name in text.names], others)
+        return Begun(text.sql, parameters, places, processes[0] if processes else None)
 
     def _run(self, connection: sa.Connection, text: _Text, values: dict[str, Any]) -> Any:
         return run(connection, text.sql, text.parameters(values))

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from portero.principal import Principal
 from portero.records import dataclass
-from portero.store.prepared import Prepared, changing, inserting, made_by
+from portero.store.prepared import Begun, Prepared, changing, inserting, made_by
 from portero.store.tables import Session, User
 from portero.store.types import UtcDateTime
 
@@ -30,6 +30,8 @@ _USERS = User.__table__
 SESSION_ID = "portero_session_id"
 USER_ID = "portero_me_id"
 NOW = "portero_now"
+#: Where a principal keeps the question whether its session stands.
+_ASKED = "stands"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,8 +165,12 @@ def stands(database: Database, principal: Principal, now: float) -> bool:
     Raises:
         DatabaseUnavailable: the database cannot be asked now.
     """
-    facts = {SESSION_ID: principal.session_id, USER_ID: principal.user_id, NOW: _second(int(now))}
-    return _OWN.fetch(database, **facts) == [1]
+    asked: Begun | None = principal.forms.get(_ASKED)
+    if asked is None:
+        known = {SESSION_ID: principal.session_id, USER_ID: principal.user_id}
+        asked = principal.forms[_ASKED] = _OWN.begun(database.dialect_name, NOW, **known)
+    found = asked.fetch(database, _second(int(now)))
+    return bool(found) and found[0][0] == 1
 
 
 @lru_cache(2)

@@ -52,6 +52,7 @@ from portero.web.auth.call import Call
 from portero.web.caller import caller_of
 from portero.web.headers import security_headers
 from portero.web.runtime import Runtime, frozen, runtime
+from portero.web.whole_answers import sent_at_once
 
 LOG: Final = logging.getLogger("portero.web")
 _READS: Final = ("GET", "HEAD")
@@ -314,9 +315,9 @@ class Edge:
         return None
 
     def add_headers(self, response: Response) -> Response:
-        """Add the headers every answer carries, refusals included."""
+        """Add the headers every answer carries, refusals included; those of the application's own paths are its own."""
         asked = _present()
-        return self.dressed(response, asked.environ) if self._is_ours(asked.path) else response
+        return self.dressed(response, asked.environ) if self._is_ours(asked.path) else sent_at_once(response)
 
     def dressed(self, response: Response, environ: Mapping[str, Any]) -> Response:
         """Give the answer to a request below our path with the headers that every answer carries."""
