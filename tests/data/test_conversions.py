@@ -225,6 +225,16 @@ def test_a_converted_value_is_written_and_read_back(api: DataApi) -> None:
     assert "application/json; charset=utf-8" == headers_of(answer)["Content-Type"]
 
 
+@pytest.mark.parametrize("table", ["plain", "through", "secrets"])
+def test_an_inserted_row_is_shown_as_a_read_shows_it_whatever_its_types(api: DataApi, table: str) -> None:
+    [one, *_] = json.loads(ask(api, f"/{table}?at=eq.1").body)
+    [none, *_] = json.loads(ask(api, f"/{table}?at=eq.2").body)
+    for at, row in ((8, one), (9, none)):
+        body = json.dumps({**row, "at": at}).encode()
+        answer = ask(api, f"/{table}", "POST", prefer="return=representation", body=body)
+        assert (201, ask(api, f"/{table}?at=eq.{at}").body) == (answer.status, answer.body)
+
+
 def test_intervals_are_written_as_postgresql_writes_them(api: DataApi) -> None:
     """On SQLite they are kept as instants."""
     assert [{"span": "1 day 02:00:00"}, {"span": "00:01:30"}] == rows(api, "/secrets?select=span&order=at")

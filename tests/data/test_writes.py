@@ -455,6 +455,18 @@ def test_an_ended_session_writes_nothing(scene: Scene) -> None:
     assert 201 == scene.ask("POST", "/notes", {"title": "x"}, who=BEN).status
 
 
+def test_whose_session_has_ended_is_not_told_what_is_in_the_table(scene: Scene) -> None:
+    with scene.database.writing() as connection:
+        connection.execute(sa.delete(app.Session).where(app.Session.user_id == ANNA))
+    for body in (
+        {"title": "hers"},
+        {"title": "y", "owner_id": str(BEN)},
+    ):
+        for prefer in ("", SHOW):
+            assert 401 == scene.ask("POST", "/notes", body, prefer=prefer).status
+    assert ["hers", "his"] == titles(scene)
+
+
 # --- upsert ----------------------------------------------------------------------------------------------------------
 
 MERGE = f"{SHOW},resolution=merge-duplicates"

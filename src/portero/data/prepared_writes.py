@@ -7,7 +7,7 @@ SQLAlchemy as any other statement. It holds no values and no caller. Obeys desig
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -43,7 +43,17 @@ class PreparedInsert:
 @lru_cache(1024)
 def insert_of(rules: InsertRules, columns: tuple[Column, ...], sql: Sql) -> PreparedInsert | None:
     """Prepare the insert of a row with these columns; None where SQLAlchemy has to run it."""
-    statement = write_sql.insert_rows(rules, columns, sql)
+    return _prepared(write_sql.insert_rows(rules, columns, sql), columns, sql)
+
+
+def insert_returning(
+    rules: InsertRules, columns: tuple[Column, ...], sql: Sql, returned: Sequence[Clause]
+) -> PreparedInsert | None:
+    """Prepare the insert of a row like `insert_of`, but let it give expressions over the row as it is stored."""
+    return _prepared(write_sql.inserting(rules, columns, sql).returning(*returned), columns, sql)
+
+
+def _prepared(statement: sa.Insert, columns: tuple[Column, ...], sql: Sql) -> PreparedInsert | None:
     compiled: Any = statement.compile(dialect=sql.compiler)
     defaults = [(str(column.key), _made_by(column.default)) for column in compiled.insert_prefetch]
     known = tuple((name, make) for name, make in defaults if make is not None)

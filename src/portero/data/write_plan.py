@@ -64,14 +64,12 @@ class InsertRules:
     Attributes:
         fill: what the server sets, where the body has no such column.
         check: what each new row must pass as stored.
-        shown_is_checked: whether a row that the caller is shown has passed the check by that.
     """
 
     model: Model
     columns: tuple[Column, ...]
     fill: Mapping[str, Any]
     check: Clause
-    shown_is_checked: bool
     conflict: Conflict | None
 
 
@@ -156,7 +154,6 @@ def insert_rules(
         columns=tuple(_writable(model, name) for name in names),
         fill=_fill(model, names, role),
         check=_all(allowed, *forced, visible),
-        shown_is_checked=visible is allowed and not forced,
         conflict=_conflict(model, names, role, resolution, on_conflict, is_shown=is_shown),
     )
 

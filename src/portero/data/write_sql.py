@@ -40,6 +40,11 @@ def value_name(place: int) -> str:
 @lru_cache(1024)
 def insert_rows(rules: InsertRules, columns: tuple[Column, ...], sql: Sql) -> sa.Insert:
     """Write the insert of rows with these columns; values are bound by `value_name`. It gives back the row keys."""
+    return inserting(rules, columns, sql).returning(*rules.model.row_key, *_is_new(rules.model.table, sql))
+
+
+def inserting(rules: InsertRules, columns: tuple[Column, ...], sql: Sql) -> sa.Insert:
+    """Write the insert like `insert_rows`, without what it gives back."""
     table = rules.model.table
     values: dict[Any, Any] = {
         column.column: sa.bindparam(value_name(place), type_=column.wire.bind_type)
@@ -51,9 +56,7 @@ def insert_rows(rules: InsertRules, columns: tuple[Column, ...], sql: Sql) -> sa
     statement: sa.Insert = insert_into(table, sql.name)
     if values:
         statement = statement.values(values)
-    if rules.conflict is not None:
-        statement = _resolved(statement, rules.conflict, columns, rules.model)
-    return statement.returning(*rules.model.row_key, *_is_new(table, sql))
+    return statement if rules.conflict is None else _resolved(statement, rules.conflict, columns, rules.model)
 
 
 def _is_new(table: sa.Table, sql: Sql) -> list[Clause]:
@@ -92,6 +95,21 @@ def _of_the_row(element: OfTheRow, compiler: Any, **options: Any) -> str:
         return text
     finally:
         compiler.stack.pop()
+
+
+class OfTheTables(Grouping[Any]):
+    """An expression that RETURNING gives, with its columns named by their tables.
+
+    SQLAlchemy names them there by themselves, in a subquery too, where more than one table may have a column `id`.
+    """
+
+    inherit_cache = True
+
+
+@compiles(OfTheTables)
+def _of_the_tables(element: OfTheTables, compiler: Any, **options: Any) -> str:
+    text: str = compiler.visit_grouping(element, **options | {"include_table": True})
+    return text
 
 
 def _resolved(statement: Any, conflict: Conflict, columns: Sequence[Column], model: Model) -> Any:

@@ -31,6 +31,7 @@ from portero.data.reads import Reads
 from portero.data.request import read_request
 from portero.data.row_version import check_no_version, check_version, is_whole, version_of
 from portero.data.shape_budget import KnownKinds
+from portero.data.single_inserts import SingleInserts
 from portero.data.standing import check_session, standing_of
 from portero.data.target_names import warnings
 from portero.data.undone import Undone, is_undone
@@ -72,6 +73,7 @@ class Writes:
         self.settings = settings
         self.reads = reads
         self.standing = standing_of(standing, reads.sql)
+        self._single = SingleInserts(database, reads, standing)
         self._kinds = KnownKinds()
         self._kept = lru_cache(_REQUESTS)(lambda http: read_request(http, settings))
 
@@ -146,13 +148,17 @@ class Writes:
         """
         plan = self.plan(request, principal.role)
         self.pay(plan, principal.role, whose)
-        if write_plan.wants_rows(request):
+        single = self._single.of(plan, request, principal)
+        if single is None and write_plan.wants_rows(request):
             # What takes time is done before the one writer is asked for.
             self.reads.keyed_statement(request, principal.role, whose)
 
         def work(connection: sa.Connection) -> Written:
-            check_session(connection, self.standing, principal, now, with_next=True)
-            written = self.perform(connection, request, plan, principal, now)
+            if single is not None:
+                written = single.run(connection, principal, now)
+            else:
+                check_session(connection, self.standing, principal, now, with_next=True)
+                written = self.perform(connection, request, plan, principal, now)
             if is_undone(self.settings, request.preferences):
                 raise Undone(written)
             return written
@@ -276,21 +282,12 @@ class _Work:
                 placed.update(zip(group.places, (row for row, _ in found), strict=True))
             elif merges:
                 raise write_plan.refuse_rows(plan.model, self.principal.role)
-        if len(new) == 1 and plan.rules.shown_is_checked and is_whole(self.request.shape) and not merged:
-            return self._inserted_as_shown(plan, new)
         self._check(plan.model, plan.rules.check, new)
         if plan.rules.conflict is not None and plan.rules.conflict.merged is not None:
             self._check(plan.model, plan.rules.conflict.merged, merged)
         every = new + merged
         rows = [placed[place] for place in sorted(placed)] if len(placed) == len(every) else every
         return self._judged(Written(len(rows), len(new), self._read_back(rows), self._location(plan.model, rows)))
-
-    def _inserted_as_shown(self, plan: InsertPlan, rows: Keys) -> Written:
-        """The one row is read back by the very policy that it must pass: where it is not there, it did not."""
-        shown = self._read_back(rows)
-        if shown is None or shown.size != len(rows):
-            raise write_plan.refuse_rows(plan.model, self.principal.role)
-        return self._judged(Written(len(rows), len(rows), shown))
 
     def _location(self, model: Model, rows: Keys) -> Mapping[str, str] | None:
         if self.request.preferences.returns != "headers-only" or len(rows) != 1 or not model.primary_key:
