@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
 
 from portero.errors import DatabaseUnavailable
-from portero.store import prepared
+from portero.store import prepared, users
 from portero.store.engine import Database
 from portero.store.prepared import Prepared
-from portero.store.tables import User
+from portero.store.tables import Identity, User
 from portero.store.users import UserRecord
 
 USERS = User.__table__
 EMAILS = Prepared(
     sa.select(USERS.c.email, USERS.c.created_at).where(USERS.c.id == sa.bindparam("user_id"), USERS.c.aud != "nobody"),
+    tuple,
+)
+WITH_IDENTITY = Prepared(
+    sa.select(USERS.c.email, Identity.provider)
+    .outerjoin(Identity, Identity.user_id == USERS.c.id)
+    .where(USERS.c.id == sa.bindparam("user_id")),
     tuple,
 )
 RENAME = prepared.changing(
@@ -143,3 +151,25 @@ def test_work_is_done_again_only_when_its_connection_was_lost_before_the_commit(
     with pytest.raises(expected[0]):
         database.write_together(work)
     assert expected[1] == len(tried)
+
+
+def test_a_new_value_does_not_make_sqlite_compile_a_statement_anew(tmp_path: Path, now: datetime) -> None:
+    """Also where the index has been analysed, by which SQLite would judge the value: compiling asks the authorizer."""
+    database = Database.open(f"sqlite:///{tmp_path / 'analysed.db'}")
+    asked: list[Any] = []
+    with database.writing() as connection:
+        User.metadata.create_all(connection)
+        rows = [UserRecord(email=f"{number}@example.org", created_at=now, updated_at=now) for number in range(100)]
+        for row in rows:
+            users.insert(connection, row)
+        connection.exec_driver_sql("ANALYZE")
+    database.close()  # what was analysed is read when a connection is opened
+    with database.writing() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.set_authorizer(lambda *action: asked.append(action) or 0)
+        found = [WITH_IDENTITY.first(connection, user_id=rows[0].id)]
+        while_compiling = len(asked)
+        found += [WITH_IDENTITY.first(connection, user_id=row.id) for row in rows[1:]]
+        assert while_compiling == len(asked) > 0
+    assert [(row.email, None) for row in rows] == found
+    database.close()

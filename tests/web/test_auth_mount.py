@@ -49,13 +49,15 @@ def said(found: Any) -> tuple[int, list[tuple[str, str]], bytes]:
     return found.status_code, sorted(found.headers), found.data
 
 
-def test_a_sign_in_a_refresh_and_a_look_at_oneself_do_not_come_to_flask(api: Api, witness: Witness) -> None:
+def test_a_sign_in_a_refresh_a_look_at_oneself_and_a_sign_out_do_not_come_to_flask(api: Api, witness: Witness) -> None:
     api.sign_up()
     witness.seen = 0
     session = api.call("POST", PASSWORD_GRANT, json={"email": "ann@example.org", "password": PASSWORD}).get_json()
     renewed = api.call("POST", REFRESH_GRANT, json={"refresh_token": session["refresh_token"]}).get_json()
-    found = api.call("GET", "/user", headers={"Authorization": f"Bearer {renewed['access_token']}"})
-    assert 200 == found.status_code
+    token = renewed["access_token"]
+    assert 200 == api.call("GET", "/user", token=token).status_code
+    assert 204 == api.call("POST", "/logout", token=token).status_code
+    assert 403 == api.call("GET", "/user", token=token).status_code
     assert 0 == witness.seen
 
 
@@ -65,6 +67,8 @@ def test_a_sign_in_a_refresh_and_a_look_at_oneself_do_not_come_to_flask(api: Api
         ("GET", "/user", {}),
         ("GET", "/user", {"headers": {"Authorization": "Bearer x.y.z", "Origin": "https://a.example"}}),
         ("GET", "/user", {"headers": {"X-Supabase-Api-Version": "2024-01-01"}}),
+        ("POST", "/logout", {}),
+        ("POST", "/logout?scope=x", {"token": "x.y.z"}),
         ("POST", "/token", {"json": {}}),
         ("POST", "/token", {"json": {}, "environ_overrides": {"QUERY_STRING": "grant_type=\xff"}}),
         ("POST", "/token?grant_type=nothing", {"json": {}}),
@@ -101,6 +105,15 @@ def test_a_token_answer_has_the_same_headers_and_members_as_flasks(api: Api, wit
     found = [ask("POST", PASSWORD_GRANT, **asked) for ask in (api.call, partial(through_flask, api))]
     names = [(each.status, [name for name, _ in each.headers], list(each.get_json())) for each in found]
     assert names[1] == names[0]
+
+
+def test_a_sign_out_is_answered_as_by_flask(api: Api, witness: Witness) -> None:
+    found = [
+        ask("POST", "/logout", token=api.sign_up(f"{number}@a.example")["access_token"])
+        for number, ask in enumerate((api.call, partial(through_flask, api)))
+    ]
+    assert 204 == found[0].status_code
+    assert said(found[1]) == said(found[0])
 
 
 def before(app: Flask, seen: list[str]) -> None:

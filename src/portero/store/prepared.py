@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from portero.errors import DatabaseUnavailable
 from portero.records import dataclass
+from portero.store.hidden_values import HidingDialect
 from portero.store.types import quick_binder, quick_reader
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Prepared(Generic[Made]):
         statement: with a `bindparam` for each value; or what gives it for `sqlite` and for `postgresql`.
         make: makes the result from a row's values, as the columns' types give them.
         values: of an INSERT without `values`: the columns that are bound, under their own names.
-        dialect: what writes the text, instead of SQLAlchemy's plain dialect of the database.
+        dialect: what writes the text, instead of what is usual for the database.
     """
 
     def __init__(
@@ -374,5 +375,7 @@ def _nothing(values: list[Any]) -> None:
 @lru_cache
 def _dialect(name: str) -> sa.Dialect:
     """Give a dialect that compiles for the driver's positional parameters; it is connected to nothing."""
-    options: dict[str, Any] = {} if name == "sqlite" else {"paramstyle": "format"}
-    return sa.make_url("sqlite://" if name == "sqlite" else "postgresql+psycopg://").get_dialect()(**options)
+    if name == "sqlite":
+        return HidingDialect()
+    options: dict[str, Any] = {"paramstyle": "format"}
+    return sa.make_url("postgresql+psycopg://").get_dialect()(**options)

@@ -118,15 +118,14 @@ def delete_at_aal1(connection: sa.Connection, user_id: UUID, except_id: UUID) ->
 
 def delete(connection: sa.Connection, session_id: UUID) -> bool:
     """End a session; false if it had ended."""
-    return connection.execute(sa.delete(_TABLE).where(_TABLE.c.id == session_id)).rowcount == 1
+    return _DELETE.changed(connection, session_id=session_id) == 1
 
 
 def delete_of_user(connection: sa.Connection, user_id: UUID, except_id: UUID | None = None) -> int:
     """End a user's sessions, all or all but one; give how many ended."""
-    statement = sa.delete(_TABLE).where(_TABLE.c.user_id == user_id)
-    if except_id is not None:
-        statement = statement.where(_TABLE.c.id != except_id)
-    return connection.execute(statement).rowcount
+    if except_id is None:
+        return _DELETE_ALL.changed(connection, user_id=user_id)
+    return _DELETE_OTHERS.changed(connection, user_id=user_id, except_id=except_id)
 
 
 def over(created_before: datetime, touched_before: datetime) -> sa.ColumnElement[bool]:
@@ -210,5 +209,9 @@ _ADVANCE = changing(
     .where(_IS_MEANT, _TABLE.c.refresh_counter == sa.bindparam("counter"))
     .values(refresh_counter=_TABLE.c.refresh_counter + 1, refreshed_at=sa.bindparam("now"))
 )
+_IS_OF_USER = _TABLE.c.user_id == sa.bindparam("user_id")
+_DELETE = changing(sa.delete(_TABLE).where(_IS_MEANT))
+_DELETE_ALL = changing(sa.delete(_TABLE).where(_IS_OF_USER))
+_DELETE_OTHERS = changing(sa.delete(_TABLE).where(_IS_OF_USER, _TABLE.c.id != sa.bindparam("except_id")))
 _ANYBODYS = Prepared(sa.select(_standing(sa.true())), _only)
 _OWN = Prepared(sa.select(standing()), _only)

@@ -142,7 +142,9 @@ ROUTES: Final = (
 
 #: What every client asks for all day: answered in front of Flask where that makes no difference (`web/auth_mount.py`).
 BUSIEST: Final = tuple(
-    route for route in ROUTES if (route.method, route.path) in {("POST", "/token"), ("GET", "/user")}
+    route
+    for route in ROUTES
+    if (route.method, route.path) in {("POST", "/token"), ("GET", "/user"), ("POST", "/logout")}
 )
 
 #: What clients may ask for and is off: method and path, the gate, and what refuses.
