@@ -50,15 +50,19 @@ class Gathering:
             may_go.wait(5)
             return first(connection)
 
-        futures = [self.pool.submit(self.database.write_together, held_back)]
+        held_back.__dict__.update(first.__dict__)
+        futures = [self._submitted(held_back)]
         assert has_begun.wait(5)
         for place, work in enumerate(others, 1):
-            futures.append(self.pool.submit(self.database.write_together, work))
+            futures.append(self._submitted(work))
             _until(lambda place=place: len(self.file._group._waiting) == place)  # type: ignore[misc]
         may_go.set()
         for future in futures:
             future.exception(10)
         return futures
+
+    def _submitted(self, work: Work) -> Future[object]:
+        return self.pool.submit(self.database.write_together, work, **work.__dict__)
 
     def numbers(self) -> list[int]:
         return [row[0] for row in self.database.fetch_all("SELECT n FROM t ORDER BY n", ())]
@@ -123,6 +127,51 @@ def test_what_is_refused_is_undone_alone(gathering: Gathering) -> None:
     assert isinstance(three.exception(), sa.exc.IntegrityError)
     assert 3 == four.result()
     assert [1, 3] == gathering.numbers()
+
+
+def single(work: Work) -> Work:
+    """Mark work as one statement for `Gathering.together`."""
+    work.__dict__["is_one_statement"] = True
+    return work
+
+
+def test_one_statement_that_its_writer_refuses_is_undone_alone_too(gathering: Gathering) -> None:
+    works = [adding(1), single(adding(2)), single(refusing(3)), adding(1), single(adding(1)), single(adding(4))]
+    one, two, three, four, five, six = gathering.together(*works)
+    assert [1, 2, 4] == [one.result(), two.result(), six.result()]
+    assert [Refused, sa.exc.IntegrityError, sa.exc.IntegrityError] == [
+        type(each.exception()) for each in (three, four, five)
+    ]
+    assert [1, 2, 4] == gathering.numbers()
+    assert (6, 1) == gathering.database.commits()
+
+
+def test_after_a_refusal_nobody_else_does_work_twice_for_a_while(gathering: Gathering) -> None:
+    done: list[int] = []
+
+    def counted(number: int) -> Work:
+        def work(connection: sa.Connection) -> None:
+            done.append(number)
+            adding(number)(connection)
+
+        return single(work)
+
+    gathering.together(counted(1), single(refusing(2)))
+    assert [1, 1] == done
+    gathering.file._group._careful_until += 60  # however slow the machine is
+    gathering.together(counted(3), single(refusing(4)), counted(5))
+    assert ([1, 1, 3, 5], [1, 3, 5]) == (done, gathering.numbers())
+
+
+def test_what_the_database_refuses_of_one_statement_makes_nobody_work_twice(gathering: Gathering) -> None:
+    done: list[int] = []
+
+    def counted(connection: sa.Connection) -> None:
+        done.append(1)
+        adding(1)(connection)
+
+    gathering.together(single(counted), single(adding(1)), single(adding(2)))
+    assert ([1], [1, 2]) == (done, gathering.numbers())
 
 
 def test_a_result_is_given_back_when_others_can_read_what_was_written(gathering: Gathering) -> None:

@@ -166,7 +166,7 @@ class Writes:
         try:
             if isinstance(plan, InsertPlan) and sum(len(group.rows) for group in plan.groups) > _MOST_TOGETHER:
                 return self.database.do_alone(work)
-            return self.database.write_together(work)
+            return self.database.write_together(work, is_one_statement=single is not None)
         except Undone as undone:
             made: Written = undone.made
             return made

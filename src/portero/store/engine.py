@@ -33,7 +33,7 @@ class _Way(Protocol):
     def fetch_all(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]: ...
     def reading(self) -> AbstractContextManager[sa.Connection]: ...
     def writing(self, timeout: timedelta | None, durable: bool) -> AbstractContextManager[sa.Connection]: ...
-    def write_together(self, work: Callable[[sa.Connection], Made]) -> Made: ...
+    def write_together(self, work: Callable[[sa.Connection], Made], is_one_statement: bool) -> Made: ...
     def commits(self) -> CommitFigures: ...
     def migrating(self) -> AbstractContextManager[sa.Connection]: ...
     def close(self) -> None: ...
@@ -114,19 +114,23 @@ class Database:
         deadline.check()
         return self._way.writing(timeout, durable)
 
-    def write_together(self, work: Callable[[sa.Connection], Made]) -> Made:
+    def write_together(self, work: Callable[[sa.Connection], Made], *, is_one_statement: bool = False) -> Made:
         """Do a short piece of work in a write transaction and give its result when it is on disk.
 
         On SQLite writers that come at the same time share a transaction and its sync; what fails, fails alone. The work
         may run in another thread and more than once: it touches nothing but the database, and runs no function of the
         application's. Long work takes `writing`.
 
+        Args:
+            work: what to do on the connection.
+            is_one_statement: it changes the database by one statement, which does all or nothing; that is quicker.
+
         Raises:
             DatabaseUnavailable: as `writing`.
             Exception: what the work raises; nothing of it is kept then.
         """
         deadline.check()
-        return self._way.write_together(work)
+        return self._way.write_together(work, is_one_statement)
 
     def do_alone(self, work: Callable[[sa.Connection], Made], *, writes: bool = True) -> Made:
         """Do work in a transaction of its own, and give its result; undone at an exception.

@@ -5,6 +5,10 @@ meanwhile, each in a savepoint, commits once, and hands the lead to the first wh
 company: the sync of one group is the time in which the next one gathers. A result is given back after the commit only,
 and what fails, fails alone.
 
+A savepoint is one more call to the database, and the writer's lock is held for it. What the database refuses of one
+statement it undoes by itself, so that goes without; where its own writer refuses what it did, the whole group is undone
+and done again with a savepoint each, and for a while all groups after it have them.
+
 A piece of work may be done twice, and by another thread, so it must touch nothing but the database; it is done in the
 context (`contextvars`) of who wants it, whose column defaults it may ask for. It never runs the application's functions
 or hooks. Obeys design hot-path.md §6.
@@ -29,6 +33,8 @@ from portero.figures import CommitFigures
 Made = TypeVar("Made")
 #: Pieces of work of one group.
 MOST: Final = 64
+#: Seconds in which every piece of work has its savepoint, after one was refused that had none.
+_CAREFUL: Final = 1.0
 
 
 class _Job(Generic[Made]):
@@ -37,10 +43,11 @@ class _Job(Generic[Made]):
     Until it is over, `result` and `error` are what the present attempt came to; nobody is told of them.
     """
 
-    __slots__ = ("context", "error", "gate", "is_over", "leads", "result", "work")
+    __slots__ = ("context", "error", "gate", "is_one_statement", "is_over", "leads", "result", "work")
 
-    def __init__(self, work: Callable[[sa.Connection], Made]) -> None:
+    def __init__(self, work: Callable[[sa.Connection], Made], is_one_statement: bool = False) -> None:
         self.work = work
+        self.is_one_statement = is_one_statement
         # Whoever does the work, a column's default asks for the request of who wants it done.
         self.context = contextvars.copy_context()
         self.gate = threading.Lock()
@@ -64,6 +71,10 @@ class _Job(Generic[Made]):
 
 class _Lost(DatabaseUnavailable):
     """The database rolled the whole transaction back because of one job."""
+
+
+class _Spoiled(Exception):
+    """What a piece of work did, and then refused, is in the transaction, and no savepoint is before it."""
 
 
 class GroupCommit:
@@ -91,20 +102,25 @@ class GroupCommit:
         self._waiting: deque[_Job[Any]] = deque()
         self._is_led = False
         self._writes = self._groups = 0
+        self._careful_until = 0.0
 
     def figures(self) -> CommitFigures:
         """Give how many pieces of work were done in how many transactions."""
         return CommitFigures(self._writes, self._groups)
 
-    def write(self, work: Callable[[sa.Connection], Made]) -> Made:
+    def write(self, work: Callable[[sa.Connection], Made], is_one_statement: bool = False) -> Made:
         """Do a piece of work in a transaction shared with others; give its result when it is on the disk.
+
+        Args:
+            work: what to do on the connection.
+            is_one_statement: it changes the database by one statement, which does all or nothing.
 
         Raises:
             DatabaseUnavailable: nobody began with it in time, or the database could not be written.
             Exception: what the work raised; nothing of it is kept then.
         """
         patience = deadline.bounded(self._longest_wait)
-        job = _Job(work)
+        job = _Job(work, is_one_statement)
         with self._guard:
             leads = not self._is_led
             if leads:
@@ -151,7 +167,7 @@ class GroupCommit:
             self._writes, self._groups = self._writes + len(group), self._groups + 1
             self._hand_over(group)
 
-    def _done_together(self, group: list[_Job[Any]]) -> list[_Job[Any]]:
+    def _done_together(self, group: list[_Job[Any]], is_careful: bool = False) -> list[_Job[Any]]:
         """Do the work of a group that grows meanwhile; give the jobs that have to be done again, each alone.
 
         What was refused in a transaction that came to nothing is done again too: it may have met another's rows. No job
@@ -159,7 +175,10 @@ class GroupCommit:
         """
         try:
             with self._transaction() as connection:
-                self._gather(connection, group)
+                self._gather(connection, group, is_careful or time.monotonic() < self._careful_until)
+        except _Spoiled:
+            self._careful_until = time.monotonic() + _CAREFUL
+            return self._done_together(group, is_careful=True)
         except _Lost:
             for one in group:
                 if isinstance(one.error, DatabaseUnavailable):
@@ -176,30 +195,37 @@ class GroupCommit:
             one.ends(one.error)
         return []
 
-    def _gather(self, connection: sa.Connection, group: list[_Job[Any]]) -> None:
+    def _gather(self, connection: sa.Connection, group: list[_Job[Any]], is_careful: bool) -> None:
         marks: Any = connection.connection.driver_connection.cursor()  # type: ignore[union-attr]
         begun_at = time.monotonic()
-        self._do(group[0], connection, marks)
+        for one in group:
+            self._do(one, connection, marks, is_careful)
         while len(group) < MOST and time.monotonic() - begun_at < self._longest_gathering:
             with self._guard:
                 if not self._waiting:
                     return
                 group.append(self._waiting.popleft())
-            self._do(group[-1], connection, marks)
+            self._do(group[-1], connection, marks, is_careful)
 
-    def _do(self, job: _Job[Any], connection: sa.Connection, marks: Any) -> None:
+    def _do(self, job: _Job[Any], connection: sa.Connection, marks: Any, is_careful: bool) -> None:
         """Do one piece of work in a savepoint, which the commit ends; `marks` is the driver's cursor for that.
 
         A name means the youngest savepoint of that name, so those of a group need not end before.
         """
-        marks.execute("SAVEPOINT portero_job")
+        has_savepoint = is_careful or not job.is_one_statement
+        if has_savepoint:
+            marks.execute("SAVEPOINT portero_job")
+        job.error = None
         try:
             job.result = job.context.run(self._run, connection, job.work)
         except Exception as error:
             job.error = error
             if not marks.connection.in_transaction:  # a full disk, an interrupt: SQLite undid everybody's work
                 raise _Lost("the transaction was undone") from error
-            marks.execute("ROLLBACK TO portero_job")
+            if has_savepoint:
+                marks.execute("ROLLBACK TO portero_job")
+            elif not isinstance(error, sa.exc.DBAPIError):  # what the database refused it has undone
+                raise _Spoiled from error
 
     def _do_alone(self, job: _Job[Any]) -> None:
         try:

@@ -128,7 +128,7 @@ class PostgresqlServer:
         # Not 0, which would be no bound.
         return "" if seconds == self._limit else f"; SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}"
 
-    def write_together(self, work: Callable[[sa.Connection], Made]) -> Made:
+    def write_together(self, work: Callable[[sa.Connection], Made], is_one_statement: bool) -> Made:
         """Do work in a transaction of its own: many write here at a time, and the server groups their commits.
 
         It is begun together with the first statement. Work whose connection was lost before the commit is done again.

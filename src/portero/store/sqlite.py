@@ -133,7 +133,7 @@ class SqliteFile:
         with deadline.lifted(), self._my_turn(), self._writer_for(self._limit) as writer, _begun(writer):
             yield writer
 
-    def write_together(self, work: Callable[[sa.Connection], Made]) -> Made:
+    def write_together(self, work: Callable[[sa.Connection], Made], is_one_statement: bool) -> Made:
         """Do work in a transaction that writers of this process share; see `group_commit`.
 
         Raises:
@@ -141,7 +141,7 @@ class SqliteFile:
         """
         if self._writing_thread == threading.get_ident():
             raise RuntimeError("this thread writes already: a second writer would wait for the first for ever")
-        return self._group.write(work)
+        return self._group.write(work, is_one_statement)
 
     def commits(self) -> CommitFigures:
         """Give how many writes shared how many commits since the database was opened."""
