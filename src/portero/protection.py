@@ -25,6 +25,7 @@ from portero.web.runtime import EXTENSION, FROZEN, Runtime
 
 #: Where the short way looks; an application that looks anywhere else first is served the long way.
 _LOCATION: Final = "headers"
+_SEVERAL: Final = (list, tuple)
 _SCHEME: Final = "bearer"
 _PREFIX: Final = _SCHEME + " "
 
@@ -132,7 +133,7 @@ def _remembered() -> tuple[Any, Runtime, dict[str, Any], SessionClaims] | None:
 
 def _is_usual(config: Mapping[str, Any]) -> bool:
     places = config["JWT_TOKEN_LOCATION"]
-    if places != _LOCATION and not (isinstance(places, list | tuple) and places and places[0] == _LOCATION):
+    if places != _LOCATION and not (isinstance(places, _SEVERAL) and places and places[0] == _LOCATION):
         return False
     scheme = config["JWT_HEADER_TYPE"]
     # The usual one without its own comparison, which would fold both words.

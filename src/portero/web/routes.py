@@ -293,10 +293,11 @@ class Edge:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._security: Headers = tuple(security_headers(settings))
+        self._path, self._below = settings.auth_path, settings.auth_path + "/"
 
     def answer_early(self) -> Response | None:
         """Answer preflights, and what no route fits, before anything else runs."""
-        asked = _present()
+        asked: Request = request._get_current_object()  # type: ignore[attr-defined]
         missing = asked.routing_exception
         if missing is None and asked.method != "OPTIONS":
             return None
@@ -318,7 +319,7 @@ class Edge:
 
     def add_headers(self, response: Response) -> Response:
         """Add the headers every answer carries, refusals included; those of the application's own paths are its own."""
-        asked = _present()
+        asked: Request = request._get_current_object()  # type: ignore[attr-defined]
         return self.dressed(response, asked.environ) if self._is_ours(asked.path) else sent_at_once(response)
 
     def dressed(self, response: Response, environ: Mapping[str, Any]) -> Response:
@@ -334,4 +335,4 @@ class Edge:
         return response
 
     def _is_ours(self, path: str) -> bool:
-        return path == self.settings.auth_path or path.startswith(self.settings.auth_path + "/")
+        return path.startswith(self._below) or path == self._path

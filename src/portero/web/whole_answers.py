@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from flask import Response
 
+_BYTES: Final = {bytes}
 _NO_BODY: Final = frozenset({204, 304})
 #: Werkzeug makes an address of what they say.
 _ADDRESSES: Final = frozenset({"location", "content-location"})
@@ -24,17 +25,17 @@ class WholeAnswer(Response):
 
     def get_wsgi_response(self, environ: Any) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
         """Give body, status and headers for the server."""
-        body, headers = self.response, [*self.headers]
+        body, headers, status = self.response, [*self.headers], self.status_code
         names = {name.lower() for name, _ in headers}
         if (
             type(body) is not list
             or self._on_close
             or self.direct_passthrough
+            or status < 200
+            or status in _NO_BODY
             or environ["REQUEST_METHOD"] == "HEAD"
-            or self.status_code < 200
-            or self.status_code in _NO_BODY
             or not names.isdisjoint(_ADDRESSES)
-            or not all(type(part) is bytes for part in body)
+            or set(map(type, body)) != _BYTES
         ):
             return super().get_wsgi_response(environ)
         if "content-length" not in names and self.automatically_set_content_length:
