@@ -17,10 +17,12 @@ own = threading.local()
 
 if "DSN" in os.environ:
     import psycopg
+    from psycopg.types.string import TextLoader
 
     def cursor():
-        """Each thread has one connection and one cursor; a statement is prepared at its first run."""
+        """Each thread has one connection and one cursor; a statement is prepared at its first run, JSON stays text."""
         own.cursor = psycopg.connect(os.environ["DSN"], autocommit=True, prepare_threshold=0).cursor()
+        own.cursor.adapters.register_loader("json", TextLoader)
         return own.cursor
 else:
     from pysqlite3 import dbapi2 as sqlite

@@ -45,7 +45,7 @@ def test_options_say_what_the_policies_allow_without_the_database(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Unknown tables are 404 there too."""
-    monkeypatch.setattr(library.database, "fetch_all", None)
+    monkeypatch.setattr(library.database, "fetch_documents", None)
     assert [("Allow", "OPTIONS,GET,HEAD")] == library.api.describe("/films", "anon").headers
     assert 404 == library.api.describe("/vaults", "anon").status
 
@@ -162,6 +162,6 @@ def test_a_fault_of_the_database_that_no_request_can_cause_stays_a_fault(
     def failing(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(library.database, "fetch_all", failing)
+    monkeypatch.setattr(library.database, "fetch_documents", failing)
     with pytest.raises(type(error), match="fire"):
         library.ask("/films")

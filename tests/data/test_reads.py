@@ -251,13 +251,13 @@ def test_one_object_csv_and_stripped_nulls(library: Library) -> None:
 def test_every_read_is_one_statement(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the embeds and counts."""
     said: list[str] = []
-    fetch = library.database.fetch_all
+    fetch = library.database.fetch_documents
 
     def counted(sql: str, parameters: Any = ()) -> Any:
         said.append(sql)
         return fetch(sql, parameters)
 
-    monkeypatch.setattr(library.database, "fetch_all", counted)
+    monkeypatch.setattr(library.database, "fetch_documents", counted)
     library.ask("/directors?select=*,films!inner(*,actors(*),posters(*))&order=id", prefer="count=exact")
     assert 1 == len(said)
 

@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from portero.errors import ConfigurationError, DatabaseUnavailable
+from portero.store.documents import document
 from portero.store.engine import Database
 from portero.store.prepared import Prepared
 
@@ -42,6 +43,16 @@ def test_another_driver_or_database_is_refused_and_the_password_is_not_shown() -
         with pytest.raises(ConfigurationError):
             Database.open(url)
     assert "s3cret" not in repr(Database.open("postgresql://ana:s3cret@localhost/x"))
+
+
+def test_a_document_is_utf_8_whatever_the_url_says_of_texts(empty_postgresql_url: str) -> None:
+    database = Database.open(sa.make_url(empty_postgresql_url).update_query_dict({"client_encoding": "latin1"}))
+    for _ in range(3):
+        assert database.fetch_documents("SELECT json_build_array(%s::text), 1", ("é",)) == [('["é"]'.encode(), 1)]
+        assert database.fetch_all("SELECT %s::text", ("é",)) == [("é",)]
+    with database.reading() as connection:
+        assert document(connection, "SELECT json_build_array(%s::text)", ("é",)) == ('["é"]'.encode(),)
+    database.close()
 
 
 def test_a_reading_statement_is_prepared_and_cannot_be_left_half_read(database: Database) -> None:

@@ -16,7 +16,8 @@ from psycopg.types.json import Jsonb
 
 from portero.errors import DatabaseUnavailable
 from portero.store import postgresql_lines
-from portero.store.postgresql_lines import Altered, Line, LostConnection
+from portero.store.postgresql_lines import Line, LostConnection
+from portero.store.postgresql_statements import Altered
 from portero.store.prepared import Again
 
 
@@ -48,6 +49,16 @@ def test_values_come_back_as_psycopg_gives_them(connection: Line) -> None:
     expected = connection.connection.execute(sql, values).fetchall()
     for _ in range(3):
         assert connection.run(sql, values).rows == expected
+
+
+@pytest.mark.parametrize("way", ["connection", "line"])
+def test_a_document_comes_as_it_was_written_with_numbers_behind_it(way: str, request: pytest.FixtureRequest) -> None:
+    one: Line = request.getfixturevalue(way)
+    sql = "SELECT json_agg(x::json), count(*), NULL::bigint, -1 FROM unnest(%s::text[]) AS x"
+    for prepares in (False, True, True, True):
+        found = one.document(sql, (['{"é":1.50,  "n":2}', "null"],), prepares=prepares)
+        assert found == ('[{"é":1.50,  "n":2}, null]'.encode(), 2, None, -1)
+        assert one.run("SELECT '[1.50]'::json", ()).rows == [([1.5],)]
 
 
 def test_parameters_may_have_names_and_be_used_twice(connection: Line) -> None:
@@ -132,6 +143,18 @@ def line(connect: Callable[[], Any]) -> Iterator[Line]:
     line = Line(connection, begins=True)
     yield line
     line.close()
+
+
+def test_a_document_need_not_be_prepared_and_then_never_has_to_be_asked_for_again(line: Line) -> None:
+    sql = "SELECT json_agg(t.*), count(*) FROM t"
+    for change in ("ADD m integer", "DROP m", "ADD m text"):
+        line.run("INSERT INTO t VALUES (1)", ())
+        assert b'[{"n":1' in line.document(sql, (), prepares=False)[0]
+        line.connection.rollback()
+        assert _prepared(line) <= 1
+        line.connection.rollback()
+        line.connection.execute(f"ALTER TABLE t {change}".encode())
+        line.connection.commit()
 
 
 def test_a_transaction_is_begun_with_its_first_statement_and_what_waits_goes_before_the_next_one(line: Line) -> None:

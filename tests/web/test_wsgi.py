@@ -91,7 +91,7 @@ def test_a_browser_may_read_the_headers_of_the_protocol(mount: Mount) -> None:
 
 def test_a_preflight_asks_neither_token_nor_database(mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
     """204 with what is allowed."""
-    monkeypatch.setattr(mount.runtime.database, "fetch_all", None)
+    monkeypatch.setattr(mount.runtime.database, "fetch_documents", None)
     answer = mount.ask(
         "/rest/v1/films",
         "OPTIONS",
@@ -107,7 +107,7 @@ def test_a_preflight_asks_neither_token_nor_database(mount: Mount, monkeypatch: 
 @pytest.mark.parametrize("token", ["nonsense", "a.b.c", "x" * 5000, "e30.e30.AA"])
 def test_a_bad_token_takes_no_connection(mount: Mount, monkeypatch: pytest.MonkeyPatch, token: str) -> None:
     """401 with the challenge (threats HT-14)."""
-    monkeypatch.setattr(mount.runtime.database, "fetch_all", None)
+    monkeypatch.setattr(mount.runtime.database, "fetch_documents", None)
     answer = mount.ask("/rest/v1/films", HTTP_AUTHORIZATION=f"Bearer {token}")
     assert "401" == answer.status[:3]
     assert str(answer.header("WWW-Authenticate")).startswith("Bearer")
@@ -183,7 +183,7 @@ def test_a_fault_says_nothing_and_is_logged(
     def failing(*_: object) -> None:
         raise RuntimeError("the secret cause")
 
-    monkeypatch.setattr(mount.runtime.database, "fetch_all", failing)
+    monkeypatch.setattr(mount.runtime.database, "fetch_documents", failing)
     answer = mount.ask("/rest/v1/films")
     assert "500" == answer.status[:3]
     assert b"secret" not in answer.body
@@ -198,7 +198,7 @@ def test_not_now_is_one_line_in_the_log(
     def busy(*_: object) -> None:
         raise DatabaseUnavailable("every connection is in use")
 
-    monkeypatch.setattr(mount.runtime.database, "fetch_all", busy)
+    monkeypatch.setattr(mount.runtime.database, "fetch_documents", busy)
     assert "503" == mount.ask("/rest/v1/films").status[:3]
     assert ["GET '/films': every connection is in use"] == [record.getMessage() for record in caplog.records]
     assert [None] == [record.exc_info for record in caplog.records]

@@ -38,6 +38,7 @@ from portero.errors import DataError
 from portero.principal import Principal
 from portero.records import dataclass
 from portero.settings import Settings
+from portero.store.documents import document
 
 PATH: Final = "/-/batch"
 _SHOWN: Final = re.compile(r"([0-9]+)-([0-9]+)/")
@@ -196,8 +197,8 @@ class Batch:
         if filled.compiled.zone is not None:
             set_zone(connection, filled.compiled.zone)
         try:
-            parameters = tuple(parameters_of(filled, principal, now))
-            result = result_of(filled, connection.exec_driver_sql(filled.sql, parameters).fetchall()[0])
+            parameters = parameters_of(filled, principal, now)
+            result = result_of(filled, document(connection, filled.sql, parameters, prepares=False))
             if prepared.estimate is not None:
                 asked = tuple(parameters_of(prepared.estimate, principal, now))
                 plan = connection.exec_driver_sql(prepared.estimate.sql, asked).scalar()

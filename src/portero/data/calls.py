@@ -39,6 +39,7 @@ from portero.errors import DataError
 from portero.principal import Principal
 from portero.records import dataclass
 from portero.settings import Settings
+from portero.store.documents import document
 from portero.store.engine import Database
 from portero.store.prepared import Prepared
 
@@ -177,8 +178,8 @@ class Calls:
         if compiled.zone is not None:
             set_zone(connection, compiled.zone)
         try:
-            cursor = connection.exec_driver_sql(filled.sql, tuple(parameters_of(filled, principal, now)))
-            result = result_of(filled, cursor.fetchall()[0])
+            parameters = parameters_of(filled, principal, now)
+            result = result_of(filled, document(connection, filled.sql, parameters, prepares=False))
         except sa.exc.DBAPIError as error:
             raise refusal_of_read(error) from error
         return result

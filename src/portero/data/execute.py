@@ -220,9 +220,7 @@ def parameters_of(filled: FilledRead, principal: Principal, now: datetime, keys:
 def result_of(filled: FilledRead, row: Sequence[Any]) -> ResultSet:
     """Read the one row of a read."""
     compiled = filled.compiled
-    body = row[0]
-    if type(body) is not bytes:
-        body = str(body).encode()
+    body: bytes = row[0]
     if compiled.conversions:
         body = converted(body, compiled.conversions)
     total = row[2] if compiled.is_counted else None

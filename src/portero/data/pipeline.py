@@ -32,6 +32,7 @@ from portero.errors import DataError
 from portero.figures import CacheFigures
 from portero.principal import Principal
 from portero.settings import Settings
+from portero.store.documents import document
 from portero.store.engine import Database
 
 
@@ -149,7 +150,7 @@ class DataApi:
         try:
             if compiled.zone is not None:
                 return self._run_in_zone(prepared, compiled.zone, principal, now)
-            rows = self.database.fetch_all(filled.sql, parameters_of(filled, principal, now))
+            rows = self.database.fetch_documents(filled.sql, parameters_of(filled, principal, now))
             result = result_of(filled, rows[0])
             return result if prepared.estimate is None else self._estimated(result, prepared.estimate, principal, now)
         except (self._driver_error, sa.exc.DBAPIError) as error:
@@ -160,9 +161,8 @@ class DataApi:
         with self.database.reading() as connection:
             set_zone(connection, zone)
             filled = prepared.filled
-            parameters = tuple(parameters_of(filled, principal, now))
-            rows = connection.exec_driver_sql(filled.sql, parameters).fetchall()
-        result = result_of(filled, rows[0])
+            row = document(connection, filled.sql, parameters_of(filled, principal, now), prepares=False)
+        result = result_of(filled, row)
         return result if prepared.estimate is None else self._estimated(result, prepared.estimate, principal, now)
 
     def _estimated(self, result: ResultSet, estimate: FilledRead, principal: Principal, now: datetime) -> ResultSet:

@@ -79,7 +79,7 @@ class ReadSql:
         self._counts = plan.shape.count == "exact"
         page, total = self._page_and_total(plan)
         array = self.sql.json_array(self.row(plan.root, page))
-        columns: list[Clause] = [self.sql.body(array).label("body"), sa.func.count().label("page")]
+        columns: list[Clause] = [self.sql.whole_body(array).label("body"), sa.func.count().label("page")]
         if total is not None:
             columns.append(total.label("total"))
         if standing is not None:

@@ -44,7 +44,7 @@ from portero.figures import CacheFigures, of_lru
 from portero.principal import ANON, SERVICE_ROLE, Principal
 from portero.records import dataclass
 from portero.settings import Settings
-from portero.store.prepared import run
+from portero.store.documents import document
 
 _REQUESTS = 8192
 _STATEMENTS = 1024
@@ -275,8 +275,7 @@ class Reads:
         text = key_text(keys, [key.type for key in self.catalogue.model(request.model).row_key], self.sql)
         if compiled.zone is not None:
             set_zone(connection, compiled.zone)
-        cursor = run(connection, filled.sql, tuple(parameters_of(filled, principal, now, text)))
-        return result_of(filled, cursor.fetchall()[0])
+        return result_of(filled, document(connection, filled.sql, parameters_of(filled, principal, now, text)))
 
     def where(self, request: DataRequest, role: str) -> sa.ColumnElement[Any] | None:
         """Write a write's own filters over its model's table; None if it has none.

@@ -96,6 +96,10 @@ class SqliteSql:
         """Hand the document to Python as bytes."""
         return sa.cast(array, sa.LargeBinary())
 
+    def whole_body(self, array: Clause) -> Clause:
+        """Hand the document of a read over as bytes."""
+        return self.body(array)
+
     def page_number(self, slot: int, codec: Any, binds: Binds) -> Clause:
         """Bind a limit or an offset."""
         return binds.slot(slot, codec, sa.BigInteger())

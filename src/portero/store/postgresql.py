@@ -66,7 +66,7 @@ class PostgresqlServer:
         self._limit = statement_timeout.total_seconds()
         self._settings = (
             f"SET statement_timeout = {_milliseconds(statement_timeout)}; SET lock_timeout = 2000; "
-            "SET idle_in_transaction_session_timeout = 10000; SET TIME ZONE 'UTC'"
+            "SET idle_in_transaction_session_timeout = 10000; SET TIME ZONE 'UTC'; SET client_encoding = 'UTF8'"
         ).encode()
         url = url.set(drivername="postgresql+psycopg")
         try:
@@ -74,8 +74,9 @@ class PostgresqlServer:
                 url, pool_size=_POOL, max_overflow=0, pool_use_lifo=True, pool_timeout=_POOL_WAIT
             )
             # The driver is an extra of the package: what imports it waits until somebody opens PostgreSQL.
-            from portero.store.postgresql_lines import DONE, Altered, Line, LostConnection  # noqa: PLC0415
+            from portero.store.postgresql_lines import DONE, Line, LostConnection  # noqa: PLC0415
             from portero.store.postgresql_reads import ReadingPool  # noqa: PLC0415
+            from portero.store.postgresql_statements import Altered  # noqa: PLC0415
         except ImportError:
             raise ConfigurationError("PostgreSQL needs a driver: pip install 'portero[postgresql]'") from None
         self._done, self._lost = DONE, LostConnection
@@ -92,8 +93,19 @@ class PostgresqlServer:
         Raises:
             DatabaseUnavailable: no connection, no free one in time, or the statement took too long.
         """
+        return self._read(self._reads.fetch_all, sql, parameters)
+
+    def fetch_documents(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one reading statement whose one row begins with a JSON document, which stays bytes.
+
+        Raises:
+            DatabaseUnavailable: as `fetch_all`.
+        """
+        return [self._read(self._reads.fetch_document, sql, parameters)]
+
+    def _read(self, fetch: Callable[[str, Any], Made], sql: str, parameters: Any) -> Made:
         try:
-            return self._reads.fetch_all(sql, parameters)
+            return fetch(sql, parameters)
         except self._error as error:
             raise unavailable(error) or error from error
         except sa.exc.DBAPIError as error:

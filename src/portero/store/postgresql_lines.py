@@ -15,13 +15,13 @@ import secrets
 import select
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from psycopg import errors, pq
 from psycopg.adapt import Transformer
 
 from portero.errors import DatabaseUnavailable
-from portero.store.postgresql_statements import Bound, Context, Parameters, Statement
+from portero.store.postgresql_statements import Altered, Bound, Context, Document, Outcome, Parameters, Statement
 from portero.store.prepared import Again
 
 Judge = Callable[[list[tuple[Any, ...]]], None]
@@ -43,26 +43,6 @@ _IDLE: Final = pq.TransactionStatus.IDLE
 
 class LostConnection(Again):
     """The connection was gone before the statement's answer came."""
-
-
-class Outcome(NamedTuple):
-    """What a statement gave: its rows, and how many it concerned."""
-
-    rows: list[tuple[Any, ...]]
-    rowcount: int
-
-    def fetchall(self) -> list[tuple[Any, ...]]:
-        """Give the rows, as a cursor does."""
-        return self.rows
-
-
-class Altered:
-    """How often a table was found altered: what one line of a database meets, its others need not meet."""
-
-    __slots__ = ("times",)
-
-    def __init__(self) -> None:
-        self.times = 0
 
 
 class Line:
@@ -113,9 +93,32 @@ class Line:
             psycopg.Error: what the server refused.
             Exception: what a judge raises.
         """
+        return self._outcome(self._ran(sql, parameters))
+
+    def document(self, sql: str, parameters: Parameters, *, prepares: bool = True) -> Document:
+        """Run a statement whose one row is a JSON document and, behind it, whole numbers or NULL.
+
+        The document is handed on as it came: psycopg would take it apart, and the database would copy it twice to make
+        a text of it.
+
+        Args:
+            sql: of type `json` is what it gives first.
+            parameters: as of `run`.
+            prepares: without, it cannot fail for what a prepared statement can (`Again`).
+
+        Raises:
+            Again: as `run`.
+            psycopg.Error: as `run`.
+            Exception: as `run`.
+        """
+        result = self._ran(sql, parameters, prepares)
+        numbers = [result.get_value(0, place) for place in range(1, result.nfields)]
+        return result.get_value(0, 0), *[number if number is None else int(number) for number in numbers]
+
+    def _ran(self, sql: str, parameters: Parameters, prepares: bool = True) -> Any:
         if self._waiting or (self._begins and self._libpq.transaction_status == _IDLE):
-            return self._run_together(sql, parameters)
-        bound, libpq = self._bound(sql, parameters), self._libpq
+            return self._run_together(sql, parameters, prepares)
+        bound, libpq = self._bound(sql, parameters, prepares), self._libpq
         statement, given, types, formats, name, is_new = bound
         if is_new:
             [result] = self._results([bound])  # prepared and run in one round trip
@@ -127,7 +130,7 @@ class Line:
         if result.status not in _FINE:
             result = self._run_again(bound, result)
         self.begun = None
-        return self._outcome(result)
+        return result
 
     def run_before(self, sql: str, parameters: Parameters, judge: Judge) -> None:
         """Run a statement together with the next one; its rows are judged before anything is made of that one's."""
@@ -165,11 +168,11 @@ class Line:
         """Leave away what waits: the transaction is undone."""
         self._waiting.clear()
 
-    def _bound(self, sql: str, parameters: Parameters) -> Bound:
-        statement = self._statements.get(sql)
+    def _bound(self, sql: str, parameters: Parameters, prepares: bool = True) -> Bound:
+        statement = self._statements.get(sql) if prepares else Statement(sql, is_kept=False)
         if statement is None:
             statement = self._found(sql)
-        else:
+        elif prepares:
             self._statements.move_to_end(sql)
         values, formats = statement.values(parameters), statement.formats
         if len(values) != len(formats):
@@ -252,15 +255,15 @@ class Line:
         statement.prepared[bound.types] = name
         statement.learn(bound.types)
 
-    def _run_together(self, sql: str = "", parameters: Parameters = ()) -> Outcome:
-        """Send what waits, and the statement if there is one, in one round trip; judge, and give its outcome."""
+    def _run_together(self, sql: str = "", parameters: Parameters = (), prepares: bool = True) -> Any:
+        """Send what waits, and the statement if there is one, in one round trip; judge, and give the last result."""
         self.tidy()
         waiting, self._waiting = self._waiting, []
         every = [self._bound(one, values) for one, values, _ in waiting]
         if sql:
-            every.append(self._bound(sql, parameters))
+            every.append(self._bound(sql, parameters, prepares))
         judges: list[Judge | None] = [judge for _, _, judge in waiting]
-        outcome = Outcome([], 0)
+        result = None
         for bound, result, judge in zip(every, self._results(every), [*judges, None], strict=False):
             if result.status not in _FINE:
                 if not self._is_forgotten(bound, result):
@@ -268,12 +271,11 @@ class Line:
                 if not self._is_begun_anew():
                     raise Again("the database server forgot a prepared statement")
                 self._waiting = waiting
-                return self._run_together(sql, parameters)
-            outcome = self._outcome(result)
+                return self._run_together(sql, parameters, prepares)
             if judge is not None:
-                judge(outcome.rows)
+                judge(self._outcome(result).rows)
         self.begun = None
-        return outcome
+        return result
 
     def _results(self, every: Sequence[Bound]) -> list[Any]:
         """Send statements in one go, a BEGIN before them if it is needed; give the result of each."""

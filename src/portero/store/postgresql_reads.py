@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from portero.errors import DatabaseUnavailable
 from portero.store.postgresql_lines import Line, LostConnection
+from portero.store.postgresql_statements import Document, Parameters
+
+Made = TypeVar("Made")
+Run = Callable[[Line, str, Parameters], Made]
 
 
 class ReadingPool:
@@ -40,30 +44,40 @@ class ReadingPool:
         self._waiting = 0
         self._inherited: list[Line] = []
 
-    def fetch_all(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    def fetch_all(self, sql: str, parameters: Parameters) -> list[tuple[Any, ...]]:
         """Run one reading statement.
 
         Raises:
             DatabaseUnavailable: no free connection in time, or it was lost twice.
             psycopg.Error: what the server refused, or no connection could be opened.
         """
+        return self._fetched(Line.run, sql, parameters).rows
+
+    def fetch_document(self, sql: str, parameters: Parameters) -> Document:
+        """Run one reading statement that gives a document, as `Line.document` says.
+
+        Raises:
+            DatabaseUnavailable: as `fetch_all`.
+            psycopg.Error: as `fetch_all`.
+        """
+        return self._fetched(Line.document, sql, parameters)
+
+    def _fetched(self, run: Run[Made], sql: str, parameters: Parameters) -> Made:
         try:
-            return self._fetch_all(self._take(), sql, parameters)
+            return self._run(run, self._take(), sql, parameters)
         except LostConnection:
             self.close()  # what else is idle was lost with it
-            return self._fetch_all(self._take(), sql, parameters)
+            return self._run(run, self._take(), sql, parameters)
 
-    def _fetch_all(
-        self, connection: Line, sql: str, parameters: Sequence[Any] | Mapping[str, Any]
-    ) -> list[tuple[Any, ...]]:
+    def _run(self, run: Run[Made], connection: Line, sql: str, parameters: Parameters) -> Made:
         is_sound = False
         try:
-            rows = connection.run(sql, parameters).rows
+            made = run(connection, sql, parameters)
             is_sound = True
         finally:
             # A statement that was refused leaves its connection sound; an answer that nobody waited for does not.
             self._give_back(connection, is_sound or connection.is_idle)
-        return rows
+        return made
 
     def close(self) -> None:
         """Close what is not in use; the next statement opens anew."""

@@ -13,7 +13,29 @@ from psycopg.adapt import AdaptersMap, PyFormat
 from psycopg.types.numeric import Int8Dumper
 
 Parameters = Sequence[Any] | Mapping[str, Any]
+#: The one row of a read: the bytes of a JSON document in UTF-8, and behind it whole numbers or None.
+Document = tuple[Any, ...]
 _PLACES = re.compile(r"%(?:\(([^)]*)\)s|s|%)")
+
+
+class Outcome(NamedTuple):
+    """What a statement gave: its rows, and how many it concerned."""
+
+    rows: list[tuple[Any, ...]]
+    rowcount: int
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """Give the rows, as a cursor does."""
+        return self.rows
+
+
+class Altered:
+    """How often a table was found altered: what one line of a database meets, its others need not meet."""
+
+    __slots__ = ("times",)
+
+    def __init__(self) -> None:
+        self.times = 0
 
 
 class Statement:

@@ -260,7 +260,7 @@ def _run_on_postgresql(connection: sa.Connection, sql: str, parameters: Sequence
         with as_sqlalchemy(connection, sql):
             driver: Any = connection.connection.driver_connection
             return driver.execute(sql, parameters)
-    with _on_line(connection, line, sql):
+    with on_line(connection, line, sql):
         return line.run(sql, parameters)
 
 
@@ -274,7 +274,7 @@ def settle(connection: sa.Connection) -> None:
     """
     line = _line_of(connection)
     if line is not None:
-        with _on_line(connection, line, ""):
+        with on_line(connection, line, ""):
             line.settle()
 
 
@@ -292,7 +292,7 @@ def as_sqlalchemy(connection: sa.Connection, sql: str) -> Iterator[None]:
 
 
 @contextmanager
-def _on_line(connection: sa.Connection, line: Any, sql: str) -> Iterator[None]:
+def on_line(connection: sa.Connection, line: Any, sql: str) -> Iterator[None]:
     """Name errors as SQLAlchemy does; a connection that was lost is not used again."""
     try:
         with as_sqlalchemy(connection, sql):
