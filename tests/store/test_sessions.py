@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -45,7 +46,9 @@ def test_of_twenty_who_spend_one_refresh_token_at_one_time_one_advances_the_sess
 ) -> None:
     def spend(_: int) -> bool:
         with database.writing() as connection:
-            return sessions.advance(connection, session.id, 0, now)
+            given = sessions.advance(connection, session, now)
+            assert given in (None, replace(session, refresh_counter=1, refreshed_at=now))
+            return given is not None
 
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(spend, range(20))) == [False] * 19 + [True]
@@ -63,7 +66,7 @@ def test_ended_sessions_are_gone(database: Database, ana: UserRecord, session: S
         assert sessions.delete_of_user(connection, ana.id, except_id=session.id) == 1
         assert sessions.of_user(connection, ana.id) == [session]
         assert sessions.delete_of_user(connection, ana.id) == 1
-        assert sessions.advance(connection, session.id, 0, now) is False
+        assert sessions.advance(connection, session, now) is None
 
 
 def test_sessions_over_their_time_are_found(database: Database, ana: UserRecord, now: datetime) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from flask import Flask, Response
 
-from portero.web.answers import as_json
+from portero.web.answers import as_json, without_body
 
 CARRIED = (("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"))
 
@@ -69,3 +69,33 @@ def test_a_status_that_the_application_changes_and_what_it_does_at_the_end_count
 def test_head_is_answered_without_the_body(app: Flask) -> None:
     got = app.test_client().head("/it")
     assert (b"", "45", "no-store") == (got.data, got.headers["Content-Length"], got.headers["Cache-Control"])
+
+
+@pytest.mark.parametrize("is_filled", [False, True])
+def test_an_answer_without_a_body_goes_out_with_what_an_application_puts_into_it(app: Flask, is_filled: bool) -> None:
+    @app.get("/nothing")
+    def nothing() -> Response:
+        answer = without_body()
+        answer.carried = CARRIED
+        return answer
+
+    @app.after_request
+    def fill(response: Response) -> Response:
+        if is_filled:
+            response.status_code = 200
+            response.set_data(b"some")
+        return response
+
+    found = app.test_client().get("/nothing")
+    length = [("Content-Length", "4")] if is_filled else []
+    assert [*length, *CARRIED] == list(found.headers)
+    expected = (200, b"some") if is_filled else (204, b"")
+    assert expected == (found.status_code, found.data)
+
+
+@pytest.mark.parametrize("value", ["a\r\nSet-Cookie: b=c", "a\nb", "a\rb"])
+def test_a_header_of_an_answer_cannot_be_broken_in_two(value: str) -> None:
+    with pytest.raises(ValueError, match="one line"):
+        as_json({}, headers={"X-Own": value})
+    with pytest.raises(ValueError, match="one line"):
+        without_body(303, {"Location": value})

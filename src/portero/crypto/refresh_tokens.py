@@ -16,7 +16,9 @@ from uuid import UUID
 from portero.crypto import base64url
 from portero.crypto.macs import mac_with
 from portero.errors import InvalidToken, TokenFault
+from portero.ids import id_of
 
+_MALFORMED: Final = "not the form of a refresh token"
 _VERSION: Final = b"\x00"
 _MAC_LENGTH = 16
 _CHECKSUM_LENGTH = 4
@@ -48,26 +50,27 @@ def decode(token: str, mac_keys: Sequence[bytes]) -> tuple[UUID, int]:
         ValueError: it has not the form of a refresh token.
         InvalidToken: it has the form but was not made here (`SIGNATURE`).
     """
-    body, mac = _split(token)
-    if not any(hmac.compare_digest(mac, _mac(body, key)) for key in mac_keys):
-        raise InvalidToken(TokenFault.SIGNATURE, "refresh token")
-    return UUID(bytes=body[1:17]), _read_varint(body[17:])
+    body, counter, mac = _split(token)
+    for key in mac_keys:
+        if hmac.compare_digest(mac, _mac(body, key)):
+            return id_of(int.from_bytes(body[1:17], "big")), counter
+    raise InvalidToken(TokenFault.SIGNATURE, "refresh token")
 
 
-def _split(token: str) -> tuple[bytes, bytes]:
-    malformed = ValueError("not the form of a refresh token")
+def _split(token: str) -> tuple[bytes, int, bytes]:
     if len(token) > 2 * _LONGEST:
-        raise malformed
+        raise ValueError(_MALFORMED)
     data = base64url.decode(token)
     if not _SHORTEST <= len(data) <= _LONGEST or not data.startswith(_VERSION):
-        raise malformed
+        raise ValueError(_MALFORMED)
     signed, checksum = data[:-_CHECKSUM_LENGTH], data[-_CHECKSUM_LENGTH:]
     if not hmac.compare_digest(checksum, _checksum(signed)):
-        raise malformed
+        raise ValueError(_MALFORMED)
     body, mac = signed[:-_MAC_LENGTH], signed[-_MAC_LENGTH:]
-    if _varint(_read_varint(body[17:])) != body[17:]:
-        raise malformed
-    return body, mac
+    counter = _read_varint(body[17:])
+    if _varint(counter) != body[17:]:
+        raise ValueError(_MALFORMED)
+    return body, counter, mac
 
 
 def _mac(body: bytes, key: bytes) -> bytes:
@@ -79,6 +82,8 @@ def _checksum(body: bytes) -> bytes:
 
 
 def _varint(number: int) -> bytes:
+    if number <= 0x7F:
+        return number.to_bytes(1, "big")
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
@@ -88,4 +93,6 @@ def _varint(number: int) -> bytes:
 
 
 def _read_varint(data: bytes) -> int:
+    if len(data) == 1:
+        return data[0] & 0x7F
     return sum((byte & 0x7F) << (7 * place) for place, byte in enumerate(data))

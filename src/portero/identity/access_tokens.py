@@ -14,7 +14,7 @@ from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import orjson
 
@@ -27,6 +27,7 @@ from portero.errors import ConfigurationError, InvalidToken, TokenFault
 from portero.figures import CacheFigures
 from portero.identity.hooks import Hooks, Point
 from portero.identity.keys import KeyRing
+from portero.ids import random_id
 from portero.principal import ANON, Principal
 from portero.records import dataclass
 from portero.store.sessions import SessionRecord
@@ -35,6 +36,8 @@ from portero.store.users import UserRecord
 #: Verified tokens remembered in one process; when it is full, the oldest quarter goes.
 MOST_REMEMBERED: Final = 20_000
 _HEADER: Final = {"typ": "JWT"}
+#: Claims that are written as they are, and are texts for everybody else.
+_IDS: Final = ("sub", "session_id", "jti")
 NO_HOOKS: Final = Hooks()
 _encode: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 Claims = Mapping[str, Any]
@@ -131,7 +134,7 @@ class AccessTokens:
         expires = issued + max(1, min(self._lifetime, left))
         members: dict[str, Any] = {
             "iss": self._issuing.issuer,
-            "sub": str(user.id),
+            "sub": user.id,
             "aud": self._issuing.audience,
             "exp": expires,
             "iat": issued,
@@ -142,12 +145,13 @@ class AccessTokens:
             "role": user.role,
             "aal": session.aal,
             "amr": list(session.amr),
-            "session_id": str(session.id),
+            "session_id": session.id,
             "is_anonymous": user.is_anonymous,
-            "jti": str(uuid4()),
+            "jti": random_id(),
         }
         write = _written_quickly
         if hooks.has(Point.CUSTOM_ACCESS_TOKEN):
+            members |= {name: str(members[name]) for name in _IDS}
             members, write = self._checked(hooks.claims(user, session, members)), _written
         token = self._sign(write(members), now.timestamp())
         for name in ("user_metadata", "app_metadata"):
@@ -306,12 +310,12 @@ def _written(members: Claims) -> bytes:
     return _encode(members).encode()
 
 
-def _written_quickly(members: Claims) -> bytes:
-    """Write claims of ours: JSON as it was stored."""
+def _written_quickly(members: dict[str, Any]) -> bytes:
+    """Write claims of ours: JSON as it was stored, and ids."""
     try:
         return orjson.dumps(members)
     except TypeError:  # a number of more than 64 bits
-        return _written(members)
+        return _written(members | {name: str(members[name]) for name in _IDS})
 
 
 def _known_of(verified: Verified) -> Known:

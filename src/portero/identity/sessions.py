@@ -8,10 +8,9 @@ here ends nothing. There is no time window to tune.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -21,6 +20,7 @@ from portero.errors import AuthError, InvalidToken, Refused
 from portero.events import Event, Happening
 from portero.identity import throttle
 from portero.identity.context import Account, Caller, Change, IdentityContext, Opened, SignedIn
+from portero.ids import random_id
 from portero.store import accounts, factors, identities, sessions
 from portero.store.factors import FactorRecord
 from portero.store.sessions import SessionRecord
@@ -29,6 +29,7 @@ from portero.store.users import UserRecord
 Scope = Literal["global", "local", "others"]
 Method = Literal["password", "otp", "magiclink", "recovery", "invite", "email/signup", "email_change", "anonymous"]
 
+_UNLIMITED: Final = timedelta(0)
 _NOT_FOUND: Final = "Invalid Refresh Token: Refresh Token Not Found"
 _USED: Final = "Invalid Refresh Token: Already Used"
 _EXPIRED: Final = "Invalid Refresh Token: Session Expired"
@@ -41,7 +42,7 @@ _AHEAD: Final = "Invalid Refresh Token: Not Issued By This Server"
 def open_session(change: Change, user: UserRecord, method: Method, caller: Caller, now: datetime) -> SessionRecord:
     """Write a new session and its event inside the caller's transaction; the id is random, never the caller's."""
     session = SessionRecord(
-        id=uuid4(),
+        id=random_id(),
         user_id=user.id,
         created_at=now,
         refreshed_at=None,
@@ -194,9 +195,10 @@ def _advance(
     if context.settings.session_single and not sessions.is_newest(change.connection, session):
         newer = AuthError(400, "session_expired", _NEWER)
         return _end_now(change, session, caller, now, {"cause": "newer session"}, newer)
-    if counter == session.refresh_counter and sessions.advance(change.connection, session_id, counter, now):
+    advanced = sessions.advance(change.connection, session, now) if counter == session.refresh_counter else None
+    if advanced is not None:
         change.record(Event(Happening.SESSION_REFRESHED, now, user.id, session_id, caller.address))
-        session = replace(session, refresh_counter=counter + 1, refreshed_at=now)
+        session = advanced
     account = Account(user, found.identities, found.factors)
     return _judge(change, Opened(account, session), counter, caller, now)
 
@@ -240,15 +242,19 @@ def _over(context: IdentityContext, session: SessionRecord, now: datetime) -> st
 def _ends_at(context: IdentityContext, session: SessionRecord) -> datetime | None:
     """Return when a session is over if it is not refreshed: no token of it lives longer (threats SE-11, SE-12)."""
     time_box, idle = context.settings.session_time_box, context.settings.session_idle
+    if not _set(time_box) and not _set(idle):
+        return None
     ends = [session.created_at + time_box] if _set(time_box) else []
-    return min([*ends, (session.refreshed_at or session.created_at) + idle] if _set(idle) else ends, default=None)
+    return min([*ends, (session.refreshed_at or session.created_at) + idle] if _set(idle) else ends)
 
 
 def _is_too_low(context: IdentityContext, held: Iterable[FactorRecord], session: SessionRecord, now: datetime) -> bool:
     limit = context.settings.session_low_aal
+    if not _set(limit):
+        return False
     is_low = session.aal == "aal1" and any(factor.is_verified for factor in held)
-    return _set(limit) and is_low and session.created_at + limit <= now
+    return is_low and session.created_at + limit <= now
 
 
 def _set(limit: timedelta) -> bool:
-    return limit > timedelta(0)
+    return limit > _UNLIMITED

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import sqlalchemy as sa
 
 from portero.events import Event, Happening
+from portero.ids import random_id
 from portero.records import dataclass
 from portero.store.prepared import inserting
 from portero.store.tables import AuditEntry
@@ -22,7 +23,7 @@ def record(connection: sa.Connection, event: Event) -> None:
     """Write one event."""
     _INSERT.changed(
         connection,
-        id=uuid4(),
+        id=random_id(),
         happening=event.happening.value,
         at=event.at,
         user_id=event.user_id,

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from portero.principal import Principal
 from portero.records import dataclass
-from portero.store.prepared import Begun, Prepared, changing, inserting, made_by
+from portero.store.prepared import Begun, Prepared, altered, changing, inserting, made_by
 from portero.store.tables import Session, User
 from portero.store.types import UtcDateTime
 
@@ -86,9 +86,15 @@ def is_newest(connection: sa.Connection, session: SessionRecord) -> bool:
     return connection.execute(sa.select(sa.exists().where(_TABLE.c.user_id == session.user_id, later))).scalar() != 1
 
 
-def advance(connection: sa.Connection, session_id: UUID, counter: int, now: datetime) -> bool:
-    """Spend the refresh token with this counter: true for exactly one of all who try it at one time."""
-    return _ADVANCE.changed(connection, session_id=session_id, counter=counter, now=now) == 1
+def advance(connection: sa.Connection, session: SessionRecord, now: datetime) -> SessionRecord | None:
+    """Spend a session's present refresh token; give the session as it then is, to one of all who try at one time.
+
+    Everybody else gets None: the counter moved on, or the session has ended.
+    """
+    counter = session.refresh_counter
+    if _ADVANCE.changed(connection, session_id=session.id, counter=counter, now=now) != 1:
+        return None
+    return altered(session, refresh_counter=counter + 1, refreshed_at=now)
 
 
 def raise_assurance(

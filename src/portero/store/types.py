@@ -7,9 +7,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
-from uuid import UUID, SafeUUID
+from uuid import UUID
 
 import sqlalchemy as sa
+
+from portero.ids import id_of
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
@@ -128,11 +130,7 @@ def _text_of_uuid(value: UUID) -> str:
 
 @lru_cache(1024)
 def _uuid_of(text: str) -> UUID:
-    # Past its constructor, which would look for five other spellings; its two slots are all that it has.
-    made = object.__new__(UUID)
-    object.__setattr__(made, "int", int(text, 16))
-    object.__setattr__(made, "is_safe", SafeUUID.unknown)
-    return made
+    return id_of(int(text, 16))
 
 
 def _text_of_document(value: Any) -> str:

@@ -1,6 +1,6 @@
 """The JSON answers of `/auth/v1`: what is in them is known to be fit, so nothing of it is looked at twice.
 
-Flask copies the headers of an answer, checks each of them again and wraps the body; here they are handed over as they
+Flask copies the headers of an answer, checks each of them twice and wraps the body; here they are handed over as they
 are. What every answer carries joins at the very end, unless the application has said the same header itself.
 """
 
@@ -11,18 +11,30 @@ from typing import Any, Final
 
 import orjson
 from flask import Response
+from werkzeug.datastructures import Headers as WerkzeugHeaders
 
 _JSON: Final = "application/json; charset=utf-8"
 Headers = tuple[tuple[str, str], ...]
 
 
-class JsonAnswer(Response):
-    """An answer whose body is JSON.
+class _Pairs(WerkzeugHeaders):
+    """Headers that are looked at once, all together: nothing in one of them begins another."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
+        self._list = list(pairs)
+        text = "".join([value for _, value in self._list])
+        if "\n" in text or "\r" in text:
+            raise ValueError("a header has one line")
+
+
+class OwnAnswer(Response):
+    """An answer whose body is JSON, or that has none.
 
     Attributes:
         carried: the headers that every answer carries.
     """
 
+    default_mimetype = None
     carried: Headers = ()
 
     def get_wsgi_response(self, environ: Any) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
@@ -30,8 +42,8 @@ class JsonAnswer(Response):
         body, headers = self.response, [*self.headers]
         if (
             self._on_close
-            or not self.status.startswith("200 ")
             or type(body) is not list
+            or not self.status.startswith("200 " if body else "204 ")
             or environ["REQUEST_METHOD"] == "HEAD"
         ):
             # Somebody changed it, or it goes without its body: as Flask does it.
@@ -41,7 +53,7 @@ class JsonAnswer(Response):
         return body, self.status, headers
 
 
-def as_json(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> JsonAnswer:
+def as_json(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> OwnAnswer:
     """Make an answer; instants become UTC with Z, ids their canonical form.
 
     >>> from datetime import UTC, datetime
@@ -50,4 +62,9 @@ def as_json(body: Any, status: int = 200, headers: Mapping[str, str] | None = No
     """
     data = orjson.dumps(body, option=orjson.OPT_UTC_Z)
     fixed = [("Content-Type", _JSON), ("Content-Length", str(len(data)))]
-    return JsonAnswer([data], status, [*fixed, *headers.items()] if headers else fixed)
+    return OwnAnswer([data], status, _Pairs([*fixed, *headers.items()] if headers else fixed))
+
+
+def without_body(status: int = 204, headers: Mapping[str, str] | None = None) -> OwnAnswer:
+    """Make an answer that has no body, and so no media type."""
+    return OwnAnswer([], status, _Pairs(headers.items() if headers else ()))

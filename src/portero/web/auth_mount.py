@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from typing import Any, Final
 
 from flask import Flask, Request, Response, signals
@@ -33,12 +34,26 @@ _SIGNALS: Final = (
     signals.appcontext_popped,
     signals.appcontext_tearing_down,
 )
+_receivers_of: Final = attrgetter("receivers")
 #: Where functions hang that see our requests: on the application, and on our blueprint.
 _SCOPES: Final = (None, "portero")
 #: What Flask refuses a body with: an application's handler of such a status comes before ours of every exception.
 _OF_BODIES: Final = frozenset({400, 413, 415})
 #: With it the test client asks to look into Flask's context after the answer.
 _LOOKED_INTO: Final = "werkzeug.debug.preserve_context"
+
+
+class _Asked(Request):
+    """A request whose parts are only made where somebody looks at them: a refresh asks for the environment alone."""
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        self.environ = environ
+
+    def __getattr__(self, name: str) -> Any:
+        if "headers" in vars(self):
+            raise AttributeError(name)
+        super().__init__(self.environ)
+        return getattr(self, name)
 
 
 class AuthMount:
@@ -65,7 +80,7 @@ class AuthMount:
         held: Runtime | None = self._flask.extensions.get(FROZEN)
         if held is None or self._is_for_flask(environ, held):
             return self._answered_by_flask(environ, start_response)
-        asked = Request(environ)
+        asked = _Asked(environ)
         try:
             response = routes.answer(route, asked, held)
         except Exception as error:
@@ -101,7 +116,7 @@ class AuthMount:
             or held.identity.hooks.are_there
             or _LOOKED_INTO in environ
             or self._flask.config["SESSION_COOKIE_NAME"] in environ.get("HTTP_COOKIE", "")
-            or any(signal.receivers for signal in _SIGNALS)
+            or any(map(_receivers_of, _SIGNALS))
         )
 
 

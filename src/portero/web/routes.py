@@ -26,7 +26,7 @@ from portero.errors import AuthError, DatabaseUnavailable, DeadlinePassed, TooBu
 from portero.records import dataclass
 from portero.settings import Settings
 from portero.web import cors, guard, health, mail_box, problems, start_page
-from portero.web.answers import Headers, JsonAnswer
+from portero.web.answers import Headers, OwnAnswer
 from portero.web.auth import (
     admin_audit,
     admin_links,
@@ -326,7 +326,7 @@ class Edge:
         """Give the answer to a request below our path with the headers that every answer carries."""
         origin = environ.get("HTTP_ORIGIN")
         carried = self._security if origin is None else (*self._security, *cors.answer_headers(origin, self.settings))
-        if isinstance(response, JsonAnswer):
+        if isinstance(response, OwnAnswer):
             response.carried = carried
             return response
         # Flask's headers are a list: looked through once, not once for each name.

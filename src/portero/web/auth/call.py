@@ -95,10 +95,3 @@ def answer(
 ) -> Response:
     """Return a JSON answer; instants and ids in it are written as the contract does."""
     return as_json(body, status, headers)
-
-
-def without_body(status: int = 204, headers: Mapping[str, str] | None = None) -> Response:
-    """Return an answer that has no body, and so no media type."""
-    response = Response(status=status, headers=headers)
-    del response.headers["Content-Type"]
-    return response

@@ -9,7 +9,8 @@ from flask import Response
 from portero.errors import AuthError
 from portero.identity import sessions
 from portero.identity.sessions import Scope
-from portero.web.auth.call import Call, without_body
+from portero.web.answers import without_body
+from portero.web.auth.call import Call
 
 _SCOPES: Final[dict[str, Scope]] = {"": "global", "global": "global", "local": "local", "others": "others"}
 

@@ -37,6 +37,6 @@ def put(call: Call) -> Response:
 
 
 def _check_audience(call: Call) -> None:
-    asked = call.request.headers.get("X-JWT-AUD")
+    asked = call.request.environ.get("HTTP_X_JWT_AUD")
     if asked and asked != call.user.account.user.aud:
         raise AuthError(400, "validation_failed", "Token audience doesn't match request audience")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask import Response
 
 from portero.identity import sessions
-from portero.web.auth.call import Call, answer, without_body
+from portero.web.answers import without_body
+from portero.web.auth.call import Call, answer
 from portero.web.auth.shapes import listed_session_json
 
 

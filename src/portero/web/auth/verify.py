@@ -19,9 +19,10 @@ from portero.identity import addresses, redirects, verification
 from portero.identity.context import SignedIn
 from portero.identity.verification import CodeIssued, HalfDone
 from portero.web import problems
+from portero.web.answers import without_body
 from portero.web.auth import body, verify_page
 from portero.web.auth.body import Body
-from portero.web.auth.call import Call, answer, without_body
+from portero.web.auth.call import Call, answer
 from portero.web.auth.shapes import session_json
 from portero.web.auth.token import diagnostics
 
