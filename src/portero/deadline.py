@@ -9,8 +9,7 @@ deadline lifted. Outside a request of `/auth/v1` there is none, and nothing is e
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from contextvars import ContextVar, Token
 from typing import Final
 
@@ -29,14 +28,16 @@ def end(begun: Token[float | None]) -> None:
     _ENDS_AT.reset(begun)
 
 
-@contextmanager
-def lifted() -> Iterator[None]:
-    """Do what must be done however late it is."""
-    begun = _ENDS_AT.set(None)
-    try:
-        yield
-    finally:
-        _ENDS_AT.reset(begun)
+class lifted(AbstractContextManager[None]):  # noqa: N801 - said like a function
+    """Do what must be done however late it is; every commit is, and a generator's context would cost it thrice."""
+
+    __slots__ = ("_begun",)
+
+    def __enter__(self) -> None:
+        self._begun = _ENDS_AT.set(None)
+
+    def __exit__(self, *_: object) -> None:
+        _ENDS_AT.reset(self._begun)
 
 
 def left() -> float | None:

@@ -5,7 +5,7 @@ The rows are users × identities × factors; people have few of either, most one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -62,15 +62,15 @@ def of_session(connection: sa.Connection, session_id: UUID) -> AccountRecord | N
     return _made(_BY_LOCKED_SESSION.all(connection, session_id=session_id))
 
 
-def _reader(table: sa.Table, record: type[Any], start: int) -> Callable[[Sequence[Any]], Any]:
+def _reader(table: sa.Table, record: type[Any], start: int) -> Callable[[list[Any]], Any]:
     """Give what makes a record from its part of a row; None where an outer join found none."""
     columns = table.c.keys()
     key = start + columns.index("id")
     stop = start + len(columns)
     make = made_by(record, columns)
 
-    def read(row: Sequence[Any]) -> Any:
-        return None if row[key] is None else make(list(row[start:stop]))
+    def read(row: list[Any]) -> Any:
+        return None if row[key] is None else make(row[start:stop])
 
     return read
 
@@ -95,7 +95,7 @@ def _made(rows: list[list[Any]]) -> AccountRecord | None:
     return AccountRecord(_USER_OF(first), _SESSION_OF(first), _each(_IDENTITY_OF, rows), _each(_FACTOR_OF, rows))
 
 
-def _each(read: Callable[[Sequence[Any]], Any], rows: Sequence[Sequence[Any]]) -> tuple[Any, ...]:
+def _each(read: Callable[[list[Any]], Any], rows: list[list[Any]]) -> tuple[Any, ...]:
     if len(rows) == 1:
         found = read(rows[0])
         return () if found is None else (found,)
