@@ -74,14 +74,21 @@ class WriterTurn:
             raise DatabaseUnavailable("another process kept writing for too long")
 
 
+def _locked() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
 class _Waiter(threading.Thread):
     """Waits in `flock`, one wait at a time, as long as nobody leaves it."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(name="portero-writer-turn", daemon=True)
         self._descriptor = descriptor
-        self._asked = threading.Semaphore(0)
-        self._granted = threading.Semaphore(0)
+        # Plain locks, not semaphores, which are Python: meanwhile the turn is held, and nothing is written.
+        self._asked = _locked()
+        self._granted = _locked()
         self._guard = threading.Lock()
         self._left = False
 
