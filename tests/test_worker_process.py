@@ -11,6 +11,7 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -39,8 +40,12 @@ BORN = """
 class Forked:
     """A worker as granian holds it."""
 
-    def __init__(self) -> None:
-        self.inner = multiprocessing.get_context("fork").Process(target=os.getpid)
+    idx = 0
+
+    def __init__(self, target: Callable[[], object] = os.getpid) -> None:
+        self.inner = multiprocessing.get_context("fork").Process(target=target)
+
+    def start(self) -> None:
         self.inner.start()
 
     def join(self, timeout: float | None = None) -> None:
@@ -48,6 +53,34 @@ class Forked:
 
     def is_alive(self) -> bool:
         return self.inner.is_alive()
+
+
+def test_as_many_workers_as_cores_have_one_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {5, 2})
+    assert [2, 5] == worker_process.cores_for(2)
+    assert [(), (), ()] == [worker_process.cores_for(workers) for workers in (1, 3, 4)]
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})
+    assert () == worker_process.cores_for(1)
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert () == worker_process.cores_for(2)
+
+
+@pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
+def test_a_worker_keeps_to_its_core_from_its_start_on() -> None:
+    core = max(os.sched_getaffinity(0))
+    asked, told = multiprocessing.Event(), multiprocessing.SimpleQueue()
+
+    def tell() -> None:
+        asked.wait(30)
+        told.put(os.sched_getaffinity(0))
+
+    worker = Forked(tell)
+    worker_process.keep_to_core(worker, core)
+    worker.start()
+    asked.set()
+    assert {core} == told.get()
+    worker.join()
+    assert os.sched_getaffinity(0) >= {core}
 
 
 def test_a_stop_ends_a_child_that_was_just_born_and_no_other_process() -> None:
@@ -59,6 +92,7 @@ def test_a_stop_ends_a_child_that_was_just_born_and_no_other_process() -> None:
 @pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
 def test_a_worker_that_another_thread_has_waited_for_is_not_taken_for_one_that_refuses_to_stop() -> None:
     worker = Forked()
+    worker.start()
     worker_process.be_patient(worker)
     assert worker.inner.pid is not None
     os.waitpid(worker.inner.pid, 0)

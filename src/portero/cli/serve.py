@@ -25,7 +25,14 @@ from granian.log import LogLevels
 from portero.cli.examples import examples_for
 from portero.cli.project import app_path, extension_of, load_app, load_environment, opened_store
 from portero.cli.reload import run_and_reload
-from portero.cli.worker_process import PatientServer, become_stoppable, share_arenas, stop_from_birth, take_short_turns
+from portero.cli.worker_process import (
+    PatientServer,
+    become_stoppable,
+    cores_for,
+    share_arenas,
+    stop_from_birth,
+    take_short_turns,
+)
 from portero.errors import ConfigurationError
 from portero.web.sweep_worker import sweep_now
 
@@ -41,6 +48,13 @@ _prepared: Final[dict[str, Flask]] = {}
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Processes.")
 @click.option("--threads", default=16, show_default=True, type=click.IntRange(2, 64), help="Threads of each process.")
+@click.option(
+    "--cores",
+    default="own",
+    show_default=True,
+    type=click.Choice(["own", "any"]),
+    help="own: where there are as many processes as cores, each keeps to one.",
+)
 @click.option("--dev", is_flag=True, help="Development: reload on changes, make missing tables, confirm sign-ups.")
 @click.option("--reload/--no-reload", default=None, help="Restart when a .py file changes. Default: with --dev.")
 @click.option("--examples", is_flag=True, help="Print commands to copy: sign up, add a note, list notes.")
@@ -51,6 +65,7 @@ def serve(
     port: int,
     workers: int,
     threads: int,
+    cores: str,
     dev: bool,
     reload: bool | None,
     examples: bool,
@@ -82,6 +97,8 @@ def serve(
         log_level=LogLevels.warning,
         log_access=dev,
     )
+    if cores == "own":
+        server.cores = cores_for(workers)
     server.on_startup(functools.partial(click.echo, greeting))
     stop_from_birth()
     server.serve(target_loader=load_for_worker)
