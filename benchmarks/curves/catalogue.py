@@ -118,8 +118,8 @@ CURVES = (
     ),
     Curve(
         "answer", "Rows in the answer", "rows", rows.answer, (1, 10, 100, 1_000, 10_000), "linear",
-        "Own notes, newest first; `PORTERO_MAX_ROWS` raised. PostgreSQL sorts ten thousand of them beyond its `work_mem`, "
-        "and takes fresh memory from the system for each of its copies of an answer of 3.7 MB.",
+        "Own notes, newest first; `PORTERO_MAX_ROWS` raised. PostgreSQL sorts ten thousand of them beyond its "
+        "`work_mem`, and takes fresh memory from the system for each of its copies of an answer of 3.7 MB.",
     ),
     Curve(
         "clients", "Clients at one time", "clients", served.clients, (1, 2, 4, 8, 16, 32, 64, 128, 256, 512), "kept",
