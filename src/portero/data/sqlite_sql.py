@@ -12,8 +12,6 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.types import TypeEngine
 
 from portero.data import json_functions, json_texts, regular_expressions, zones
@@ -24,6 +22,7 @@ from portero.data.search_queries import match_of
 from portero.data.searched_words import SearchedWords
 from portero.data.wire_types import Kind, WireType
 from portero.errors import DataError
+from portero.store.hidden_values import HidingCompiler, HidingDialect
 from portero.store.sqlite import SqliteFunction
 
 Clause = sa.ColumnElement[Any]
@@ -45,13 +44,8 @@ FUNCTIONS = (
 """What every SQLite connection must know: `Database.open(…, sqlite_functions=FUNCTIONS)`."""
 
 
-class HidingCompiler(SQLiteCompiler):
-    """Writes `+?` for every bound parameter but the values of a list, of which SQLite has no signed one."""
-
-    def visit_bindparam(self, bindparam: Any, *arguments: Any, **keywords: Any) -> str:
-        """Write one bound parameter, hidden from the planner."""
-        text = str(super().visit_bindparam(bindparam, *arguments, **keywords))  # type: ignore[no-untyped-call]
-        return text if bindparam.expanding else "+" + text
+class _Compiler(HidingCompiler):
+    """Hides values, and writes hints and pages as this package says them."""
 
     def get_from_hint_text(self, table: Any, text: str | None) -> str | None:
         """Write a hint on a table where SQLite has it: behind its name."""
@@ -67,10 +61,8 @@ class HidingCompiler(SQLiteCompiler):
         return text
 
 
-class HidingDialect(SQLiteDialect_pysqlite):
-    """SQLAlchemy's SQLite, with `HidingCompiler`."""
-
-    statement_compiler = HidingCompiler
+class _Dialect(HidingDialect):
+    statement_compiler = _Compiler
     supports_statement_cache = False
 
 
@@ -80,7 +72,7 @@ class SqliteSql:
     name = "sqlite"
 
     def __init__(self) -> None:
-        self.compiler = HidingDialect(json_serializer=_compact)
+        self.compiler = _Dialect(json_serializer=_compact)
         scalar = json_functions.scalar_of
         self.json_scalar = WireType("jsonb", Kind.OTHER, scalar, scalar, sa.Text())
 

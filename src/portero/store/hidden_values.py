@@ -13,15 +13,17 @@ from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 
-class _HidingCompiler(SQLiteCompiler):
+class HidingCompiler(SQLiteCompiler):
+    """Writes `+?` for every bound parameter but the values of a list, of which SQLite has no signed one."""
+
     def visit_bindparam(self, bindparam: Any, *arguments: Any, **keywords: Any) -> str:
+        """Write one bound parameter, hidden from the planner."""
         text = str(super().visit_bindparam(bindparam, *arguments, **keywords))  # type: ignore[no-untyped-call]
-        # An insert plans nothing; of a list SQLAlchemy writes the values only when it knows them.
-        return text if self.isinsert or bindparam.expanding else "+" + text
+        return text if bindparam.expanding else "+" + text
 
 
 class HidingDialect(SQLiteDialect_pysqlite):
     """SQLAlchemy's SQLite, but for the `+`; it is connected to nothing."""
 
-    statement_compiler = _HidingCompiler
+    statement_compiler = HidingCompiler
     supports_statement_cache = False
