@@ -229,6 +229,11 @@ def test_keys_that_wait_sign_signed_and_ended_are_told_apart(project: Path) -> N
     assert {former: "former", current: "current", waiting: "waiting", retired: "retired"} == standings()
 
 
+def test_a_kid_that_begins_with_a_hyphen_is_no_option(project: Path) -> None:
+    assert "no such key" in refused("keys", "retire", "-Iv3")
+    assert "no such key" in refused("keys", "retire", "--v3", "--now")
+
+
 def test_mails_are_listed_tried_again_and_tested(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "0 waiting, 0 failed, 0 sent" in told("mail", "list")
     assert "No mail can be sent" in refused("mail", "test", "ann@example.org")

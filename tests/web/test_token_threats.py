@@ -108,6 +108,7 @@ def _app() -> Flask:
     app = Flask("threatened")
     app.config.update(JWT_SECRET_KEY=SECRET, PORTERO_DEV=True, PORTERO_THROTTLE_SIGN_IN=10_000)
     JWTManager(app, models=Base)
+    app.extensions["models"] = [Note]  # SQLAlchemy holds them weakly, and this one is in no module
 
     @app.get("/own")
     @fje.jwt_required()

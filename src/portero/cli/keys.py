@@ -70,7 +70,8 @@ def rotate(context: click.Context) -> None:
         click.echo(f"{key.kid} signs from {moment(key.activated_at)} UTC on.")
 
 
-@keys.command()
+# A kid may begin with a hyphen, and is no option for that.
+@keys.command(context_settings={"ignore_unknown_options": True})
 @click.argument("kid")
 @click.option("--now", "at_once", is_flag=True, help="Also while its tokens may still live: it leaked.")
 @click.pass_context
