@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import stat
 import threading
 import time
@@ -38,6 +39,32 @@ def test_a_turn_that_is_kept_too_long_is_not_waited_for(turns: tuple[WriterTurn,
     one.take(1)
     with pytest.raises(DatabaseUnavailable):
         two.take(0.02)
+    one.give_back()
+
+
+class Interrupted(BaseException):
+    pass
+
+
+def test_who_is_interrupted_while_waiting_leaves_the_turn_to_others(turns: tuple[WriterTurn, WriterTurn]) -> None:
+    def interrupt(number: int, frame: object) -> None:
+        raise Interrupted
+
+    one, two = turns
+    one.take(1)
+    former = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for _ in range(2):
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            with pytest.raises(Interrupted):
+                two.take(30)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
+    one.give_back()
+    two.take(5)
+    two.give_back()
+    one.take(5)
     one.give_back()
 
 

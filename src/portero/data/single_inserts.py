@@ -1,16 +1,19 @@
-"""The everyday insert, one row, in one statement: what writes it also says whether it may be there, and what it shows.
+"""The everyday insert on SQLite, one row in one statement: what writes it also says whether it may be there.
 
 RETURNING gives the row as it is stored, defaults and generated columns included, so the check and the JSON stand in it,
-and on SQLite whether the caller's session stands: three statements' work in one. What a trigger changes afterwards it
-does not see; so a table with triggers is written the longer way of `writes`, which reads the row again. So is what
-needs more than the row: an upsert, an embed, a policy that looks into tables.
+and whether the caller's session stands: three statements' work in one. It is done so only where nothing else can have a
+hand in the row: not in a view or a virtual table, nor where a trigger or an `ON CONFLICT` of the schema is. What needs
+more than the row (an upsert, an embed, a policy with a subquery) goes the longer way of `writes` too.
 
-A table's triggers are looked at once: one that comes while the application runs counts after the next start. It holds
-no values and no caller. Obeys contract data.md §4.7, §4.10 and design hot-path.md §6.
+On PostgreSQL RETURNING is asked before triggers of partitions, rules and the functions of a policy have had their say:
+there the longer way is the only one. What a table is like is looked up once; a trigger that comes while the application
+runs counts after the next start. It holds no values and no caller. Obeys contract data.md §4.7, §4.10 and design
+hot-path.md §6.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -19,7 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql import visitors
 
 from portero.data import prepared_writes, write_plan, write_sql
-from portero.data.catalogue import Column, Model
+from portero.data.catalogue import Column
 from portero.data.conversions import Place, conversions_of, converted
 from portero.data.database_errors import Known, check_keys
 from portero.data.execute import Process, ResultSet, facts_of
@@ -36,12 +39,13 @@ from portero.errors import DataError
 from portero.principal import Principal
 from portero.records import dataclass
 from portero.store.engine import Database
-from portero.store.prepared import Prepared, settle
+from portero.store.prepared import Prepared
 
 Clause = sa.ColumnElement[Any]
 _ONE: Clause = sa.literal_column("1")
-_SQLITE = sa.text("SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :name COLLATE NOCASE")
-_POSTGRESQL = sa.text("SELECT count(*) FROM pg_trigger WHERE tgrelid = to_regclass(:name) AND NOT tgisinternal")
+#: What SQLite is to do at a conflict, in the words of a schema.
+_CONFLICT = re.compile(r"\bON\s+CONFLICT\b")
+_TABLE = sa.text("SELECT type, sql FROM sqlite_master WHERE tbl_name = :name COLLATE NOCASE AND type <> 'index'")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,14 +74,12 @@ class SingleInsert:
     """One insert, ready to run in a transaction.
 
     Attributes:
-        standing: asks whether the caller's session stands.
-        is_guarded: the statement itself asks it.
+        standing: asks whether the caller's session stands, as the statement itself does of callers who have one.
     """
 
     kind: _Kind
     plan: InsertPlan
     standing: Prepared[int | None]
-    is_guarded: bool
 
     def run(self, connection: sa.Connection, principal: Principal, now: datetime) -> Written:
         """Insert the row in the connection's transaction, which the caller ends, and undoes if this raises.
@@ -88,17 +90,14 @@ class SingleInsert:
         """
         [group] = self.plan.groups
         values = {write_sql.value_name(place): value for place, value in enumerate(group.rows[0])}
-        if not self.is_guarded:
-            check_session(connection, self.standing, principal, now, with_next=True)
         try:
             check_keys(group.columns, group.rows, Known(self.plan.model, principal.role))
             [(shown, passes, stands)] = self.kind.statement.run(connection, values | facts_of(principal, now))
         except (DataError, sa.exc.DBAPIError):
-            if self.is_guarded and _is_begun(connection):
+            if _is_begun(connection):
                 # Whose session has ended is not told what is in the table already.
                 check_session(connection, self.standing, principal, now)
             raise
-        settle(connection)
         if not stands:
             raise session_ended()
         if not passes:
@@ -110,7 +109,7 @@ class SingleInserts:
     """Knows which inserts can be done so, and keeps their statements.
 
     Args:
-        database: asked once for the triggers of a table.
+        database: asked once what a table is like.
         reads: writes a row's JSON.
         standing: the column that says whether the caller's session stands.
     """
@@ -120,41 +119,50 @@ class SingleInserts:
         self._reads = reads
         self._standing = standing
         self._asks = standing_of(standing, reads.sql)
-        self._is_triggered: dict[str, bool] = {}
+        self._plain: dict[str, bool] = {}
         self._kept = lru_cache(1024)(self._made)
 
     def of(self, plan: write_plan.WritePlan, request: DataRequest, principal: Principal) -> SingleInsert | None:
         """Give how a write is done in one statement; None where it needs the longer way.
 
         Raises:
-            DatabaseUnavailable: the triggers of a table that was never written cannot be asked now.
+            DatabaseUnavailable: what a table is like that was never written cannot be asked now.
         """
-        if not isinstance(plan, InsertPlan) or plan.rules.conflict is not None or request.method != "POST":
+        if (
+            self._reads.sql.name != "sqlite"
+            or not isinstance(plan, InsertPlan)
+            or plan.rules.conflict is not None
+            or request.method != "POST"
+        ):
             return None
         if len(plan.groups) != 1 or len(plan.groups[0].rows) != 1:
             return None
         returns, shape = request.preferences.returns, request.shape
         is_shown = returns == "representation"
-        if returns == "headers-only" or (is_shown and not (is_whole(shape) and _is_plain(shape))):
+        if returns == "headers-only" or (is_shown and not (is_whole(shape) and _is_unconditional(shape))):
             return None
-        if self._has_triggers(plan.model):
+        if not self._is_plain(plan.model.table):
             return None
-        # On PostgreSQL a statement that was refused ends the transaction: the session is asked ahead of it, in the same
-        # message.
-        is_guarded = principal.session_id is not None and self._reads.sql.name == "sqlite"
+        is_guarded = principal.session_id is not None
         kind = self._kept(plan.rules, plan.groups[0].columns, principal.role, is_shown, is_guarded)
-        return None if kind is None else SingleInsert(kind, plan, self._asks, is_guarded)
+        return None if kind is None else SingleInsert(kind, plan, self._asks)
 
-    def _has_triggers(self, model: Model) -> bool:
-        table = model.table
-        found = self._is_triggered.get(table.fullname)
-        if found is None:
-            is_sqlite = self._reads.sql.name == "sqlite"
-            name = table.name if is_sqlite else self._reads.sql.compiler.identifier_preparer.format_table(table)
-            with self._database.reading() as connection:
-                count = connection.execute(_SQLITE if is_sqlite else _POSTGRESQL, {"name": name}).scalar_one()
-            found = self._is_triggered[table.fullname] = bool(count)
-        return found
+    def _is_plain(self, table: sa.Table) -> bool:
+        """Say whether a table is there, and nothing but the statement decides what becomes of its rows."""
+        found = self._plain.get(table.fullname)
+        if found is not None:
+            return found
+        if table.schema is not None:
+            return False
+        with self._database.reading() as connection:
+            made = connection.execute(_TABLE, {"name": table.name}).all()
+        if not made:
+            return False  # and not remembered: who makes it may make triggers with it
+        [(_, sql), *others] = made
+        text = str(sql).upper()
+        is_plain = not others and text.startswith("CREATE TABLE") and _CONFLICT.search(text) is None
+        self._plain[table.fullname] = is_plain
+        return is_plain
 
     def _made(
         self, rules: InsertRules, columns: tuple[Column, ...], role: str, is_shown: bool, is_guarded: bool
@@ -175,7 +183,7 @@ class SingleInserts:
         return None if statement is None else _Kind(statement, keys, conversions)
 
 
-def _is_plain(shape: ReadShape) -> bool:
+def _is_unconditional(shape: ReadShape) -> bool:
     return not (shape.filters or shape.orders or shape.pages or shape.count)
 
 

@@ -40,7 +40,8 @@ def value_name(place: int) -> str:
 @lru_cache(1024)
 def insert_rows(rules: InsertRules, columns: tuple[Column, ...], sql: Sql) -> sa.Insert:
     """Write the insert of rows with these columns; values are bound by `value_name`. It gives back the row keys."""
-    return inserting(rules, columns, sql).returning(*rules.model.row_key, *_is_new(rules.model.table, sql))
+    marks = [] if rules.conflict is None else _is_new(rules.model.table, sql)
+    return inserting(rules, columns, sql).returning(*rules.model.row_key, *marks)
 
 
 def inserting(rules: InsertRules, columns: tuple[Column, ...], sql: Sql) -> sa.Insert:

@@ -66,12 +66,16 @@ class WriterTurn:
         if self._waiter is None:
             self._waiter = _Waiter(descriptor)
             self._waiter.start()
-        if not self._waiter.wait(seconds):
+        try:
+            if not self._waiter.wait(seconds):
+                raise DatabaseUnavailable("another process kept writing for too long")
+        except BaseException:
             # The descriptor stays with the thread that still waits: on one descriptor, what it unlocks when its
             # turn comes too late would be the turn of somebody else.
+            self._waiter.leave()
             self._waiter = None
             self._descriptor = None
-            raise DatabaseUnavailable("another process kept writing for too long")
+            raise
 
 
 def _locked() -> threading.Lock:
@@ -94,15 +98,14 @@ class _Waiter(threading.Thread):
 
     def wait(self, seconds: float) -> bool:
         self._asked.release()
-        if self._granted.acquire(timeout=max(seconds, 0)):
-            return True
-        with self._guard:
-            self._left = not self._granted.acquire(blocking=False)
-            return not self._left
+        return self._granted.acquire(timeout=max(seconds, 0))
 
     def leave(self) -> None:
-        self._left = True
-        self._asked.release()
+        """Let it end wherever it stands, and give back what it has or gets."""
+        with self._guard:
+            self._left = True
+            if self._asked.locked():
+                self._asked.release()
 
     def run(self) -> None:
         while True:

@@ -22,7 +22,7 @@ class _Pairs(WerkzeugHeaders):
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
         self._list = list(pairs)
-        text = "".join([value for _, value in self._list])
+        text = "".join([part for pair in self._list for part in pair])
         if "\n" in text or "\r" in text:
             raise ValueError("a header has one line")
 
