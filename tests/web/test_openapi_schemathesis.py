@@ -95,4 +95,7 @@ def test_nothing_goes_wrong_for_who_is_nobody(api: Api) -> None:
     """Who has not signed in is refused with 401 at the most."""
     found = explore(api.application, {}, at_the_edges=False)
     assert [] == found.faults
-    assert {200, 201, 400, 401} <= {status for _, status in found.answers}
+    statuses = {status for _, status in found.answers}
+    # Whether a random row is one that a policy refuses is luck, too.
+    assert {200, 201, 400} <= statuses
+    assert 403 not in statuses
