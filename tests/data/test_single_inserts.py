@@ -62,6 +62,18 @@ def made(scene: Scene, *statements: str) -> None:
             connection.exec_driver_sql(statement)
 
 
+@pytest.mark.parametrize("prefer", ["", SHOW])
+def test_a_plain_insert_on_sqlite_is_one_statement_and_its_commit(on_sqlite: Scene, prefer: str) -> None:
+    made(on_sqlite, "CREATE TABLE given " + COLUMNS)
+    scene, told = exposing(on_sqlite, given(), is_own), []
+    assert 201 == scene.ask("POST", "/given", ONE, prefer=prefer).status
+    with scene.database.writing() as connection:
+        driver: Any = connection.connection.dbapi_connection
+    driver.set_trace_callback(told.append)
+    assert 201 == scene.ask("POST", "/given", ONE | {"id": 2}, prefer=prefer).status
+    assert ["BEGIN", "INSERT", "COMMIT"] == [statement.split()[0] for statement in told]
+
+
 @pytest.mark.parametrize(
     "statements",
     [

@@ -62,10 +62,10 @@ class _Kind:
     keys: tuple[str, ...]
     conversions: tuple[tuple[Place, Process], ...]
 
-    def shown(self, found: Any) -> ResultSet | None:
+    def shown(self, found: bytes | None) -> ResultSet | None:
         if found is None:
             return None
-        body = b"[" + (found if type(found) is bytes else str(found).encode()) + b"]"
+        body = b"[%b]" % found
         return ResultSet(converted(body, self.conversions) if self.conversions else body, 1, None, 0, self.keys)
 
 
@@ -89,7 +89,7 @@ class SingleInsert:
             sqlalchemy.exc.DBAPIError: as the database says it.
         """
         [group] = self.plan.groups
-        values = {write_sql.value_name(place): value for place, value in enumerate(group.rows[0])}
+        values = write_sql.bound(group.rows[0])
         try:
             check_keys(group.columns, group.rows, Known(self.plan.model, principal.role))
             [(shown, passes, stands)] = self.kind.statement.run(connection, values | facts_of(principal, now))

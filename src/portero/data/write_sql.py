@@ -37,6 +37,11 @@ def value_name(place: int) -> str:
     return f"portero_v{place}"
 
 
+def bound(row: Sequence[Any]) -> dict[str, Any]:
+    """Give the values of a row by the names of their binds."""
+    return {value_name(place): value for place, value in enumerate(row)}
+
+
 @lru_cache(1024)
 def insert_rows(rules: InsertRules, columns: tuple[Column, ...], sql: Sql) -> sa.Insert:
     """Write the insert of rows with these columns; values are bound by `value_name`. It gives back the row keys."""

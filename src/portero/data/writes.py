@@ -226,7 +226,7 @@ def _caller_of(principal: Principal) -> dict[str, Any]:
 
 def _bound(group: write_plan.RowGroup, caller: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows as a statement's parameters, the caller's facts beside the values."""
-    return [{write_sql.value_name(place): value for place, value in enumerate(row)} | caller for row in group.rows]
+    return [write_sql.bound(row) | caller for row in group.rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ class _Way(Protocol):
     engine: sa.Engine
 
     def fetch_all(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]: ...
+    def fetch_documents(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]: ...
     def reading(self) -> AbstractContextManager[sa.Connection]: ...
     def writing(self, timeout: timedelta | None, durable: bool) -> AbstractContextManager[sa.Connection]: ...
     def write_together(self, work: Callable[[sa.Connection], Made], is_one_statement: bool) -> Made: ...
@@ -57,9 +58,7 @@ class Database:
         self.dialect_name = url.get_backend_name()
         self.engine: sa.Engine = way.engine
         self.fetch_all: Callable[[str, Parameters], list[tuple[Any, ...]]] = way.fetch_all
-        self.fetch_documents: Callable[[str, Sequence[Any]], list[tuple[Any, ...]]] = (
-            way.fetch_documents if isinstance(way, PostgresqlServer) else way.fetch_all
-        )
+        self.fetch_documents: Callable[[str, Sequence[Any]], list[tuple[Any, ...]]] = way.fetch_documents
         self._way = way
 
     @classmethod

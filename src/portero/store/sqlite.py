@@ -105,6 +105,8 @@ class SqliteFile:
             readers.free.put(reader)
         return rows
 
+    fetch_documents = fetch_all  # a document comes as bytes anyway
+
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Give a connection in one read transaction."""
