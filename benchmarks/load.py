@@ -1,4 +1,10 @@
-"""The load: wrk plays prepared requests from the last core, two threads; and one request by hand."""
+"""The load: wrk plays prepared requests from the last core, two threads; and one request by hand.
+
+A measurement may be cut into slices. Each begins and ends with nothing under way (play.lua), so its rate is that of
+all its requests until the last answer. Percentiles cannot be averaged, so wrk counts its requests by how long they
+took, in buckets 1 % wide (with its own correction for those that a slow answer kept from being asked); the counts of
+slices are added, and percentiles are read from the sum.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +12,11 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +24,9 @@ from benchmarks.workloads import Answer, Request
 
 HERE = pathlib.Path(__file__).resolve().parent
 SERVER_CORE, LOAD_CORE = 0, 1
+THREADS = 2
+#: Most seconds that what is under way at the end is waited for.
+_DRAINING = 30
 
 WRK_MISSING = """wrk, the load generator, is not installed. Get it with one of
     apt-get install wrk        (Debian, Ubuntu)
@@ -55,23 +66,35 @@ def write_requests(file: pathlib.Path, requests: Iterable[Request]) -> None:
             sink.write("\t".join([request.method, request.path, request.body, headers]) + "\n")
 
 
-def wrk_command(base: str, connections: int, seconds: float, threads: int = 2) -> list[str]:
+def wrk_command(base: str, connections: int, seconds: float, threads: int = THREADS) -> list[str]:
     """Give the command that plays the requests named by `REQUESTS`."""
-    threads = min(threads, connections)
     command = ["taskset", "-c", str(LOAD_CORE), "wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds:g}s"]
     return [*command, "--timeout", "30s", "--script", str(HERE / "play.lua"), base]
 
 
 def play(file: pathlib.Path, base: str, *, connections: int, seconds: int, mode: str = "cycle") -> dict[str, Any]:
-    """Play the requests; give requests, seconds, p50_ms, p99_ms, errors.
+    """Play the requests for so long and wait for the last answers; give what `merged` gives.
 
     Raises:
-        CouldNotRun: wrk ended without a result.
+        CouldNotRun: wrk ended without a result, or an answer did not come.
     """
-    environ = os.environ | {"REQUESTS": str(file), "MODE": mode}
-    command = wrk_command(base, connections, seconds)
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=seconds + 60)
-    return result_of(done.stdout, done.stderr)
+    threads = min(THREADS, connections)
+    # A thread of wrk has its even part of the connections.
+    environ = os.environ | {"REQUESTS": str(file), "MODE": mode, "SECONDS": str(seconds)}
+    environ |= {"CONNECTIONS": str(connections // threads)}
+    command = wrk_command(base, connections, seconds + _DRAINING, threads)
+    drained, output = 0, ""
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as wrk:
+        assert wrk.stdout is not None
+        for line in wrk.stdout:
+            output += line
+            drained += line == "DRAINED\n"
+            if line == "DRAINED\n" and drained == threads:
+                wrk.send_signal(signal.SIGINT)
+    result = result_of(output)
+    if drained < threads and not result["errors"]:
+        raise CouldNotRun(f"an answer did not come within {_DRAINING} s:\n{output}")
+    return result
 
 
 def result_of(output: str, complaints: str = "") -> dict[str, Any]:
@@ -82,9 +105,33 @@ def result_of(output: str, complaints: str = "") -> dict[str, Any]:
     """
     for line in output.splitlines():
         if line.startswith("RESULT "):
-            result: dict[str, Any] = json.loads(line.removeprefix("RESULT "))
-            return result
+            return merged([json.loads(line.removeprefix("RESULT "))])
     raise CouldNotRun(f"wrk gave no result:\n{output}{complaints}")
+
+
+def merged(slices: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Make one result of several: requests, seconds, bytes, errors, latency (µs → requests), rate, p50_ms, p99_ms."""
+    added = ("requests", "seconds", "bytes", "errors")
+    result: dict[str, Any] = {key: sum(each[key] for each in slices) for key in added}
+    latency: Counter[float] = Counter()
+    for each in slices:
+        latency.update({float(micro): count for micro, count in each["latency"].items()})
+    result |= {"latency": dict(latency), "rate": result["requests"] / result["seconds"]}
+    return result | {f"p{percent}_ms": percentile(latency, percent) / 1000 for percent in (50, 99)}
+
+
+def percentile(counts: Mapping[float, int], percent: float) -> float:
+    """Give the least value that so many in a hundred do not exceed.
+
+    >>> percentile({30.0: 1, 10.0: 98, 20.0: 1}, 50), percentile({30.0: 1, 10.0: 98, 20.0: 1}, 99)
+    (10.0, 20.0)
+    """
+    wanted, below = percent / 100 * sum(counts.values()), 0
+    for value in sorted(counts):
+        below += counts[value]
+        if below >= wanted:
+            return value
+    return 0.0
 
 
 def send(base: str, request: Request, headers: Mapping[str, str] | None = None) -> Answer:

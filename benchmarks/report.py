@@ -73,11 +73,11 @@ def as_markdown(results: dict[str, Any]) -> str:
 
 def _how(results: dict[str, Any]) -> str:
     return (
-        "One worker on one core each, one run, interleaved; requests a second, p99 in milliseconds in brackets, median "
-        f"of {results['rounds']} rounds of {results['seconds']} s. Made by `make bench`; what is asked: "
-        "benchmarks/workloads.py; the peers: benchmarks/peers. The peers trust a valid token; Portero looks at each "
-        "request whether the session still stands. Its throttles count with room, its limits and events are on. Two "
-        "workers of it use both cores, the second one beside the load."
+        "One worker on one core each, one run; requests a second, p99 in milliseconds in brackets, median of "
+        f"{results['rounds']} rounds of {results['seconds']} s, in which the sides of a workload alternate every "
+        "second. Made by `make bench`; what is asked: benchmarks/workloads.py; the peers: benchmarks/peers. The peers "
+        "trust a valid token; Portero looks at each request whether the session still stands. Its throttles count with "
+        "room, its limits and events are on. Two workers of it use both cores, the second one beside the load."
     )
 
 

@@ -1,25 +1,31 @@
-"""One round: all sides served at once, each workload asked of one side after the other.
+"""One round: all sides served at once, each workload asked of all its sides in turns of a second.
+
+A shared machine's speed changes within seconds. So a measurement is cut into slices, and those of the sides alternate,
+to the last side and back again: drift hits all alike. W6 and W7 use each token once, and one side alone has them; they
+stay in one piece.
 
 Before a workload is measured on a side, one answer is checked by hand, and a token with a changed signature must be
-refused. An error during a measurement ends the run.
+refused; then it is warmed up. An error during a measurement ends the run.
 """
 
 from __future__ import annotations
 
 import contextlib
 import pathlib
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import psutil
 from tests.served import free_port, serving
 
 from benchmarks import flood
-from benchmarks.load import HERE, pinned, play, send, write_requests
+from benchmarks.load import HERE, merged, pinned, play, send, write_requests
 from benchmarks.sides import FLOOD, Side, copied
 from benchmarks.workloads import MEANING, Request, WrongAnswer, by_hand, check, prepared
 
@@ -29,6 +35,12 @@ SIGN_INS = 4
 #: Most sign-outs a second that sessions are made for.
 FASTEST_ENDING = 6_000
 REFUSED = (400, 401, 403, 422)
+#: What uses each token once.
+_IN_ONE_PIECE = {"W6": "refresh", "W7": "once"}
+#: Column → what verifies a password in it, with nothing around.
+_BARE_HASHES = {"bare hash": "argon2-cffi", "libsodium alone": "libsodium"}
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +103,9 @@ class Round:
                 if set(asked) & set(side.workloads):
                     self.running[side.name] = stack.enter_context(self._served(side))
             for workload in asked:
-                for running in [each for each in self.running.values() if workload in each.side.workloads]:
-                    found = self._measured(running, workload)
-                    measured[workload][running.side.column] = found
-                    _say(f"{title}: {workload:4} {running.side.column:22} {found['rate']:10,.1f} /s")
-                    if workload == "W4" and running.side.name == "portero":
-                        # Right after what it is compared with: a shared machine's speed changes within seconds.
-                        for column, name in (("bare hash", "argon2-cffi"), ("libsodium alone", "libsodium")):
-                            measured[workload][column] = {"rate": _bare_hash(self.lengths.seconds, name)}
+                measured[workload] = self._measured(workload)
+                for column, found in measured[workload].items():
+                    _say(f"{title}: {workload:4} {column:22} {found['rate']:10,.1f} /s")
                 if workload == ([each for each in asked if each != "W4"] or asked)[-1]:
                     # The hash would leave its own memory behind.
                     measured["memory"] = {each.side.name: each.memory() for each in self.running.values()}
@@ -119,20 +126,38 @@ class Round:
             seconds = time.perf_counter() - began
             yield Running(side, f"http://127.0.0.1:{port}", process.pid, seconds)
 
-    def _measured(self, running: Running, workload: str) -> dict[str, float]:
-        self._check_by_hand(running, workload)
-        file, mode = self.folder / "requests.txt", {"W6": "refresh", "W7": "once"}.get(workload, "cycle")
-        connections = SIGN_INS if workload == "W4" else CONNECTIONS
-        result: dict[str, Any] = {}
-        for part, seconds in enumerate((self.lengths.warm_up, self.lengths.seconds)):
-            if seconds:
-                write_requests(file, requests_of(running.side, workload, part, self.lengths))
-                result = play(file, running.base, connections=connections, seconds=seconds, mode=mode)
+    def _measured(self, workload: str) -> dict[str, dict[str, float]]:
+        """Give column → rate, p50_ms, p99_ms; of a bare hash the rate alone."""
+        sides = {each.side.column: each for each in self.running.values() if workload in each.side.workloads}
+        for running in sides.values():
+            self._check_by_hand(running, workload)
+        for running in sides.values():
+            if self.lengths.warm_up:
+                self._write_requests(running, workload, 0)
+                self._played(running, workload, self.lengths.warm_up)
+            self._write_requests(running, workload, 1)
+        if workload in _IN_ONE_PIECE:
+            slices = {name: [self._played(each, workload, self.lengths.seconds)] for name, each in sides.items()}
+            return {column: _figures(found) for column, found in slices.items()}
+        turns: dict[str, Callable[[], dict[str, Any]]]
+        turns = {column: partial(self._played, running, workload, 1) for column, running in sides.items()}
+        if workload == "W4" and "portero" in sides:
+            turns |= {column: partial(_bare_hash, 1, name) for column, name in _BARE_HASHES.items()}
+        return {column: _figures(found) for column, found in in_turns(turns, self.lengths.seconds).items()}
+
+    def _write_requests(self, running: Running, workload: str, part: int) -> None:
+        write_requests(self._requests(running), requests_of(running.side, workload, part, self.lengths))
+
+    def _requests(self, running: Running) -> pathlib.Path:
+        return self.folder / f"requests-{running.side.name}.txt"
+
+    def _played(self, running: Running, workload: str, seconds: int) -> dict[str, Any]:
+        connections, mode = SIGN_INS if workload == "W4" else CONNECTIONS, _IN_ONE_PIECE.get(workload, "cycle")
+        result = play(self._requests(running), running.base, connections=connections, seconds=seconds, mode=mode)
         if result["errors"]:
             told = f"{result['errors']} errors in {result['requests']} requests"
             raise WrongAnswer(f"{running.side.name} {workload}: {told}; its log:\n{self._log(running.side)}")
-        rate = result["requests"] / result["seconds"]
-        return {"rate": rate, "p50_ms": result["p50_ms"], "p99_ms": result["p99_ms"]}
+        return result
 
     def _log(self, side: Side) -> str:
         return (self.folder / f"{side.name}.log").read_text(encoding="utf-8", errors="replace")[-1000:]
@@ -147,6 +172,28 @@ class Round:
                     _check_one(running, one)
         except WrongAnswer as error:
             raise WrongAnswer(f"{side.name} {workload}: {error}; its log:\n{self._log(side)}") from None
+
+
+def in_turns(work: Mapping[str, Callable[[], Found]], turns: int) -> dict[str, list[Found]]:
+    """Do each so many times, in turns: from the first to the last, then back from the last to the first, and so on.
+
+    >>> order = []
+    >>> _ = in_turns({name: lambda name=name: order.append(name) for name in "abc"}, 3)
+    >>> "".join(order)
+    'abccbaabc'
+    """
+    found: dict[str, list[Found]] = {name: [] for name in work}
+    for turn in range(turns):
+        for name in list(work)[:: -1 if turn % 2 else 1]:
+            found[name].append(work[name]())
+    return found
+
+
+def _figures(slices: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    if "latency" not in slices[0]:
+        return {"rate": statistics.fmean(each["rate"] for each in slices)}
+    result = merged(slices)
+    return {key: result[key] for key in ("rate", "p50_ms", "p99_ms")}
 
 
 def requests_of(side: Side, workload: str, part: int, lengths: Lengths) -> Iterable[Request]:
@@ -199,9 +246,9 @@ def _refreshed(running: Running, token: str) -> Any:
     return send(running.base, Request("POST", path, headers, f'{{"refresh_token":"{token}"}}'))
 
 
-def _bare_hash(seconds: int, name: str) -> float:
+def _bare_hash(seconds: int, name: str) -> dict[str, float]:
     command = pinned(sys.executable, "-m", "benchmarks.bare_hash", str(seconds), name)
-    return float(subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=True).stdout)
+    return {"rate": float(subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=True).stdout)}
 
 
 def _say(line: str) -> None:

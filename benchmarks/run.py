@@ -3,12 +3,14 @@
 The peers are in benchmarks/peers: the tutorial applications of Flask and of FastAPI, and one written by hand with
 Fastify and better-sqlite3; on PostgreSQL psycopg alone. Each is served with one worker on core 0; wrk plays prepared
 requests of 100 users with their own valid tokens from core 1 (two threads, 32 connections; W4: 4). Two workers of
-Portero may use both cores, the second one beside the load. Every round begins
-with fresh databases. In a round each workload is warmed up and measured on one application, then on the next; ratios
-are taken within a round, and their median counts. Before anything is measured one answer of each workload is checked by
-hand, and a token with a changed signature must be refused. An error during a measurement ends the run. Portero's
-throttles are raised by its settings, not switched off; its events and limits are on. At the end of a round one client
-floods, and what others keep of their speed is measured (benchmarks/flood.py).
+Portero may use both cores, the second one beside the load. Every round begins with fresh databases. In a round each
+workload is warmed up on all applications and then measured on them in turns of a second, to the last one and back
+again, because a shared machine's speed changes within seconds. A side's rate is that of all its turns together, and
+its percentiles are those of all their requests (benchmarks/load.py). Ratios are taken within a round, and their median
+counts. Before anything is measured one answer of each workload is checked by hand, and a token with a changed signature
+must be refused. An error during a measurement ends the run. Portero's throttles are raised by its settings, not
+switched off; its events and limits are on. At the end of a round one client floods, and what others keep of their speed
+is measured (benchmarks/flood.py).
 
 Writes results.json and results.md beside this file, and the table of the READMEs. Exit status 1: a target was missed,
 or could not be measured; 2: could not run.
@@ -108,7 +110,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workloads", default=",".join(ALL), type=lambda names: names.split(","))
     parser.add_argument("--rounds", default=5, type=int, help="measurements of each workload (default 5)")
-    parser.add_argument("--seconds", default=8, type=int, help="length of one measurement (default 8)")
+    parser.add_argument("--seconds", default=8, type=int, help="turns of a second in one measurement (default 8)")
     parser.add_argument("--warm-up", default=2, type=int, help="seconds before each measurement (default 2)")
     parser.add_argument("--quick", action="store_true", help="one round of 2 s each; nothing is written")
     parser.add_argument("--no-write", dest="write", action="store_false", help="do not write the results")

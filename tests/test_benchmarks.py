@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import doctest
+import itertools
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-from benchmarks import data, profiled, report
+from benchmarks import data, load, profiled, report, rounds
 from benchmarks.curves import catalogue
 from benchmarks.report import READMES, as_markdown, into_readme, summarize
 from benchmarks.targets import TARGETS
@@ -64,6 +66,23 @@ def test_a_workload_that_was_not_asked_for_has_no_target() -> None:
     assert len(names) < len(TARGETS)
 
 
+def test_the_sides_of_a_workload_alternate_forth_and_back_and_each_keeps_what_its_turns_found() -> None:
+    clock = itertools.count(1)
+    found = rounds.in_turns(dict.fromkeys("abc", partial(next, clock)), 3)
+    assert {"a": [1, 6, 7], "b": [2, 5, 8], "c": [3, 4, 9]} == found
+
+
+def test_percentiles_are_those_of_all_slices_together_and_the_rate_is_of_all_their_seconds() -> None:
+    """One slice has 98 quick answers in a second, the other two slow ones in two."""
+    quick = {"requests": 98, "seconds": 1.0, "bytes": 980, "errors": 0, "latency": {"1000.0": 90, "2000.0": 8}}
+    slow = {"requests": 2, "seconds": 2.0, "bytes": 20, "errors": 1, "latency": {"2000.0": 1, "90000.0": 1}}
+    result = load.merged([quick, slow])
+    assert (100, 3.0, 1_000, 1) == tuple(result[key] for key in ("requests", "seconds", "bytes", "errors"))
+    assert 100 / 3 == result["rate"]
+    assert (1.0, 2.0) == (result["p50_ms"], result["p99_ms"])
+    assert 90.0 == load.percentile(result["latency"], 99.5) / 1000
+
+
 @pytest.mark.parametrize("name", READMES)
 def test_the_table_goes_between_the_marks_of_each_readme_and_changes_nothing_else(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
@@ -75,6 +94,8 @@ def test_the_table_goes_between_the_marks_of_each_readme_and_changes_nothing_els
     assert text.partition(end)[2] == once.partition(end)[2]
 
 
-@pytest.mark.parametrize("module", [data, report, profiled, catalogue], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [data, load, report, rounds, profiled, catalogue], ids=lambda module: module.__name__
+)
 def test_the_examples_in_the_benchmarks_are_true(module: ModuleType) -> None:
     assert 0 == doctest.testmod(module).failed < doctest.testmod(module).attempted
