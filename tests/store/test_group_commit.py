@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from datetime import timedelta
 from pathlib import Path
@@ -213,7 +212,7 @@ def test_work_that_goes_through_sqlalchemy_and_work_that_does_not_share_a_transa
 
     for work in (prepared, adding(1), colliding, adding(3)):
         futures = gathering.together(work)
-        assert not gathering.file._writer.in_transaction()  # type: ignore[union-attr]
+        assert not gathering.file._writer._connection.in_transaction()  # type: ignore[union-attr]
         assert (work is colliding) == isinstance(futures[0].exception(), sa.exc.IntegrityError)
     futures = gathering.together(colliding, adding(4), colliding, adding(5))
     assert [True, False, True, False] == [isinstance(each.exception(), sa.exc.IntegrityError) for each in futures]
@@ -238,10 +237,9 @@ class Broken(BaseException):
 def test_nobody_is_acknowledged_where_the_commit_fails_and_nothing_is_done_twice() -> None:
     done: list[int] = []
 
-    @contextmanager
-    def failing() -> Iterator[sa.Connection]:
+    def failing(work: Callable[[sa.Connection], None]) -> None:
         with sa.create_engine("sqlite://").begin() as connection:
-            yield connection
+            work(connection)
         raise DatabaseUnavailable("reading or writing the disk failed")
 
     def work(connection: sa.Connection) -> None:

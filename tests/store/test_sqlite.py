@@ -457,7 +457,7 @@ def test_the_hooks_of_a_fork_close_what_is_idle(database: Database) -> None:
     assert _numbers(database) == [1]
     way.before_fork()
     way.after_fork()
-    assert (len(way._readers._opened), way._writer) == (0, None)
+    assert (len(way._readers._opened), way._writer._connection) == (0, None)
     _insert(database, 2)
     assert _numbers(database) == [1, 2]
 

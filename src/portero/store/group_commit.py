@@ -21,7 +21,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any, Final, Generic, TypeVar
 
 import sqlalchemy as sa
@@ -50,12 +49,16 @@ class _Job(Generic[Made]):
         self.is_one_statement = is_one_statement
         # Whoever does the work, a column's default asks for the request of who wants it done.
         self.context = contextvars.copy_context()
-        self.gate = threading.Lock()
-        self.gate.acquire()
+        self.gate: threading.Lock  # of those who wait
         self.leads = False
         self.is_over = False
         self.result: Made
         self.error: BaseException | None = None
+
+    def waits(self) -> None:
+        """Get a gate that another thread will open."""
+        self.gate = threading.Lock()
+        self.gate.acquire()
 
     def ends(self, error: BaseException | None) -> None:
         """Note what became of it, for good."""
@@ -81,7 +84,7 @@ class GroupCommit:
     """Runs work in shared transactions of one SQLite file.
 
     Args:
-        transaction: gives the writing connection in a transaction that is committed at the end.
+        transaction: does what it is given on the writing connection, in a transaction that is committed at the end.
         run: does one piece of work on the connection; it sees to time limits and to the names of errors.
         longest_wait: seconds that a writer waits until somebody begins with its work.
         longest_gathering: seconds after which a group takes in no more.
@@ -89,7 +92,7 @@ class GroupCommit:
 
     def __init__(
         self,
-        transaction: Callable[[], AbstractContextManager[sa.Connection]],
+        transaction: Callable[[Callable[[sa.Connection], None]], None],
         run: Callable[[sa.Connection, Callable[[sa.Connection], Any]], Any],
         longest_wait: float,
         longest_gathering: float = 0.05,
@@ -119,13 +122,14 @@ class GroupCommit:
             DatabaseUnavailable: nobody began with it in time, or the database could not be written.
             Exception: what the work raised; nothing of it is kept then.
         """
-        patience = deadline.bounded(self._longest_wait)
         job = _Job(work, is_one_statement)
         with self._guard:
             leads = not self._is_led
             if leads:
                 self._is_led = True
             else:
+                patience = deadline.bounded(self._longest_wait)
+                job.waits()
                 self._waiting.append(job)
         if leads or self._comes_to_lead(job, patience):
             self._lead(job)
@@ -157,15 +161,19 @@ class GroupCommit:
         group = [job]
         try:
             again = self._done_together(group)
-            # Nobody waits for others' second attempts longer than for a turn.
-            until = time.monotonic() + self._longest_wait
-            for one in again:
-                if time.monotonic() >= until:
-                    break
-                self._do_alone(one)
+            if again:
+                self._do_again(again)
         finally:
             self._writes, self._groups = self._writes + len(group), self._groups + 1
             self._hand_over(group)
+
+    def _do_again(self, jobs: list[_Job[Any]]) -> None:
+        """Do each alone; nobody waits for others' second attempts longer than for a turn."""
+        until = time.monotonic() + self._longest_wait
+        for one in jobs:
+            if time.monotonic() >= until:
+                break
+            self._do_alone(one)
 
     def _done_together(self, group: list[_Job[Any]], is_careful: bool = False) -> list[_Job[Any]]:
         """Do the work of a group that grows meanwhile; give the jobs that have to be done again, each alone.
@@ -174,8 +182,7 @@ class GroupCommit:
         is over before the commit.
         """
         try:
-            with self._transaction() as connection:
-                self._gather(connection, group, is_careful or time.monotonic() < self._careful_until)
+            self._transaction(lambda connection: self._gather(connection, group, is_careful))
         except _Spoiled:
             self._careful_until = time.monotonic() + _CAREFUL
             return self._done_together(group, is_careful=True)
@@ -196,41 +203,44 @@ class GroupCommit:
         return []
 
     def _gather(self, connection: sa.Connection, group: list[_Job[Any]], is_careful: bool) -> None:
-        marks: Any = connection.connection.driver_connection.cursor()  # type: ignore[union-attr]
+        driver = connection.connection.dbapi_connection
         begun_at = time.monotonic()
+        is_careful = is_careful or begun_at < self._careful_until
         for one in group:
-            self._do(one, connection, marks, is_careful)
+            self._do(one, connection, driver, is_careful)
         while len(group) < MOST and time.monotonic() - begun_at < self._longest_gathering:
             with self._guard:
                 if not self._waiting:
                     return
                 group.append(self._waiting.popleft())
-            self._do(group[-1], connection, marks, is_careful)
+            self._do(group[-1], connection, driver, is_careful)
 
-    def _do(self, job: _Job[Any], connection: sa.Connection, marks: Any, is_careful: bool) -> None:
-        """Do one piece of work in a savepoint, which the commit ends; `marks` is the driver's cursor for that.
+    def _do(self, job: _Job[Any], connection: sa.Connection, driver: Any, is_careful: bool) -> None:
+        """Do one piece of work in a savepoint, which the commit ends.
 
         A name means the youngest savepoint of that name, so those of a group need not end before.
         """
         has_savepoint = is_careful or not job.is_one_statement
         if has_savepoint:
-            marks.execute("SAVEPOINT portero_job")
+            driver.execute("SAVEPOINT portero_job")
         job.error = None
         try:
             job.result = job.context.run(self._run, connection, job.work)
         except Exception as error:
             job.error = error
-            if not marks.connection.in_transaction:  # a full disk, an interrupt: SQLite undid everybody's work
+            if not driver.in_transaction:  # a full disk, an interrupt: SQLite undid everybody's work
                 raise _Lost("the transaction was undone") from error
             if has_savepoint:
-                marks.execute("ROLLBACK TO portero_job")
+                driver.execute("ROLLBACK TO portero_job")
             elif not isinstance(error, sa.exc.DBAPIError):  # what the database refused it has undone
                 raise _Spoiled from error
 
     def _do_alone(self, job: _Job[Any]) -> None:
+        def do(connection: sa.Connection) -> None:
+            job.result = job.context.run(self._run, connection, job.work)
+
         try:
-            with self._transaction() as connection:
-                job.result = job.context.run(self._run, connection, job.work)
+            self._transaction(do)
             job.ends(None)
         except Exception as error:
             job.ends(error)

@@ -9,10 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import queue
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -24,10 +23,10 @@ from portero.figures import CommitFigures
 from portero.records import dataclass
 from portero.store import forking
 from portero.store.group_commit import GroupCommit
-from portero.store.prepared import as_sqlalchemy
 from portero.store.sqlite_driver import DRIVER, file_of, is_safe, use_one_library
 from portero.store.sqlite_errors import translated, unavailable
 from portero.store.sqlite_readers import Clock, Reader, Readers
+from portero.store.sqlite_writer import Writer, begun, driver_of, set_for_once
 from portero.store.writer_turn import WriterTurn
 
 #: How long a writer waits for its turn, and SQLite for a lock that a foreign program holds.
@@ -63,25 +62,22 @@ class SqliteFile:
         self._limit = statement_timeout.total_seconds()
         self._wait = longest_wait.total_seconds()
         self._functions = functions
-        self._mutex = threading.Lock()
         self._must_refuse = False
         self._turn = WriterTurn(self.path.with_name(self.path.name + ".writer"))
         self._alone = WriterTurn(self.path.with_name(self.path.name + ".process"))
         use_one_library()
         self.engine = self._make_engine(self._connect_reader, pool_size=_READERS, max_overflow=0, pool_timeout=2)
-        self._writer_engine = self._make_engine(self._connect_writer, poolclass=sa.StaticPool)
-        sa.event.listen(self._writer_engine, "begin", _begin_immediate)
         sa.event.listen(self.engine, "begin", _begin)
+        writers = self._make_engine(self._connect_writer, poolclass=sa.StaticPool)
+        self._writer = Writer(writers, self._turn, self._prepare, self._limit, self._wait)
         self._reset()
         forking.watch(self)
 
     def _reset(self) -> None:
         self._readers = Readers(self._open_reader)
-        self._writer: sa.Connection | None = None
-        self._writing_thread: int | None = None
         self._is_prepared = False
         self._is_carried = False
-        self._group = GroupCommit(self._writing_for_many, self._run_job, self._wait)
+        self._group = GroupCommit(self._writer.transact, self._writer.run, self._wait)
 
     # -- reading
 
@@ -121,19 +117,13 @@ class SqliteFile:
     def writing(self, timeout: timedelta | None = None, durable: bool = True) -> Iterator[sa.Connection]:
         """Give the one writing connection in `BEGIN IMMEDIATE`; committed and synced at the end."""
         limit = self._limit if timeout is None else timeout.total_seconds()
-        with self._my_turn(), self._writer_for(deadline.bounded(limit)) as writer:
+        with self._writer.turn(deadline.bounded(limit)) as writer:
             if durable:
                 with writer.begin():
                     yield writer
             else:
-                with _pragma(writer, "synchronous", "NORMAL", "FULL"), _begun(writer):
+                with set_for_once(writer, "synchronous", "NORMAL", "FULL"), begun(writer):
                     yield writer
-
-    @contextmanager
-    def _writing_for_many(self) -> Iterator[sa.Connection]:
-        """Give the writing connection to a group; the deadline of who leads is none of those whose work is done."""
-        with deadline.lifted(), self._my_turn(), self._writer_for(self._limit) as writer, _begun(writer):
-            yield writer
 
     def write_together(self, work: Callable[[sa.Connection], Made], is_one_statement: bool) -> Made:
         """Do work in a transaction that writers of this process share; see `group_commit`.
@@ -141,18 +131,12 @@ class SqliteFile:
         Raises:
             RuntimeError: this thread writes already.
         """
-        if self._writing_thread == threading.get_ident():
-            raise RuntimeError("this thread writes already: a second writer would wait for the first for ever")
+        self._writer.check_not_mine()
         return self._group.write(work, is_one_statement)
 
     def commits(self) -> CommitFigures:
         """Give how many writes shared how many commits since the database was opened."""
         return self._group.figures()
-
-    def _run_job(self, connection: sa.Connection, work: Callable[[sa.Connection], Made]) -> Made:
-        with translated(writing=True):
-            connection.info["clock"].started = time.monotonic()
-            return work(connection)
 
     @contextmanager
     def migrating(self) -> Iterator[sa.Connection]:
@@ -163,9 +147,8 @@ class SqliteFile:
             DatabaseUnavailable: as `writing`.
         """
         with (
-            self._my_turn(),
-            self._writer_for(_LONGEST_MIGRATION.total_seconds()) as writer,
-            _pragma(writer, "foreign_keys", "OFF", "ON"),
+            self._writer.turn(_LONGEST_MIGRATION.total_seconds()) as writer,
+            set_for_once(writer, "foreign_keys", "OFF", "ON"),
             writer.begin(),
         ):
             yield writer
@@ -173,61 +156,16 @@ class SqliteFile:
             if broken:
                 raise ConfigurationError(f"The migration would leave rows of {broken[0][0]} that refer to nothing.")
 
-    @contextmanager
-    def _my_turn(self) -> Iterator[None]:
-        """Be the only writer: of the threads here, then of the processes."""
-        if self._writing_thread == threading.get_ident():
-            raise RuntimeError("this thread writes already: a second writer would wait for the first for ever")
-        patience = deadline.bounded(self._wait)
-        until = time.monotonic() + patience
-        if not self._mutex.acquire(timeout=patience):
-            raise DatabaseUnavailable("too many wait to write")
-        try:
-            self._writing_thread = threading.get_ident()
-            self._prepare()
-            self._turn.take(until - time.monotonic())
-            try:
-                yield
-            finally:
-                self._turn.give_back()
-        finally:
-            self._writing_thread = None
-            self._mutex.release()
-
-    @contextmanager
-    def _writer_for(self, seconds: float) -> Iterator[sa.Connection]:
-        try:
-            with translated(writing=True):
-                if self._writer is None:
-                    self._writer = self._writer_engine.connect()
-                clock: Clock = self._writer.info["clock"]
-                clock.limit, clock.started = seconds, time.monotonic()
-                yield self._writer
-        except BaseException as error:
-            # Whatever state it is in, the next write begins with a fresh one. A commit that a deferred constraint
-            # refuses leaves the transaction open, and SQLAlchemy thinks it over.
-            writer = self._writer
-            if isinstance(error, DatabaseUnavailable) or (writer is not None and _raw(writer).in_transaction):
-                self._drop_writer()
-            raise
-
-    def _drop_writer(self) -> None:
-        writer, self._writer = self._writer, None
-        with suppress(sa.exc.DBAPIError):
-            if writer is not None:
-                writer.close()
-            self._writer_engine.dispose()
-
     # -- opening and closing
 
     def close(self) -> None:
         """Close every connection of this process."""
-        with self._mutex:
+        with self._writer.mutex:
             self._close()
 
     def _close(self) -> None:
         self._readers.close()
-        self._drop_writer()
+        self._writer.drop()
         self.engine.dispose()
         self._turn.close()
         self._alone.close()
@@ -235,23 +173,22 @@ class SqliteFile:
 
     def before_fork(self) -> None:
         """Close what is idle, so that the child inherits no open SQLite."""
-        if self._writing_thread == threading.get_ident():
+        if self._writer.is_mine():
             self._must_refuse = True
             return
-        self._mutex.acquire()
+        self._writer.mutex.acquire()
         reads = self._readers.is_any_taken() or self.engine.pool.checkedout()  # type: ignore[attr-defined]
         self._must_refuse = bool(reads)
         if not self._must_refuse:
             self._close()
-        self._mutex.release()
+        self._writer.mutex.release()
 
     def after_fork(self) -> None:
         """Forget what was inherited; refuse later use where another thread's connection came along."""
-        self._mutex = threading.Lock()
+        inherited = self._writer.after_fork()
         if self._must_refuse:
-            _inherited.append((self._readers, self._writer, self.engine.pool))
+            _inherited.append((self._readers, inherited, self.engine.pool))
             self.engine.dispose(close=False)
-            self._writer_engine.dispose(close=False)
         self._turn.after_fork()
         self._alone.after_fork()
         self._reset()
@@ -259,7 +196,7 @@ class SqliteFile:
 
     def _prepare_once(self) -> None:
         if not self._is_prepared:  # a new reader does not wait for whoever writes now, which may be this very thread
-            with self._mutex:
+            with self._writer.mutex:
                 self._prepare()
 
     def _prepare(self) -> None:
@@ -347,49 +284,5 @@ class SqliteFile:
 _inherited: list[Any] = []
 
 
-@contextmanager
-def _pragma(writer: sa.Connection, name: str, inside: str, outside: str) -> Iterator[None]:
-    """Set a pragma that cannot be changed in a transaction, and set it back."""
-    raw = _raw(writer)
-    raw.execute(f"PRAGMA {name}={inside}").close()  # words of this module only
-    try:
-        yield
-    finally:
-        raw.execute(f"PRAGMA {name}={outside}").close()  # words of this module only
-
-
 def _begin(connection: sa.Connection) -> None:
-    _raw(connection).execute("BEGIN").close()
-
-
-def _begin_immediate(connection: sa.Connection) -> None:
-    driver = _raw(connection)
-    if not driver.in_transaction:  # else it joins a group's
-        driver.execute("BEGIN IMMEDIATE").close()
-
-
-@contextmanager
-def _begun(writer: sa.Connection) -> Iterator[None]:
-    """Begin and commit past SQLAlchemy, which takes longer for both than a row takes; it joins in where it is used."""
-    driver = _raw(writer)
-    driver.execute("BEGIN IMMEDIATE").close()
-    try:
-        yield
-        _commit(writer)
-    except BaseException:
-        with suppress(sa.exc.SQLAlchemyError, DRIVER.Error):
-            writer.rollback()
-            driver.rollback()
-        raise
-
-
-def _commit(connection: sa.Connection) -> None:
-    """Commit what SQLAlchemy may not have begun."""
-    if connection.in_transaction():
-        connection.commit()
-    with as_sqlalchemy(connection, "COMMIT"):
-        _raw(connection).commit()  # nothing, where it was done
-
-
-def _raw(connection: sa.Connection) -> Any:
-    return connection.connection.dbapi_connection
+    driver_of(connection).execute("BEGIN").close()

@@ -50,6 +50,15 @@ def translated(*, writing: bool) -> AbstractContextManager[None]:
     return _WRITING if writing else _READING
 
 
+def not_now(error: BaseException, *, writing: bool) -> DatabaseUnavailable | None:
+    """Give what is raised in the place of an error that means "not now"; None for every other error."""
+    if isinstance(error, sa.exc.TimeoutError):
+        return DatabaseUnavailable("too many wait to read")
+    cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    is_databases = cause is not error or isinstance(error, DRIVER.DatabaseError)
+    return unavailable(cause, writing=writing) if is_databases else None
+
+
 class _Translation(AbstractContextManager[None]):
     """Holds nothing of where it is used, so that one of a kind serves everybody, at each step of each request."""
 
@@ -60,13 +69,7 @@ class _Translation(AbstractContextManager[None]):
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if error is None:
-            return
-        if isinstance(error, sa.exc.TimeoutError):
-            raise DatabaseUnavailable("too many wait to read") from error
-        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-        is_databases = cause is not error or isinstance(error, DRIVER.DatabaseError)
-        found = unavailable(cause, writing=self._writing) if is_databases else None
+        found = None if error is None else not_now(error, writing=self._writing)
         if found is not None:
             raise found from error
 

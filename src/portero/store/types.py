@@ -125,7 +125,7 @@ def _instant_of(text: str) -> datetime:
 
 
 def _text_of_uuid(value: UUID) -> str:
-    return value.hex
+    return f"{value.int:032x}"  # as `UUID.hex` says it, without a call more
 
 
 @lru_cache(1024)
