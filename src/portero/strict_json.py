@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 _LONGEST_NUMBER = 64
 # A text without its closing quote counts as one, too: tried again from each quote inside, it would cost the square.
 _STRUCTURE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
+_BLANK = " \t\n\r"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -30,6 +31,7 @@ def parse(text: bytes | str, *, max_depth: int = 32, exact: bool = False) -> Any
     Raises:
         ValueError: the text is not strict JSON; the message says why and is safe to show.
     """
+    is_decoded = isinstance(text, bytes)
     if isinstance(text, bytes):
         try:
             text = text.decode("utf-8")
@@ -37,12 +39,24 @@ def parse(text: bytes | str, *, max_depth: int = 32, exact: bool = False) -> Any
             raise ValueError("not valid UTF-8") from None
     _check_depth(text, max_depth)
     try:
-        value = (_EXACT_DECODER if exact else _DECODER).decode(text)
+        value = _read(_EXACT_DECODER if exact else _DECODER, text)
     except json.JSONDecodeError as error:
         raise ValueError(f"{error.msg} at character {error.pos}") from None
-    if "\\u" in text or _SURROGATE.search(text):
+    # In UTF-8 they cannot stand as they are.
+    if "\\u" in text or (not is_decoded and _SURROGATE.search(text)):
         _refuse_surrogates(value)
     return value
+
+
+def _read(decoder: json.JSONDecoder, text: str) -> Any:
+    """Read as `decoder.decode` does, which looks for blanks with regular expressions and takes twice as long."""
+    bare = text.strip(_BLANK)
+    try:
+        value, end = decoder.scan_once(bare, 0)  # type: ignore[attr-defined]
+    except (StopIteration, json.JSONDecodeError):
+        end = -1
+    # It says what is wrong, and where.
+    return value if end == len(bare) else decoder.decode(text)
 
 
 def _check_depth(text: str, max_depth: int) -> None:

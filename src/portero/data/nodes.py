@@ -199,7 +199,8 @@ class Preferences:
 class HttpRequest(NamedTuple):
     """What the data API reads of an HTTP request; every header it looks at is here, and no other.
 
-    It is the key of the cache of requests, hence a tuple: made and hashed in C.
+    It is the key of the cache of requests, hence a tuple: made and hashed in C. What many writes of a kind do not share
+    stands last, here and in what is made of it: the body, and the versions.
 
     Attributes:
         path: decoded, below the mount, with its leading slash: `/notes`.

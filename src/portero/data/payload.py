@@ -11,16 +11,16 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from portero import strict_json
 from portero.errors import DataError
-from portero.records import dataclass
+
+_JSON = "application/json"
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(NamedTuple):
     """Rows to write.
 
     Attributes:
@@ -49,9 +49,9 @@ def read_payload(
     Raises:
         DataError: PGRST102 (400): not JSON, uneven keys, uneven lines, another content type.
     """
-    media = content_type.partition(";")[0].strip().lower()
+    media = content_type if content_type == _JSON else content_type.partition(";")[0].strip().lower()
     match media:
-        case "" | "application/json":
+        case "application/json" | "":
             value = _json(body, deepest)
         case "text/csv":
             value = _csv(_text(body), most)
@@ -59,7 +59,9 @@ def read_payload(
             value = _form(_text(body))
         case _:
             raise _bad(f"Content-Type not acceptable: {media[:100]}")
-    rows = value if isinstance(value, list) else [value] if isinstance(value, dict) else []
+    if isinstance(value, dict):
+        return Payload(tuple(dict.fromkeys(columns)) if columns else tuple(value), (value,))
+    rows = value if isinstance(value, list) else []
     if not all(isinstance(row, dict) for row in rows):
         raise _bad("All object keys must match")
     if columns:

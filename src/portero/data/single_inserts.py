@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.sql import visitors
@@ -69,8 +69,7 @@ class _Kind:
         return ResultSet(converted(body, self.conversions) if self.conversions else body, 1, None, 0, self.keys)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SingleInsert:
+class SingleInsert(NamedTuple):
     """One insert, ready to run in a transaction.
 
     Attributes:
@@ -118,6 +117,7 @@ class SingleInserts:
         self._database = database
         self._reads = reads
         self._standing = standing
+        self._is_served = reads.sql.name == "sqlite"
         self._asks = standing_of(standing, reads.sql)
         self._plain: dict[str, bool] = {}
         self._kept = lru_cache(1024)(self._made)
@@ -128,23 +128,18 @@ class SingleInserts:
         Raises:
             DatabaseUnavailable: what a table is like that was never written cannot be asked now.
         """
-        if (
-            self._reads.sql.name != "sqlite"
-            or not isinstance(plan, InsertPlan)
-            or plan.rules.conflict is not None
-            or request.method != "POST"
-        ):
+        if not self._is_served or not isinstance(plan, InsertPlan) or request.method != "POST":
             return None
-        if len(plan.groups) != 1 or len(plan.groups[0].rows) != 1:
+        rules, groups = plan.rules, plan.groups
+        if len(groups) != 1 or len(groups[0].rows) != 1 or rules.conflict is not None:
             return None
-        returns, shape = request.preferences.returns, request.shape
+        returns = request.preferences.returns
         is_shown = returns == "representation"
-        if returns == "headers-only" or (is_shown and not (is_whole(shape) and _is_unconditional(shape))):
+        if returns == "headers-only" or (is_shown and not _is_plainly_whole(request.shape)):
             return None
-        if not self._is_plain(plan.model.table):
+        if not self._is_plain(rules.model.table):
             return None
-        is_guarded = principal.session_id is not None
-        kind = self._kept(plan.rules, plan.groups[0].columns, principal.role, is_shown, is_guarded)
+        kind = self._kept(rules, groups[0].columns, principal.role, is_shown, principal.session_id is not None)
         return None if kind is None else SingleInsert(kind, plan, self._asks)
 
     def _is_plain(self, table: sa.Table) -> bool:
@@ -183,8 +178,8 @@ class SingleInserts:
         return None if statement is None else _Kind(statement, keys, conversions)
 
 
-def _is_unconditional(shape: ReadShape) -> bool:
-    return not (shape.filters or shape.orders or shape.pages or shape.count)
+def _is_plainly_whole(shape: ReadShape) -> bool:
+    return is_whole(shape) and not (shape.filters or shape.orders or shape.pages or shape.count)
 
 
 def _is_begun(connection: sa.Connection) -> bool:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from portero.data.nodes import EmbedItem, Item, Path, ReadShape
+from portero.data.nodes import STAR, EmbedItem, Item, Path, ReadShape
 
 _SENTENCE: Final = (
     "Embedded resource was referenced by relation name even though it has an alias. "
@@ -31,7 +31,7 @@ def warnings(shape: ReadShape) -> tuple[tuple[str, str], ...]:
     >>> warnings(ReadShape("films", parse_select("boss:directors(name)"), pages=(Page(("boss",), 0),)))
     ()
     """
-    if not any(isinstance(item, EmbedItem) for item in shape.items):
+    if shape.items == STAR or not any(isinstance(item, EmbedItem) for item in shape.items):
         return ()
     paths = [one.path for one in shape.filters]
     paths += [order.path for order in shape.orders] + [page.path for page in shape.pages]

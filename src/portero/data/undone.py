@@ -19,6 +19,8 @@ class Undone(Exception):
 def is_undone(settings: Settings, preferences: Preferences) -> bool:
     """Say whether a right transaction is undone."""
     end = settings.transaction_end
+    if end == "commit":
+        return False
     return (preferences.transaction or end.partition("-")[0]) == "rollback" if _overrides(end) else end == "rollback"
 
 

@@ -180,7 +180,11 @@ def _scalar(
     text_sql: Callable[[Expression], Expression] = wire_sql.cast_to_text,
 ) -> WireType:
     """A type whose JSON values are read like its literals, as `json_populate_record` does."""
-    return WireType(name, kind, read, lambda value: read(as_text(value)), type_, json_sql, text_sql)
+
+    def read_json(value: Any) -> Any:
+        return read(value if isinstance(value, str) else as_text(value))
+
+    return WireType(name, kind, read, read_json, type_, json_sql, text_sql)
 
 
 def _of_sqlalchemy(type_: TypeEngine[Any], dialect: str) -> WireType | None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 from urllib.parse import quote
 
 from portero.data.answer import VARY, Headers, body_of
 from portero.data.execute import ResultSet
 from portero.data.nodes import DataAnswer, DataRequest
-from portero.records import dataclass
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """What a write did.
 
     Attributes:
@@ -30,8 +29,8 @@ class Written:
 
 def write_answer(request: DataRequest, written: Written, applied: str) -> DataAnswer:
     """Answer a write; `applied` is `Preference-Applied`, or ""."""
-    rows, key = written.rows, written.key
-    headers: Headers = [VARY]
+    rows, key, media = written.rows, written.key, request.shape.media
+    headers: Headers = [VARY] if rows is None else [("Content-Type", media.name), VARY]
     if request.method != "PUT":
         headers.append(("Content-Range", _content_range(request, written.affected if rows is None else rows.size)))
     if applied:
@@ -40,10 +39,7 @@ def write_answer(request: DataRequest, written: Written, applied: str) -> DataAn
         query = "&".join(f"{quote(name)}=eq.{quote(value, safe='')}" for name, value in key.items())
         headers.append(("Location", f"/{quote(request.model)}?{query}"))
     status = _status(request, written.inserted, is_shown=rows is not None)
-    if rows is None:
-        return DataAnswer(status, headers)
-    media = request.shape.media
-    return DataAnswer(status, [("Content-Type", media.name), *headers], body_of(rows, media))
+    return DataAnswer(status, headers, b"" if rows is None else body_of(rows, media))
 
 
 def _status(request: DataRequest, inserted: int, *, is_shown: bool) -> int:

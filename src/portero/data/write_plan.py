@@ -10,9 +10,9 @@ Pure: nothing here executes anything. Obeys contract data.md §4.7, §4.10 and d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
@@ -38,8 +38,7 @@ class _Default:
 DEFAULT: Final = _Default()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RowGroup:
+class RowGroup(NamedTuple):
     """Rows with the same columns; `places` are their positions in the body."""
 
     columns: tuple[Column, ...]
@@ -73,8 +72,7 @@ class InsertRules:
     conflict: Conflict | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class InsertPlan:
+class InsertPlan(NamedTuple):
     """An insert; `sent` is the only row of the body, for the words of a refusal."""
 
     rules: InsertRules
@@ -85,6 +83,11 @@ class InsertPlan:
     def model(self) -> Model:
         """Give the model that is written to."""
         return self.rules.model
+
+    @property
+    def size(self) -> int:
+        """Give the number of rows."""
+        return sum(len(group.rows) for group in self.groups)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,7 +130,7 @@ def plan_insert(request: DataRequest, model: Model, role: str, settings: Setting
     )
     return InsertPlan(
         rules=rules,
-        groups=_grouped(rules.columns, payload, uses_defaults=preferences.missing == "default"),
+        groups=_grouped(rules.columns, payload, _absent(request)),
         sent=payload.rows[0] if len(payload.rows) == 1 else {},
     )
 
@@ -173,8 +176,7 @@ def plan_update(
     if columns:
         _want_filter(model, settings, filters, "UPDATE")
     row = payload.rows[0] if payload.rows else {}
-    uses_defaults = request.preferences.missing == "default"
-    values = tuple((column, _value(column, row, uses_defaults=uses_defaults)) for column in columns) if row else ()
+    values = tuple(zip(columns, _values(columns, row, _absent(request)), strict=True)) if row else ()
     filled = tuple(sorted(name for name in payload.columns if name in model.fill))
     check = _check_of_update(model, filled, role, is_shown=wants_rows(request))
     return UpdatePlan(model, values, _all(visible, policy, filters), check, row)
@@ -234,24 +236,29 @@ def _writable(model: Model, name: str) -> Column:
     raise DataError(400, "PGRST204", f"Could not find the '{name}' column of '{model.name}' in the schema cache")
 
 
-def _value(column: Column, row: Mapping[str, Any], *, uses_defaults: bool) -> Any:
-    """A missing key is NULL, or the column's default if the caller prefers that."""
-    if column.name not in row:
-        return DEFAULT if uses_defaults else None
-    value = row[column.name]
-    if value is None:
-        return None
+def _absent(request: DataRequest) -> _Default | None:
+    """What a missing key stands for: NULL, or the column's default if the caller prefers that."""
+    return DEFAULT if request.preferences.missing == "default" else None
+
+
+def _values(columns: Iterable[Column], row: Mapping[str, Any], absent: _Default | None) -> tuple[Any, ...]:
+    values: list[Any] = []
     try:
-        return column.wire.parse_json(value)
+        for column in columns:
+            value = row.get(column.name, absent)
+            values.append(value if value is None or value is DEFAULT else column.wire.parse_json(value))
     except RecursionError:
         raise DataError(400, "PGRST102", "Empty or invalid json") from None
+    return tuple(values)
 
 
-def _grouped(columns: Sequence[Column], payload: Payload, *, uses_defaults: bool) -> tuple[RowGroup, ...]:
+def _grouped(columns: tuple[Column, ...], payload: Payload, absent: _Default | None) -> tuple[RowGroup, ...]:
     """SQLite has no DEFAULT in VALUES: rows that leave different columns to their defaults are different statements."""
+    rows = tuple([_values(columns, row, absent) for row in payload.rows])
+    if absent is None and rows:
+        return (RowGroup(columns, rows, tuple(range(len(rows)))),)
     groups: dict[tuple[bool, ...], list[tuple[int, tuple[Any, ...]]]] = {}
-    for place, row in enumerate(payload.rows):
-        values = [_value(column, row, uses_defaults=uses_defaults) for column in columns]
+    for place, values in enumerate(rows):
         is_given = tuple(value is not DEFAULT for value in values)
         groups.setdefault(is_given, []).append((place, tuple(value for value in values if value is not DEFAULT)))
     return tuple(

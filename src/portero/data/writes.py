@@ -75,7 +75,8 @@ class Writes:
         self.standing = standing_of(standing, reads.sql)
         self._single = SingleInserts(database, reads, standing)
         self._kinds = KnownKinds()
-        self._kept = lru_cache(_REQUESTS)(lambda http: read_request(http, settings))
+        self._overrides = settings.transaction_end.endswith("-override")
+        self._kept = lru_cache(_REQUESTS)(lambda head: read_request(HttpRequest(*head), settings))
 
     def caches(self) -> dict[str, CacheFigures]:
         """Give the figures of writes that are kept without their bodies."""
@@ -87,10 +88,10 @@ class Writes:
         Raises:
             DataError: as `read_request`.
         """
-        key = http._replace(body=b"", if_match="")
-        if sum(map(len, key)) > _LONGEST_KEPT:
+        head = http[:-2]
+        if sum(map(len, head)) > _LONGEST_KEPT:
             return read_request(http, self.settings)
-        return self._kept(key)._replace(body=http.body, if_match=http.if_match)
+        return DataRequest(*self._kept(head)[:-2], http.body, http.if_match)
 
     def answer(
         self, request: DataRequest, principal: Principal, now: datetime, whose: Callable[[], str] | None = None
@@ -110,7 +111,7 @@ class Writes:
             request.preferences,
             method=request.method,
             upserts=bool(model.primary_key) or request.on_conflict is not None,
-            overrides_transaction=self.settings.transaction_end.endswith("-override"),
+            overrides_transaction=self._overrides,
         )
         answer = write_answer(request, written, followed)
         rows = written.rows
@@ -164,7 +165,7 @@ class Writes:
             return written
 
         try:
-            if isinstance(plan, InsertPlan) and sum(len(group.rows) for group in plan.groups) > _MOST_TOGETHER:
+            if single is None and isinstance(plan, InsertPlan) and plan.size > _MOST_TOGETHER:
                 return self.database.do_alone(work)
             return self.database.write_together(work, is_one_statement=single is not None)
         except Undone as undone:

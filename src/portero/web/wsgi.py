@@ -174,12 +174,8 @@ def _answer(environ: Mapping[str, Any], runtime: Runtime, path: str, watch: Stop
         get("HTTP_ACCEPT_PROFILE", ""),
     )
     if method in WRITE_METHODS:
-        http = http._replace(
-            content_profile=get("HTTP_CONTENT_PROFILE", ""),
-            content_type=get("CONTENT_TYPE", ""),
-            body=read_body(environ, runtime.settings.max_body),
-            if_match=get("HTTP_IF_MATCH", ""),
-        )
+        body, versions = read_body(environ, runtime.settings.max_body), get("HTTP_IF_MATCH", "")
+        http = HttpRequest(*http[:-4], get("HTTP_CONTENT_PROFILE", ""), get("CONTENT_TYPE", ""), body, versions)
     return data.answer(
         http,
         principal,
@@ -202,35 +198,48 @@ def read_body(environ: Mapping[str, Any], most: int) -> bytes:
     Raises:
         DataError: PGRST102: 413 too large; 415 it is compressed; 400 a length that is none, or less came than it says.
     """
-    if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() not in ("", "identity"):
+    encoding = environ.get("HTTP_CONTENT_ENCODING")
+    if encoding and encoding.lower() != "identity":
         raise DataError(415, "PGRST102", "Content-Encoding is not supported")
-    length = environ.get("CONTENT_LENGTH") or ""
-    if length and not (length.isascii() and length.isdigit()):
-        raise DataError(400, "PGRST102", "Content-Length is not a number")
-    # More digits than these are too many for a size, and Python refuses to read thousands of them.
-    length = length.lstrip("0") or length[-1:]
-    if length and int(length[:18]) > most:
+    length = environ.get("CONTENT_LENGTH")
+    if not length:
+        return _read_to_the_end(environ, most)
+    wanted = _size(length)
+    if wanted > most:
         raise _too_large(most)
-    chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower() or environ.get("wsgi.input_terminated")
-    if not length and not chunked:
-        return b""
-    body = _read(environ["wsgi.input"], int(length) if length else most + 1, most)
-    if length and len(body) < int(length):
+    body = _read(environ["wsgi.input"], wanted)
+    if len(body) < wanted:
         # Half a CSV is a CSV: what was cut off on the way is not written.
         raise DataError(400, "PGRST102", "The request body is shorter than its Content-Length")
     return body
 
 
-def _read(stream: Any, wanted: int, most: int) -> bytes:
-    parts, held = [], 0
-    while held < wanted:
+def _size(length: str) -> int:
+    if not (length.isascii() and length.isdigit()):
+        raise DataError(400, "PGRST102", "Content-Length is not a number")
+    # More digits than these are too many for a size, and Python refuses to read thousands of them.
+    return int(length.lstrip("0")[:18] or "0")
+
+
+def _read_to_the_end(environ: Mapping[str, Any], most: int) -> bytes:
+    """A body that does not say its length; without one of them there is none."""
+    chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower() or environ.get("wsgi.input_terminated")
+    body = _read(environ["wsgi.input"], most + 1) if chunked else b""
+    if len(body) > most:
+        raise _too_large(most)
+    return body
+
+
+def _read(stream: Any, wanted: int) -> bytes:
+    part: bytes = stream.read(min(_CHUNK, wanted))
+    held = len(part)
+    if held == wanted:
+        return part
+    parts = [part]
+    while part and held < wanted:
         part = stream.read(min(_CHUNK, wanted - held))
-        if not part:
-            break
         parts.append(part)
         held += len(part)
-    if held > most:
-        raise _too_large(most)
     return b"".join(parts)
 
 
