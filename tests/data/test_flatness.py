@@ -17,8 +17,9 @@ from portero.data import write_sql
 from portero.data.binds import KEYS
 from portero.data.catalogue import build
 from portero.data.dialects import SQLITE_FUNCTIONS
-from portero.data.execute import facts_of, parameters_of
+from portero.data.execute import parameters_of
 from portero.data.nodes import HttpRequest
+from portero.data.parameters import facts_of
 from portero.data.pipeline import DataApi
 from portero.data.policy import Verb, expose, exposure_of, own
 from portero.principal import Principal

@@ -116,11 +116,11 @@ def test_who_sends_ever_new_kinds_of_request_is_told_to_wait_and_holds_up_nobody
     kinds = [f"select=id&or=({','.join(['id.eq.1'] * (number + 1))})" for number in range(5)]
 
     def ask(who: Principal, http: HttpRequest) -> int:
-        return api.answer(http, who, NOW, None, lambda: "192.0.2.7").status
+        return api.answer(http, who, NOW, None, lambda: str(who.user_id or "192.0.2.7")).status
 
     for query in kinds:
         assert 200 == ask(anna, HttpRequest("GET", "/films", query))
-    refused = api.answer(HttpRequest("GET", "/films", "select=title"), anna, NOW, None, lambda: "192.0.2.7")
+    refused = api.answer(HttpRequest("GET", "/films", "select=title"), anna, NOW, None, lambda: str(ANNA))
     assert (429, "1") == (refused.status, headers_of(refused)["Retry-After"])
     assert b'"PORTERO429"' in refused.body
     written = api.writes.read(HttpRequest("POST", "/films", "select=title", prefer="return=representation"))

@@ -648,7 +648,7 @@ def test_who_writes_ever_new_choices_of_columns_is_told_to_wait(scene: Scene) ->
 
     def post(**row: str | bool) -> int:
         http = HttpRequest("POST", "/pages", content_type="application/json", body=json.dumps(row).encode())
-        return scene.api.answer(http, caller(ANNA), NOW, None, lambda: "192.0.2.7").status
+        return scene.api.answer(http, caller(ANNA), NOW, None, lambda: str(ANNA)).status
 
     assert 201 == post(slug="first", text="x")
     with pytest.raises(DataError, match="PORTERO429"):

@@ -336,7 +336,7 @@ def test_the_memory_is_bounded_and_the_oldest_quarter_goes(
     made = [tokens.mint(USER, SESSION, AT)[0] for _ in range(9)]
     for token in made:
         tokens.principal(token, NOW)
-    assert made[2:] == list(tokens._memory[1])
+    assert made[2:] == [known.token for known in tokens._memory[1].values()]
 
 
 def test_everything_can_be_forgotten(tokens: AccessTokens) -> None:

@@ -15,6 +15,7 @@ from tests.data.films import opened
 from tests.identity.people import context_on, signed_up
 
 from portero.data.pipeline import DataApi
+from portero.data.shape_budget import ShapeBudget
 from portero.errors import DatabaseUnavailable
 from portero.store import sessions
 from portero.web.runtime import Runtime
@@ -119,6 +120,25 @@ def test_a_users_token_reads_until_the_session_ends(mount: Mount) -> None:
     signed_in = signed_up(mount.runtime.identity, now=datetime.now(UTC))
     answer = mount.ask("/rest/v1/films?select=id", HTTP_AUTHORIZATION=f"Bearer {signed_in.access_token}")
     assert "200 OK" == answer.status
+
+
+def test_a_user_pays_for_new_kinds_of_request_himself_and_a_stranger_with_his_network(mount: Mount) -> None:
+    """What strangers of one network use up holds up neither those of another nor a user of the same."""
+    assert mount.runtime.data is not None
+    mount.runtime.data.reads.budget = ShapeBudget(rate=1)
+    signed_in = signed_up(mount.runtime.identity, "anna@example.com", now=datetime.now(UTC))
+    bearer = f"Bearer {signed_in.access_token}"
+
+    def ask(number: int, address: str, **more: str) -> str:
+        query = f"select=id&or=({','.join(['id.eq.1'] * number)})"
+        return mount.ask(f"/rest/v1/films?{query}", REMOTE_ADDR=address, **more).status
+
+    def are_held_up(statuses: list[str]) -> bool:
+        return ["200 OK"] * 5 == statuses[:5] and "429 Too Many Requests" in statuses
+
+    assert are_held_up([ask(number, "192.0.2.7") for number in range(1, 31)])
+    assert "200 OK" == ask(31, "198.51.100.7")
+    assert are_held_up([ask(number, "192.0.2.7", HTTP_AUTHORIZATION=bearer) for number in range(32, 62)])
 
 
 def test_head_has_headers_and_no_body(mount: Mount) -> None:

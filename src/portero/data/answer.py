@@ -17,6 +17,7 @@ from portero.data.json_texts import Number, literal, spaced
 from portero.data.nodes import DataAnswer, Media, Preferences
 from portero.data.request import bad_range
 from portero.errors import DataError
+from portero.records import new_tuple
 
 Headers = list[tuple[str, str]]
 JSON_TYPE: Final = "application/json; charset=utf-8"
@@ -50,7 +51,9 @@ def read_answer(result: ResultSet, media: Media, static: Sequence[tuple[str, str
         content_range = f"{offset}-{offset + count - 1}/{total}" if count else f"*/{total}"
         status = 206 if count < total else 200
     body = result.body if media.kind == "array" and not media.nulls_stripped else body_of(result, media)
-    return DataAnswer(status, [("Content-Type", media.name), ("Content-Range", content_range), *static], body)
+    return new_tuple(
+        DataAnswer, (status, [("Content-Type", media.name), ("Content-Range", content_range), *static], body)
+    )
 
 
 def body_of(result: ResultSet, media: Media) -> bytes:

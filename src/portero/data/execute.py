@@ -5,7 +5,7 @@ Nothing of a caller is kept in a compiled read: `me.*` are holes filled at each 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -13,27 +13,21 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from portero.data.binds import KEYS, Codec
-from portero.data.caller import ME_ID, ME_ROLE, ME_TEXT
+from portero.data.binds import Codec
 from portero.data.conversions import Place, conversions_of, converted, forms_of
 from portero.data.dialects import Sql
 from portero.data.nodes import Media
 from portero.data.operators import Limits
+from portero.data.parameters import Layout, Parameters, Process, layout_of
 from portero.data.read_plan import ReadPlan, keys_of
 from portero.data.read_sql import ReadSql
 from portero.data.request import read_offset
 from portero.principal import Principal
-from portero.records import dataclass
+from portero.records import dataclass, new_tuple
 from portero.store.prepared import written_out
-from portero.store.sessions import NOW, SESSION_ID
 
 _EXPLAIN = "EXPLAIN (FORMAT JSON) "
 NO_FORMS: Mapping[str, str] = {}
-FACTS = (ME_ID, ME_TEXT, ME_ROLE, SESSION_ID, NOW, KEYS)
-#: Those of them that differ between the requests of one token.
-_PASSING = frozenset({NOW, KEYS})
-Process = Callable[[Any], Any]
-Hole = tuple[int, str, Process | None, str | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,10 +36,8 @@ class CompiledRead:
 
     Attributes:
         sql: the text, in the driver's paramstyle.
-        template: the parameters, with the constants in place.
-        codecs: (position, slot, codec) of the request's values.
-        numbers: (place in the text, slot, codec) of those that stand in it.
-        holes: (position, fact, process, name among the caller's `forms`) of the caller's facts.
+        layout: its parameters.
+        numbers: (place in the text, slot, codec) of those of the request's values that stand in it.
         offset: the slot of the top's offset, or None.
         keys: the members of a row, in order (the header line of CSV).
         zone: the time zone that instants are shown in, where the database has to be told.
@@ -55,9 +47,7 @@ class CompiledRead:
     """
 
     sql: str
-    template: tuple[Any, ...]
-    codecs: tuple[tuple[int, int, Codec], ...]
-    holes: tuple[Hole, ...]
+    layout: Layout
     offset: int | None
     keys: tuple[str, ...]
     media: Media
@@ -72,11 +62,11 @@ class CompiledRead:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FilledRead:
-    """A compiled read with the request's values in place; the caller's facts are still holes."""
+    """A compiled read with the request's values in place; the caller's facts are still to come."""
 
     compiled: CompiledRead
     sql: str
-    parameters: tuple[Any, ...]
+    parameters: Parameters
     offset: int
 
 
@@ -124,28 +114,9 @@ def _compiled(writer: ReadSql, statement: sa.Select[Any], plan: ReadPlan, is_gua
     sql = writer.sql
     compiled = statement.compile(dialect=sql.compiler)
     written = written_out(compiled)
-    template: list[Any] = []
-    codecs, holes = [], []
-    for position, name in enumerate(written.names):
-        process = written.processors.get(name)
-        if name in writer.binds.codecs:
-            slot, codec = writer.binds.codecs[name]
-            codecs.append((position, slot, _chained(codec, process)))
-            template.append(None)
-        elif name in FACTS:
-            # An instant is written anew only when it changed: the edge gives whole seconds.
-            process = lru_cache(4)(process) if name == NOW and process is not None else process
-            form = None if name in _PASSING else f"{sql.name} {name} {compiled.binds[name].type!r}"
-            holes.append((position, name, process, form))
-            template.append(None)
-        else:
-            value = written.values[name]
-            template.append(process(value) if process is not None else value)
     return CompiledRead(
         sql=written.sql,
-        template=tuple(template),
-        codecs=tuple(codecs),
-        holes=tuple(holes),
+        layout=layout_of(written, writer.binds, compiled),
         offset=plan.root.offset,
         keys=keys_of(plan.root),
         media=plan.shape.media,
@@ -157,26 +128,18 @@ def _compiled(writer: ReadSql, statement: sa.Select[Any], plan: ReadPlan, is_gua
     )
 
 
-def _chained(codec: Codec, process: Process | None) -> Codec:
-    if process is None:
-        return codec
-    return lambda text: process(codec(text))
-
-
 def fill(compiled: CompiledRead, values: Sequence[str]) -> FilledRead:
     """Put a request's values in place.
 
     Raises:
         DataError: a value that is none of its column's type, a list too long, a bad limit.
     """
-    parameters = list(compiled.template)
-    for position, slot, codec in compiled.codecs:
-        parameters[position] = codec(values[slot])
+    parameters = compiled.layout.filled(values)
     sql = compiled.sql
     if compiled.numbers:
         sql = _placed(sql, tuple([(name, codec(values[slot])) for name, slot, codec in compiled.numbers]))
     offset = 0 if compiled.offset is None else read_offset(values[compiled.offset])
-    return FilledRead(compiled, sql, tuple(parameters), offset)
+    return FilledRead(compiled, sql, parameters, offset)
 
 
 @lru_cache(1024)
@@ -187,34 +150,9 @@ def _placed(sql: str, numbers: tuple[tuple[str, int], ...]) -> str:
     return sql
 
 
-def facts_of(principal: Principal, now: datetime) -> dict[str, Any]:
-    """Give the caller's facts by the names of their holes."""
-    user_id = principal.user_id
-    return {
-        ME_ID: user_id,
-        ME_TEXT: None if user_id is None else str(user_id),
-        ME_ROLE: principal.role,
-        SESSION_ID: principal.session_id,
-        NOW: now,
-    }
-
-
-def parameters_of(filled: FilledRead, principal: Principal, now: datetime, keys: str | None = None) -> Sequence[Any]:
+def parameters_of(filled: FilledRead, principal: Principal, now: datetime, keys: str | None = None) -> Parameters:
     """Give the parameters of one execution; `keys` are those of a keyed read."""
-    holes = filled.compiled.holes
-    if not holes:
-        return filled.parameters
-    parameters, forms = list(filled.parameters), principal.forms
-    for position, name, process, form in holes:
-        if form is None:
-            value = now if name == NOW else keys
-            parameters[position] = value if process is None else process(value)
-        elif form in forms:
-            parameters[position] = forms[form]
-        else:
-            value = facts_of(principal, now)[name]
-            parameters[position] = forms[form] = value if process is None else process(value)
-    return parameters
+    return filled.compiled.layout.complete(filled.parameters, principal, now, keys)
 
 
 def result_of(filled: FilledRead, row: Sequence[Any]) -> ResultSet:
@@ -225,7 +163,8 @@ def result_of(filled: FilledRead, row: Sequence[Any]) -> ResultSet:
         body = converted(body, compiled.conversions)
     total = row[2] if compiled.is_counted else None
     stands = not compiled.is_guarded or row[-1] == 1
-    return ResultSet(body, row[1], total, filled.offset, compiled.keys, stands, True, compiled.forms)
+    made = (body, row[1], total, filled.offset, compiled.keys, stands, True, compiled.forms)
+    return new_tuple(ResultSet, made)
 
 
 def estimated(result: ResultSet, plan: Any, most: int) -> ResultSet:

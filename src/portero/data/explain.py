@@ -13,8 +13,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from portero.data.caller import ME_ID, ME_ROLE
-from portero.data.execute import FACTS, parameters_of
+from portero.data.execute import parameters_of
 from portero.data.nodes import HttpRequest
+from portero.data.parameters import FACTS
 from portero.data.pipeline import DataApi
 from portero.data.read_plan import PlannedEmbed, PlannedNode
 from portero.data.request import READ_METHODS, read_request

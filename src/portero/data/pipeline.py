@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -82,7 +81,7 @@ class DataApi:
         principal: Principal,
         now: datetime,
         watch: Stopwatch | None = None,
-        address: Callable[[], str] | None = None,
+        whose: Callable[[], str] | None = None,
     ) -> DataAnswer:
         """Answer one request; a refusal becomes its answer here.
 
@@ -91,13 +90,12 @@ class DataApi:
             principal: who asks; the token is verified, the session is checked here.
             now: aware UTC.
             watch: notes how long each stage took, where somebody asked.
-            address: gives the network address of the caller, who is known by it where no user is; None for the
-                application's own requests, whose new kinds nobody counts.
+            whose: gives the caller whose budget pays for a new kind of request: the user, or the network address of who
+                is none; None for the application's own requests, which nobody counts.
 
         Raises:
             DatabaseUnavailable: the database cannot be asked now.
         """
-        whose = address if address is None or principal.user_id is None else partial(str, principal.user_id)
         try:
             if http.path in PATHS:
                 return self.read_root(http, principal, now)

@@ -25,8 +25,9 @@ from portero.data import prepared_writes, write_plan, write_sql
 from portero.data.catalogue import Column
 from portero.data.conversions import Place, conversions_of, converted
 from portero.data.database_errors import Known, check_keys
-from portero.data.execute import Process, ResultSet, facts_of
+from portero.data.execute import ResultSet
 from portero.data.nodes import DataRequest, ReadShape
+from portero.data.parameters import Process, facts_of
 from portero.data.read_plan import keys_of
 from portero.data.read_sql import ReadSql
 from portero.data.reads import Reads

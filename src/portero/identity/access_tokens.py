@@ -38,6 +38,9 @@ MOST_REMEMBERED: Final = 20_000
 _HEADER: Final = {"typ": "JWT"}
 #: Claims that are written as they are, and are texts for everybody else.
 _IDS: Final = ("sub", "session_id", "jti")
+#: A token is remembered under its last letters, of its signature, and then compared as a whole: to hash all of it for
+#: each request takes longer.
+_TAIL: Final = 32
 NO_HOOKS: Final = Hooks()
 _encode: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 Claims = Mapping[str, Any]
@@ -63,12 +66,14 @@ class Known:
     """What a process knows of a token that it has verified.
 
     Attributes:
+        token: the compact JWT.
         deadline: Unix seconds; from then on it has to be looked at again.
-        verified: the token.
+        verified: what it says.
         principal: whom it stands for; None for a developer's own token.
         at_routes: what the edge made of the claims for the developer's routes; None until it has.
     """
 
+    token: str = field(repr=False)
     deadline: float
     verified: Verified
     principal: Principal | None
@@ -200,8 +205,8 @@ class AccessTokens:
         """
         keys = self._keyring.verification_keys(now)
         known_by, held = self._memory
-        known = held.get(token) if known_by is keys else None
-        if known is None or now >= known.deadline:
+        known = held.get(token[-_TAIL:]) if known_by is keys else None
+        if known is None or known.token != token or now >= known.deadline:
             return None
         self._asked += 1
         return known
@@ -219,7 +224,7 @@ class AccessTokens:
         """
         expires_at = rules.read(jws.parse(token, foreign_headers=True).payload).get("exp")
         at = min(now, expires_at - 1) if isinstance(expires_at, int | float) else now
-        return _known_of(self._verify(token, self._keyring.verification_keys(now), at))
+        return _known_of(token, self._verify(token, self._keyring.verification_keys(now), at))
 
     def principal(self, token: str, now: float) -> Principal:
         """Give the caller that a token stands for. Whether the session stands is still to be asked.
@@ -263,20 +268,20 @@ class AccessTokens:
             # still verifying with the former keys cannot remember its answer among the new ones.
             remembered = {}
             self._memory = (keys, remembered)
-        known = remembered.get(token)
+        known = remembered.get(token[-_TAIL:])
         self._asked += 1
-        if known is not None and now < known.deadline:
+        if known is not None and known.token == token and now < known.deadline:
             return known
         self._verified += 1
         try:
-            known = _known_of(self._verify(token, keys, now))
+            known = _known_of(token, self._verify(token, keys, now))
         except InvalidToken as refused:
             if refused.fault is not TokenFault.KEY or not self._keyring.finds_more(now):
                 raise
             return self.known(token, now)
         with self._lock:
             _make_room(remembered)
-            remembered[token] = known
+            remembered[token[-_TAIL:]] = known
         return known
 
     def _verify(self, token: str, keys: KeySet, now: float) -> Verified:
@@ -318,9 +323,9 @@ def _written_quickly(members: dict[str, Any]) -> bytes:
         return _written(members | {name: str(members[name]) for name in _IDS})
 
 
-def _known_of(verified: Verified) -> Known:
+def _known_of(token: str, verified: Verified) -> Known:
     deadline = verified.claims.get("exp", float("inf")) + rules.LEEWAY
-    return Known(deadline, verified, _principal_of(verified))
+    return Known(token, deadline, verified, _principal_of(verified))
 
 
 def _principal_of(verified: Verified) -> Principal | None:

@@ -69,7 +69,7 @@ def principal_of(environ: Mapping[str, Any], runtime: Runtime, now: float) -> Pr
             a browser, or no key where one is required.
     """
     bearer = _bearer_of(environ)
-    key = environ.get("HTTP_APIKEY")
+    key: str | None = environ.get("HTTP_APIKEY")
     if bearer is not None and not bearer.startswith(PREFIX):
         # The usual client sends its key twice, or its user's token beside a publishable key.
         if key is None:

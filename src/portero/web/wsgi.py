@@ -21,6 +21,7 @@ from portero.data.request import WRITE_METHODS
 from portero.data.timing import Stopwatch
 from portero.errors import DatabaseUnavailable, DataError, PorteroError, TooBusy
 from portero.identity.addresses import network_of
+from portero.records import new_tuple
 from portero.settings import Settings
 from portero.web import try_page
 from portero.web.caller import caller_of
@@ -57,6 +58,8 @@ _REASONS: Final = {
     503: "503 Service Unavailable",
 }
 _CHUNK: Final = 64 * 1024
+#: Of a read: Content-Profile, Content-Type, body, If-Match.
+_NOTHING_WRITTEN: Final = ("", "", b"", "")
 _TRACE: Final = re.compile(r"[!-~]{1,200}")
 
 
@@ -162,8 +165,23 @@ def _answer(environ: Mapping[str, Any], runtime: Runtime, path: str, watch: Stop
         if watch is not None:
             watch.mark("parse")
         return answer
+    http = _request_of(environ, method, path, runtime.settings.max_body)
+
+    def whose() -> str:
+        if principal.user_id is not None:
+            return str(principal.user_id)
+        return network_of(caller_of(environ, runtime.settings.trusted_proxies).address)
+
+    return data.answer(http, principal, _instant(int(now)), watch, whose)
+
+
+def _request_of(environ: Mapping[str, Any], method: str, path: str, most: int) -> HttpRequest:
     get = environ.get
-    http = HttpRequest(
+    written = _NOTHING_WRITTEN
+    if method in WRITE_METHODS:
+        body = read_body(environ, most)
+        written = get("HTTP_CONTENT_PROFILE", ""), get("CONTENT_TYPE", ""), body, get("HTTP_IF_MATCH", "")
+    values = (
         method,
         path,
         get("QUERY_STRING", ""),
@@ -172,17 +190,9 @@ def _answer(environ: Mapping[str, Any], runtime: Runtime, path: str, watch: Stop
         get("HTTP_RANGE", ""),
         get("HTTP_RANGE_UNIT", ""),
         get("HTTP_ACCEPT_PROFILE", ""),
+        *written,
     )
-    if method in WRITE_METHODS:
-        body, versions = read_body(environ, runtime.settings.max_body), get("HTTP_IF_MATCH", "")
-        http = HttpRequest(*http[:-4], get("HTTP_CONTENT_PROFILE", ""), get("CONTENT_TYPE", ""), body, versions)
-    return data.answer(
-        http,
-        principal,
-        _instant(int(now)),
-        watch,
-        lambda: network_of(caller_of(environ, runtime.settings.trusted_proxies).address),
-    )
+    return new_tuple(HttpRequest, values)
 
 
 def _text_of(path: str) -> str:
