@@ -88,7 +88,7 @@ def layout_of(written: WrittenOut, binds: Binds, compiled: Any) -> Layout:
     return Layout(
         facts=tuple((name, written.processors.get(name)) for name in facts),
         form=", ".join([compiled.dialect.name, *types]),
-        instant=lru_cache(4)(written.processors.get(NOW, _same)),
+        instant=lru_cache(4)(written.processors.get(NOW, as_it_is)),
         template=tuple(template),
         codecs=tuple(codecs),
         arranged=_picks([(*facts, NOW, *others, KEYS).index(name) for name in written.names]),
@@ -102,7 +102,8 @@ def _picks(places: Sequence[int]) -> Callable[[Parameters], Parameters]:
     return itemgetter(slice(places[0], places[0] + 1) if places else slice(0))
 
 
-def _same(value: Any) -> Any:
+def as_it_is(value: Any) -> Any:
+    """Take a value that has its form already."""
     return value
 
 

@@ -8,17 +8,21 @@ SQLAlchemy as any other statement. It holds no values and no caller. Obeys desig
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from portero.data import write_sql
+from portero.data.binds import Binds
 from portero.data.catalogue import Column, Model
 from portero.data.dialects import Sql
+from portero.data.parameters import Layout, Parameters, as_it_is, layout_of
 from portero.data.write_plan import InsertRules
+from portero.principal import Principal
 from portero.records import dataclass
-from portero.store.prepared import Prepared
+from portero.store.prepared import Prepared, run, written_out
 
 Clause = sa.ColumnElement[Any]
 
@@ -40,26 +44,62 @@ class PreparedInsert:
         return self.statement.all(connection, **made, **row)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TellingInsert:
+    """The insert of one row that tells of it more than its key.
+
+    Attributes:
+        sql: in the driver's paramstyle.
+        layout: its parameters; the slots are the row's values, then those of `makers`.
+        makers: what makes the values of columns that have their default from Python.
+    """
+
+    sql: str
+    layout: Layout
+    makers: tuple[Callable[[], Any], ...]
+
+    def run(self, connection: sa.Connection, row: Parameters, principal: Principal, now: datetime) -> Sequence[Any]:
+        """Insert a row; give what RETURNING gives of it, as the driver has it.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: as the database says it.
+        """
+        values = (*row, *[make() for make in self.makers]) if self.makers else row
+        parameters = self.layout.complete(self.layout.filled(values), principal, now)
+        [told] = run(connection, self.sql, parameters).fetchall()
+        return told  # type: ignore[no-any-return]
+
+
 @lru_cache(1024)
 def insert_of(rules: InsertRules, columns: tuple[Column, ...], sql: Sql) -> PreparedInsert | None:
     """Prepare the insert of a row with these columns; None where SQLAlchemy has to run it."""
-    return _prepared(write_sql.insert_rows(rules, columns, sql), columns, sql)
+    statement = write_sql.insert_rows(rules, columns, sql)
+    defaults = _defaults(statement.compile(dialect=sql.compiler))
+    if defaults is None or not columns:
+        return None
+    return PreparedInsert(Prepared(statement, tuple, dialect=sql.compiler), defaults)
 
 
-def insert_returning(
-    rules: InsertRules, columns: tuple[Column, ...], sql: Sql, returned: Sequence[Clause]
-) -> PreparedInsert | None:
-    """Prepare the insert of a row like `insert_of`, but let it give expressions over the row as it is stored."""
-    return _prepared(write_sql.inserting(rules, columns, sql).returning(*returned), columns, sql)
+def telling_insert(
+    rules: InsertRules, columns: tuple[Column, ...], sql: Sql, told: Sequence[Clause]
+) -> TellingInsert | None:
+    """Prepare the insert of a row like `insert_of`, but let it tell expressions over the row as it is stored."""
+    compiled = write_sql.inserting(rules, columns, sql).returning(*told).compile(dialect=sql.compiler)
+    defaults = _defaults(compiled)
+    if defaults is None or not columns:
+        return None
+    names = [*map(write_sql.value_name, range(len(columns))), *(name for name, _ in defaults)]
+    binds = Binds()
+    binds.codecs.update({name: (slot, as_it_is) for slot, name in enumerate(names)})
+    written = written_out(compiled)
+    return TellingInsert(written.sql, layout_of(written, binds, compiled), tuple(make for _, make in defaults))
 
 
-def _prepared(statement: sa.Insert, columns: tuple[Column, ...], sql: Sql) -> PreparedInsert | None:
-    compiled: Any = statement.compile(dialect=sql.compiler)
+def _defaults(compiled: Any) -> tuple[tuple[str, Callable[[], Any]], ...] | None:
+    """The columns whose values Python makes, by the names of their binds; None if only SQLAlchemy can make one."""
     defaults = [(str(column.key), _made_by(column.default)) for column in compiled.insert_prefetch]
     known = tuple((name, make) for name, make in defaults if make is not None)
-    if len(known) < len(defaults) or not columns:
-        return None
-    return PreparedInsert(Prepared(statement, tuple, dialect=sql.compiler), known)
+    return known if len(known) == len(defaults) else None
 
 
 @lru_cache(1024)

@@ -27,7 +27,7 @@ from portero.data.conversions import Place, conversions_of, converted
 from portero.data.database_errors import Known, check_keys
 from portero.data.execute import ResultSet
 from portero.data.nodes import DataRequest, ReadShape
-from portero.data.parameters import Process, facts_of
+from portero.data.parameters import Process
 from portero.data.read_plan import keys_of
 from portero.data.read_sql import ReadSql
 from portero.data.reads import Reads
@@ -54,12 +54,14 @@ class _Kind:
     """One kind of insert.
 
     Attributes:
-        statement: gives of the row its JSON or NULL, whether it passes, whether the session stands.
+        statement: tells of the row its JSON or NULL, whether it passes, whether the session stands.
+        has_key: a column of the primary key is given.
         keys: the members of the row, in order.
         conversions: places of the JSON whose values Python converts.
     """
 
-    statement: prepared_writes.PreparedInsert
+    statement: prepared_writes.TellingInsert
+    has_key: bool
     keys: tuple[str, ...]
     conversions: tuple[tuple[Place, Process], ...]
 
@@ -88,11 +90,11 @@ class SingleInsert(NamedTuple):
             DataError: PGRST303 (401) the session has ended; 42501 the row does not pass its policy; 22xxx its key.
             sqlalchemy.exc.DBAPIError: as the database says it.
         """
-        [group] = self.plan.groups
-        values = write_sql.bound(group.rows[0])
+        kind, [group] = self.kind, self.plan.groups
         try:
-            check_keys(group.columns, group.rows, Known(self.plan.model, principal.role))
-            [(shown, passes, stands)] = self.kind.statement.run(connection, values | facts_of(principal, now))
+            if kind.has_key:
+                check_keys(group.columns, group.rows, Known(self.plan.model, principal.role))
+            shown, passes, stands = kind.statement.run(connection, group.rows[0], principal, now)
         except (DataError, sa.exc.DBAPIError):
             if _is_begun(connection):
                 # Whose session has ended is not told what is in the table already.
@@ -102,7 +104,7 @@ class SingleInsert(NamedTuple):
             raise session_ended()
         if not passes:
             raise write_plan.refuse_rows(self.plan.model, principal.role)
-        return Written(1, 1, self.kind.shown(shown))
+        return Written(1, 1, kind.shown(shown))
 
 
 class SingleInserts:
@@ -167,16 +169,17 @@ class SingleInserts:
             return None
         sql, model = self._reads.sql, rules.model
         stands = write_sql.OfTheTables(self._standing) if is_guarded else _ONE
-        returned = [sa.null(), sa.case((rules.check, _ONE), else_=sa.null()), stands]
+        told = [sa.null(), sa.case((rules.check, _ONE), else_=sa.null()), stands]
         keys: tuple[str, ...] = ()
         conversions: tuple[tuple[Place, Process], ...] = ()
         if is_shown:
             node = self._reads.planner(role).plan(ReadShape(model.name)).root
             source = Source(model.table, {column.name: column for column in model.table.columns})
-            returned[0] = sql.body(ReadSql(sql, self._reads.limits).row(node, source))
+            told[0] = sql.body(ReadSql(sql, self._reads.limits).row(node, source))
             keys, conversions = keys_of(node), tuple(conversions_of(node))
-        statement = prepared_writes.insert_returning(rules, columns, sql, returned)
-        return None if statement is None else _Kind(statement, keys, conversions)
+        statement = prepared_writes.telling_insert(rules, columns, sql, told)
+        has_key = any(column.name in model.primary_key for column in columns)
+        return None if statement is None else _Kind(statement, has_key, keys, conversions)
 
 
 def _is_plainly_whole(shape: ReadShape) -> bool:

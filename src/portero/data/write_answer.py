@@ -9,6 +9,7 @@ from urllib.parse import quote
 from portero.data.answer import VARY, Headers, body_of
 from portero.data.execute import ResultSet
 from portero.data.nodes import DataAnswer, DataRequest
+from portero.records import new_tuple
 
 
 class Written(NamedTuple):
@@ -39,7 +40,7 @@ def write_answer(request: DataRequest, written: Written, applied: str) -> DataAn
         query = "&".join(f"{quote(name)}=eq.{quote(value, safe='')}" for name, value in key.items())
         headers.append(("Location", f"/{quote(request.model)}?{query}"))
     status = _status(request, written.inserted, is_shown=rows is not None)
-    return DataAnswer(status, headers, b"" if rows is None else body_of(rows, media))
+    return new_tuple(DataAnswer, (status, headers, b"" if rows is None else body_of(rows, media)))
 
 
 def _status(request: DataRequest, inserted: int, *, is_shown: bool) -> int:

@@ -39,7 +39,7 @@ from portero.data.write_answer import Written, write_answer
 from portero.data.write_plan import DeletePlan, InsertPlan, UpdatePlan, WritePlan
 from portero.figures import CacheFigures, of_lru
 from portero.principal import Principal
-from portero.records import dataclass
+from portero.records import dataclass, new_tuple
 from portero.settings import Settings
 from portero.store.engine import Database
 from portero.store.prepared import settle
@@ -91,7 +91,7 @@ class Writes:
         head = http[:-2]
         if sum(map(len, head)) > _LONGEST_KEPT:
             return read_request(http, self.settings)
-        return DataRequest(*self._kept(head)[:-2], http.body, http.if_match)
+        return new_tuple(DataRequest, (*self._kept(head)[:-2], http.body, http.if_match))
 
     def answer(
         self, request: DataRequest, principal: Principal, now: datetime, whose: Callable[[], str] | None = None
@@ -106,13 +106,11 @@ class Writes:
 
     def answer_of(self, request: DataRequest, written: Written) -> DataAnswer:
         """Answer what was written."""
-        model = self.reads.catalogue.model(request.model)
-        followed = applied(
-            request.preferences,
-            method=request.method,
-            upserts=bool(model.primary_key) or request.on_conflict is not None,
-            overrides_transaction=self._overrides,
+        asked = request.preferences
+        upserts = asked.resolution is not None and (
+            request.on_conflict is not None or bool(self.reads.catalogue.model(request.model).primary_key)
         )
+        followed = applied(asked, method=request.method, upserts=upserts, overrides_transaction=self._overrides)
         answer = write_answer(request, written, followed)
         rows = written.rows
         if rows is not None and rows.size == 1 and request.method != "DELETE" and is_whole(request.shape):
@@ -127,7 +125,7 @@ class Writes:
             DataError: any refusal of a name, a body, a value, or a verb without a policy.
         """
         model = self.reads.catalogue.model(request.model)
-        if request.method == "POST":
+        if request.method == "POST" and request.if_match:
             check_no_version(request.if_match)
         if request.method == "PUT":
             request = check_put(request, model, self.settings.max_json_depth)
