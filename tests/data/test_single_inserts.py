@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -142,3 +143,23 @@ def test_where_the_schema_rolls_back_an_ended_session_is_not_told_of_a_conflict(
     with on_sqlite.database.writing() as connection:
         connection.execute(sa.delete(Session).where(Session.user_id == ANNA))
     assert (401, "PGRST303") == refused(scene.ask("POST", "/given", ONE | {"id": 2}))[:2]
+
+
+@pytest.mark.parametrize("prefer", ["", SHOW])
+def test_what_python_makes_is_made_anew_for_each_row_and_stored_like_what_is_sent(
+    on_sqlite: Scene, prefer: str
+) -> None:
+    made(
+        on_sqlite, 'CREATE TABLE given (w text, mark char(32), owner_id char(32), id int PRIMARY KEY, "a (b) %c" bool)'
+    )
+    table = given()
+    table.append_column(sa.Column("mark", sa.Uuid, default=uuid4))
+    table.append_column(sa.Column("a (b) %c", sa.Boolean, default=True))
+    scene = exposing(on_sqlite, table, is_own)
+    assert [201, 201] == [scene.ask("POST", "/given", ONE | {"id": id_}, prefer=prefer).status for id_ in (1, 2)]
+    own = {"id": 3, "mark": str(BEN), "w": None, "owner_id": str(ANNA), "a (b) %c": False}
+    assert 201 == scene.ask("POST", "/given", own, prefer=prefer).status
+    first, second, third = scene.rows(table)
+    assert first["mark"] != second["mark"]
+    assert [True, True, False] == [row["a (b) %c"] for row in (first, second, third)]
+    assert (BEN, ANNA, None) == (third["mark"], third["owner_id"], third["w"])
