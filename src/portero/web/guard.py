@@ -24,6 +24,8 @@ from portero.store.sessions import SessionRecord
 from portero.web.runtime import Runtime
 
 _BEARER_BUT_BROKEN: Final = re.compile(r"bearer(?:[^!-~]|,|$)", re.IGNORECASE | re.ASCII)
+#: How the usual request begins its Authorization: every JWT begins so, and no key does.
+_USUAL: Final = "Bearer eyJ"
 #: Roles that may administer users (the contract's defaults).
 ADMIN_ROLES: Final = frozenset({SERVICE_ROLE, "supabase_admin"})
 #: Every browser calls itself so, for reasons of 1994; no server-side client does.
@@ -68,8 +70,11 @@ def principal_of(environ: Mapping[str, Any], runtime: Runtime, now: float) -> Pr
         InvalidToken: an unreadable or refused token, an unknown key, two different keys, a secret key sent by
             a browser, or no key where one is required.
     """
-    bearer = _bearer_of(environ)
+    authorization: str = environ.get("HTTP_AUTHORIZATION", "")
     key: str | None = environ.get("HTTP_APIKEY")
+    if key is None and authorization.startswith(_USUAL) and not runtime.settings.require_api_key:
+        return runtime.identity.access_tokens.principal(authorization[7:], now)
+    bearer = _bearer_of(environ)
     if bearer is not None and not bearer.startswith(PREFIX):
         # The usual client sends its key twice, or its user's token beside a publishable key.
         if key is None:

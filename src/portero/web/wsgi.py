@@ -190,9 +190,8 @@ def _request_of(environ: Mapping[str, Any], method: str, path: str, most: int) -
         get("HTTP_RANGE", ""),
         get("HTTP_RANGE_UNIT", ""),
         get("HTTP_ACCEPT_PROFILE", ""),
-        *written,
     )
-    return new_tuple(HttpRequest, values)
+    return new_tuple(HttpRequest, values + written)
 
 
 def _text_of(path: str) -> str:
