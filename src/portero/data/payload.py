@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 
 from portero import strict_json
 from portero.errors import DataError
+from portero.records import new_tuple
 
 _JSON = "application/json"
 
@@ -60,7 +61,7 @@ def read_payload(
         case _:
             raise _bad(f"Content-Type not acceptable: {media[:100]}")
     if isinstance(value, dict):
-        return Payload(tuple(dict.fromkeys(columns)) if columns else tuple(value), (value,))
+        return new_tuple(Payload, (tuple(dict.fromkeys(columns)) if columns else tuple(value), (value,)))
     rows = value if isinstance(value, list) else []
     if not all(isinstance(row, dict) for row in rows):
         raise _bad("All object keys must match")

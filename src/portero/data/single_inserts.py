@@ -38,7 +38,7 @@ from portero.data.write_answer import Written
 from portero.data.write_plan import InsertPlan, InsertRules
 from portero.errors import DataError
 from portero.principal import Principal
-from portero.records import dataclass
+from portero.records import dataclass, new_tuple
 from portero.store.engine import Database
 from portero.store.prepared import Prepared
 
@@ -143,7 +143,7 @@ class SingleInserts:
         if not self._is_plain(rules.model.table):
             return None
         kind = self._kept(rules, groups[0].columns, principal.role, is_shown, principal.session_id is not None)
-        return None if kind is None else SingleInsert(kind, plan, self._asks)
+        return None if kind is None else new_tuple(SingleInsert, (kind, plan, self._asks))
 
     def _is_plain(self, table: sa.Table) -> bool:
         """Say whether a table is there, and nothing but the statement decides what becomes of its rows."""

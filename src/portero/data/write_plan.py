@@ -22,7 +22,7 @@ from portero.data.payload import Payload, read_payload
 from portero.data.policy import Verb, row_refused
 from portero.errors import DataError
 from portero.principal import SERVICE_ROLE
-from portero.records import dataclass
+from portero.records import dataclass, new_tuple
 from portero.settings import Settings
 
 Clause = sa.ColumnElement[bool]
@@ -128,11 +128,8 @@ def plan_insert(request: DataRequest, model: Model, role: str, settings: Setting
     rules = insert_rules(
         model, payload.columns, role, preferences.resolution, request.on_conflict, is_shown=wants_rows(request)
     )
-    return InsertPlan(
-        rules=rules,
-        groups=_grouped(rules.columns, payload, _absent(request)),
-        sent=payload.rows[0] if len(payload.rows) == 1 else {},
-    )
+    groups = _grouped(rules.columns, payload, _absent(request))
+    return new_tuple(InsertPlan, (rules, groups, payload.rows[0] if len(payload.rows) == 1 else {}))
 
 
 @lru_cache(1024)
@@ -256,7 +253,7 @@ def _grouped(columns: tuple[Column, ...], payload: Payload, absent: _Default | N
     """SQLite has no DEFAULT in VALUES: rows that leave different columns to their defaults are different statements."""
     rows = tuple([_values(columns, row, absent) for row in payload.rows])
     if absent is None and rows:
-        return (RowGroup(columns, rows, tuple(range(len(rows)))),)
+        return (new_tuple(RowGroup, (columns, rows, tuple(range(len(rows))))),)
     groups: dict[tuple[bool, ...], list[tuple[int, tuple[Any, ...]]]] = {}
     for place, values in enumerate(rows):
         is_given = tuple(value is not DEFAULT for value in values)

@@ -89,7 +89,7 @@ class Writes:
             DataError: as `read_request`.
         """
         head = http[:-2]
-        if sum(map(len, head)) > _LONGEST_KEPT:
+        if len("".join(head)) > _LONGEST_KEPT:
             return read_request(http, self.settings)
         return new_tuple(DataRequest, (*self._kept(head)[:-2], http.body, http.if_match))
 
