@@ -208,7 +208,8 @@ class GroupCommit:
         is_careful = is_careful or begun_at < self._careful_until
         for one in group:
             self._do(one, connection, driver, is_careful)
-        while len(group) < MOST and time.monotonic() - begun_at < self._longest_gathering:
+        # Who is alone sees that without the guard.
+        while self._waiting and len(group) < MOST and time.monotonic() - begun_at < self._longest_gathering:
             with self._guard:
                 if not self._waiting:
                     return

@@ -131,7 +131,7 @@ class Prepared(Generic[Made]):
             sqlalchemy.exc.DBAPIError: as the database says it.
         """
         text = self._text(connection.dialect.name)
-        return [self._make(text.read(row)) for row in self._run(connection, text, values).fetchall()]
+        return [self._make(text.read(row)) for row in run(connection, text.sql, text.parameters(values)).fetchall()]
 
     def first(self, connection: sa.Connection, /, **values: Any) -> Made | None:
         """Run it like `all`, and give what the first row makes, if there is one."""
@@ -144,7 +144,8 @@ class Prepared(Generic[Made]):
         Raises:
             sqlalchemy.exc.DBAPIError: as the database says it.
         """
-        count: int = self._run(connection, self._text(connection.dialect.name), values).rowcount
+        text = self._text(connection.dialect.name)
+        count: int = run(connection, text.sql, text.parameters(values)).rowcount
         return count
 
     def judged(self, connection: sa.Connection, judge: Callable[[list[Made]], None], /, **values: Any) -> None:
@@ -183,9 +184,6 @@ class Prepared(Generic[Made]):
         processes = [process for place, process, _ in text.binders if place in places]
         parameters = _converted([given[name] for name in text.names], others)
         return Begun(text.sql, parameters, places, processes[0] if processes else None)
-
-    def _run(self, connection: sa.Connection, text: _Text, values: dict[str, Any]) -> Any:
-        return run(connection, text.sql, text.parameters(values))
 
     def _text(self, dialect_name: str) -> _Text:
         text = self._texts.get(dialect_name)

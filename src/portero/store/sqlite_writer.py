@@ -77,6 +77,7 @@ class Writer:
             DatabaseUnavailable: the turn did not come in time, or an error meant "not now".
             RuntimeError: this thread writes already.
         """
+        self.check_not_mine()
         self._take_turn(deadline.bounded(self._wait))
         try:
             yield self._connected(limit)
@@ -89,11 +90,11 @@ class Writer:
     def transact(self, work: Callable[[sa.Connection], None]) -> None:
         """Do work in one transaction: committed and on disk at the end, undone at an exception.
 
-        No request's deadline is asked: that of who leads a group is none of those whose work is done.
+        No request's deadline is asked: that of who leads a group is none of those whose work is done. Whoever leads has
+        asked `check_not_mine`.
 
         Raises:
             DatabaseUnavailable: as `turn`.
-            RuntimeError: as `turn`.
             Exception: what the work raises.
         """
         self._take_turn(self._wait)
@@ -141,7 +142,6 @@ class Writer:
         return connection
 
     def _take_turn(self, patience: float) -> None:
-        self.check_not_mine()
         until = time.monotonic() + patience
         if not self.mutex.acquire(timeout=patience):
             raise DatabaseUnavailable("too many wait to write")
