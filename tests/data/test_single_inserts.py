@@ -163,3 +163,12 @@ def test_what_python_makes_is_made_anew_for_each_row_and_stored_like_what_is_sen
     assert first["mark"] != second["mark"]
     assert [True, True, False] == [row["a (b) %c"] for row in (first, second, third)]
     assert (BEN, ANNA, None) == (third["mark"], third["owner_id"], third["w"])
+
+
+def test_a_document_is_kept_by_the_one_statement_as_by_any_other(on_sqlite: Scene) -> None:
+    row = {"owner_id": str(ANNA), "info": {"é": "😀", "many": 10**30}}
+    assert 201 == on_sqlite.ask("POST", "/notes", row | {"title": "alone"}).status
+    assert 201 == on_sqlite.ask("POST", "/notes", [row | {"title": "first"}, row | {"title": "second"}]).status
+    with on_sqlite.database.reading() as connection:
+        kept = connection.exec_driver_sql("SELECT info, count(*) FROM notes WHERE info IS NOT NULL GROUP BY info").all()
+    assert [3] == [count for _, count in kept]

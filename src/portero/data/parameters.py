@@ -110,6 +110,8 @@ def as_it_is(value: Any) -> Any:
 def _chained(codec: Codec, process: Process | None) -> Codec:
     if process is None:
         return codec
+    if codec is as_it_is:
+        return process
     return lambda text: process(codec(text))
 
 

@@ -23,6 +23,7 @@ from portero.data.write_plan import InsertRules
 from portero.principal import Principal
 from portero.records import dataclass
 from portero.store.prepared import Prepared, run, written_out
+from portero.store.types import quick_binder
 
 Clause = sa.ColumnElement[Any]
 
@@ -92,7 +93,14 @@ def telling_insert(
     binds = Binds()
     binds.codecs.update({name: (slot, as_it_is) for slot, name in enumerate(names)})
     written = written_out(compiled)
+    # The compiler's own way with documents is for conditions: it knows no integers of more than 64 bits.
+    quick = {name: _but_null(found) for name in names if (found := quick_binder(compiled.binds[name].type)) is not None}
+    written = written._replace(processors={**written.processors, **quick})
     return TellingInsert(written.sql, layout_of(written, binds, compiled), tuple(make for _, make in defaults))
+
+
+def _but_null(process: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else process(value)
 
 
 def _defaults(compiled: Any) -> tuple[tuple[str, Callable[[], Any]], ...] | None:
