@@ -30,7 +30,7 @@ class Layout:
 
     Attributes:
         facts: those of the caller, each with what makes its form.
-        form: names facts and forms; the same text for all statements that ask for the same.
+        form: names facts and forms, the instant's where it is asked for; the same for all statements that ask alike.
         instant: makes the form of the present instant, anew only when it changed: the edge gives whole seconds.
         template: the other parameters, with the constants in place.
         codecs: (place in the template, slot, codec) of the request's values.
@@ -84,7 +84,7 @@ def layout_of(written: WrittenOut, binds: Binds, compiled: Any) -> Layout:
         else:
             value = written.values[name]
             template[place] = value if process is None else process(value)
-    types = [f"{name} {compiled.binds[name].type!r}" for name in facts]
+    types = [f"{name} {compiled.binds[name].type!r}" for name in (*facts, NOW) if name in names]
     return Layout(
         facts=tuple((name, written.processors.get(name)) for name in facts),
         form=", ".join([compiled.dialect.name, *types]),
