@@ -172,3 +172,15 @@ def test_a_document_is_kept_by_the_one_statement_as_by_any_other(on_sqlite: Scen
     with on_sqlite.database.reading() as connection:
         kept = connection.exec_driver_sql("SELECT info, count(*) FROM notes WHERE info IS NOT NULL GROUP BY info").all()
     assert [3] == [count for _, count in kept]
+
+
+def test_a_document_of_a_developers_own_type_may_hold_any_integer(on_sqlite: Scene) -> None:
+    class Details(sa.TypeDecorator[Any]):
+        impl, cache_ok = sa.JSON, True
+
+    made(on_sqlite, "CREATE TABLE given (id int PRIMARY KEY, owner_id uuid, w text, details json)")
+    table = given()
+    table.append_column(sa.Column("details", Details))
+    scene = exposing(on_sqlite, table, is_own)
+    assert 201 == scene.ask("POST", "/given", ONE | {"details": {"é": [10**30]}}).status
+    assert [{"é": [10**30]}] == [row["details"] for row in scene.rows(table)]

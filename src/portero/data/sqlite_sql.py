@@ -7,6 +7,7 @@ comes from a request but bound values.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -340,4 +341,7 @@ def _each(bind: Clause) -> sa.TableValuedAlias:
 
 
 def _compact(value: Any) -> str:
-    return orjson.dumps(value).decode()
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # an integer of more than 64 bits
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
