@@ -116,7 +116,7 @@ def _chained(codec: Codec, process: Process | None) -> Codec:
 
 
 def facts_of(principal: Principal, now: datetime) -> dict[str, Any]:
-    """Give the caller's facts by the names of their holes."""
+    """Give the caller's facts by the names of their binds."""
     user_id = principal.user_id
     return {
         ME_ID: user_id,

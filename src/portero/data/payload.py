@@ -52,7 +52,7 @@ def read_payload(
     """
     media = content_type if content_type == _JSON else content_type.partition(";")[0].strip().lower()
     match media:
-        case "application/json" | "":
+        case "" | "application/json":
             value = _json(body, deepest)
         case "text/csv":
             value = _csv(_text(body), most)

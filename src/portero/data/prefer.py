@@ -5,7 +5,6 @@ It never decides what a preference does.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final
 
 from portero.data.nodes import Preferences
@@ -84,7 +83,6 @@ def _check_zone(name: str) -> None:
 NO_PREFERENCES: Final = Preferences()
 
 
-@lru_cache(256)
 def applied(
     preferences: Preferences, *, method: str, upserts: bool = False, overrides_transaction: bool = False
 ) -> str:
