@@ -77,14 +77,28 @@ def empty(decorator: Decorator) -> Any:
     return Nothing
 
 
+def without_slots(decorator: Decorator) -> Any:
+    @decorator(frozen=True, kw_only=True)
+    class Row:
+        """Has a dictionary."""
+
+        key: str = field(default_factory=str)
+        values: Mapping[str, int] = field(default_factory=dict)
+        size: int
+        kind: str = "row"
+
+    return Row
+
+
 MADE: list[tuple[Callable[[Decorator], Any], tuple[Any, ...], dict[str, Any]]] = [
     (plain, (1,), {}),
     (plain, (1, 3), {"secret": "other", "seen": [1]}),
     (by_name, (), {"second": {"a": 1}}),
     (with_own_hash, (float("nan"),), {}),
     (empty, (), {}),
+    (without_slots, (), {"size": 2, "values": {"a": 1}}),
 ]
-CLASSES = [plain, by_name, with_own_hash, by_identity, empty]
+CLASSES = [plain, by_name, with_own_hash, by_identity, empty, without_slots]
 
 
 @records.dataclass(frozen=True, slots=True)
@@ -103,7 +117,9 @@ def both(make: Callable[[Decorator], Any]) -> tuple[Any, Any]:
 def test_its_constructor_and_its_fields_are_the_same(make: Callable[[Decorator], Any]) -> None:
     theirs, ours = both(make)
     assert str(inspect.signature(theirs)) == str(inspect.signature(ours))
-    assert (theirs.__match_args__, theirs.__slots__) == (ours.__match_args__, ours.__slots__)
+    assert theirs.__match_args__ == ours.__match_args__
+    assert getattr(theirs, "__slots__", None) == getattr(ours, "__slots__", None)
+    assert theirs.__init__.__annotations__ == ours.__init__.__annotations__
     assert [each.name for each in dataclasses.fields(theirs)] == [each.name for each in dataclasses.fields(ours)]
 
 
@@ -173,6 +189,15 @@ def test_a_record_that_holds_itself_can_be_shown() -> None:
     one = made(1)
     one.seen.append(one)
     assert "Point(x=1, y=2, seen=[...], mark=7)" in repr(one)
+
+
+def test_a_field_without_a_default_after_one_with_a_default_is_refused() -> None:
+    with pytest.raises(TypeError, match="follows one with a default"):
+
+        @records.dataclass(frozen=True, slots=True)
+        class Wrong:
+            first: int = 1
+            second: int  # type: ignore[misc]  # as dataclasses would refuse it
 
 
 def test_what_is_not_frozen_is_an_ordinary_dataclass() -> None:

@@ -1,10 +1,11 @@
 """Dataclasses that cost a start little: `from portero.records import dataclass`, and everything else as ever.
 
-For each frozen class `dataclasses` writes and compiles six functions, half a millisecond in all; there are a hundred
-and fifty such classes here, a tenth of the time to start. This one compiles the constructor alone, which is the same as
-theirs; what else they write does the same for every class, so it stands once, below. `dataclasses.fields`, `replace`
-and `asdict` know such a class. It serves what is used here and never more: fields, defaults, `field`, `__post_init__`,
-slots; no `InitVar`, no order, no inheritance.
+For each frozen class `dataclasses` writes and compiles six functions, a millisecond in all; there are a hundred and
+sixty such classes here, a fifth of the time to start. Of these only the constructor differs from class to class, and
+only by names where fields get their values alike: so three dozen are compiled, and the others are made of them. What
+else they write stands once, below. `dataclasses.fields`, `replace` and `asdict` know such a class. It serves what is
+used here and never more: fields, defaults, `field`, `__post_init__`, with slots or without; no `InitVar`, no order, no
+inheritance.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ from __future__ import annotations
 import dataclasses
 import reprlib
 from collections.abc import Callable
+from functools import lru_cache
 from operator import attrgetter
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 _set: Final = object.__setattr__
 _ABSENT: Final = type("Absent", (), {"__repr__": lambda self: "<factory>"})()  # as theirs shows itself in a signature
+#: What a constructor asks for by name.
+_KNOWN: Final[dict[str, Any]] = {"_set": _set, "_ABSENT": _ABSENT}
 Field = dataclasses.Field[Any]
 #: Makes a named tuple of all its values, in order, past its constructor, which is Python and takes thrice as long.
 new_tuple: Final = tuple.__new__
@@ -39,14 +44,10 @@ def _restore(self: Any, state: list[Any]) -> None:
         _set(self, each.name, value)
 
 
-def _described(fields: tuple[Field, ...]) -> Callable[[Any], str]:
-    shown = [each.name for each in fields if each.repr]
-
-    def describe(self: Any) -> str:
-        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
-        return f"{type(self).__qualname__}({values})"
-
-    return reprlib.recursive_repr()(describe)
+@reprlib.recursive_repr()
+def _describe(self: Any) -> str:
+    values = ", ".join(f"{each.name}={getattr(self, each.name)!r}" for each in dataclasses.fields(self) if each.repr)
+    return f"{type(self).__qualname__}({values})"
 
 
 def _values_of(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
@@ -68,50 +69,84 @@ def _compared(fields: tuple[Field, ...]) -> tuple[Callable[[Any, Any], bool], Ca
     return is_equal, hash_of
 
 
-def _default_of(each: Field, known: dict[str, Any]) -> tuple[str, str]:
-    """Give how a field's default stands among the parameters and what is set then; note what it needs in `known`."""
-    if each.default is not dataclasses.MISSING:
-        known[f"_default_{each.name}"] = each.default
-        return f"=_default_{each.name}", each.name if each.init else f"_default_{each.name}"
-    if each.default_factory is not dataclasses.MISSING:
-        known[f"_make_{each.name}"] = each.default_factory
-        made = f"_make_{each.name}()"
-        return "=_ABSENT", f"{made} if {each.name} is _ABSENT else {each.name}" if each.init else made
-    return "", each.name
-
-
 def _constructor(cls: type[Any], fields: tuple[Field, ...]) -> Any:
-    known: dict[str, Any] = {"_set": _set, "_ABSENT": _ABSENT, "__name__": cls.__module__}
-    by_place, by_name = ["self"], ["*"]
-    body = ["pass"]
-    for each in fields:
-        default, value = _default_of(each, known)
-        if each.init:
-            (by_name if each.kw_only else by_place).append(each.name + default)
-        if each.init or default:
-            body.append(f"_set(self, {each.name!r}, {value})")
-    if hasattr(cls, "__post_init__"):
-        body.append("self.__post_init__()")
-    taken = ", ".join([*by_place, *(by_name if len(by_name) > 1 else [])])
-    # No text of a request is in it: names of fields, as they stand in the source.
-    exec(f"def __init__({taken}):\n " + "\n ".join(body), known)  # noqa: S102
-    made = known["__init__"]
-    made.__qualname__ = f"{cls.__qualname__}.__init__"
-    made.__annotations__ = {each.name: each.type for each in fields if each.init} | {"return": None}
+    """Make the constructor of a class: the code of all whose fields get their values alike, with its names in it."""
+    code = _code_of(tuple(map(_way_of, fields)), hasattr(cls, "__post_init__"))
+    names: dict[Any, str] = {f"f{place}": each.name for place, each in enumerate(fields)}
+    code = code.replace(
+        co_varnames=tuple([names.get(name, name) for name in code.co_varnames]),
+        co_consts=tuple([names.get(value, value) if isinstance(value, str) else value for value in code.co_consts]),
+    )
+    taken = [each for each in fields if each.init]
+    known = {f"_make_f{place}": each.default_factory for place, each in enumerate(fields) if _is_made(each)}
+    known |= {f"_default_f{place}": each.default for place, each in enumerate(fields) if not each.init}
+    made = FunctionType(code, _KNOWN | known if known else _KNOWN, "__init__", _defaults_by_place(cls, taken))
+    optional = [each for each in taken if each.kw_only and _is_optional(each)]
+    made.__kwdefaults__ = {each.name: _default_of(each) for each in optional} or None
+    made.__qualname__, made.__module__ = f"{cls.__qualname__}.__init__", cls.__module__
+    made.__annotations__ = {each.name: each.type for each in taken} | {"return": None}
     return made
 
 
-def _record(cls: type[Any], *, eq: bool, kw_only: bool) -> type[Any]:
+def _way_of(each: Field) -> tuple[bool, bool, bool, bool]:
+    """Give all that the code of a constructor depends on but the name of a field."""
+    return each.init, bool(each.kw_only), _is_made(each), not each.init and _is_optional(each)
+
+
+def _is_made(each: Field) -> bool:
+    return each.default_factory is not dataclasses.MISSING
+
+
+def _is_optional(each: Field) -> bool:
+    return each.default is not dataclasses.MISSING or _is_made(each)
+
+
+def _default_of(each: Field) -> Any:
+    return _ABSENT if _is_made(each) else each.default
+
+
+def _defaults_by_place(cls: type[Any], taken: list[Field]) -> tuple[Any, ...]:
+    by_place = [each for each in taken if not each.kw_only]
+    defaults = [_default_of(each) for each in by_place if _is_optional(each)]
+    if not all(map(_is_optional, by_place[len(by_place) - len(defaults) :])):
+        raise TypeError(f"{cls.__qualname__}: a field without a default follows one with a default")
+    return tuple(defaults)
+
+
+@lru_cache(None)
+def _code_of(ways: tuple[tuple[bool, bool, bool, bool], ...], has_more: bool) -> CodeType:
+    """Compile a constructor whose fields are called f0, f1, …; for all classes together three dozen are enough."""
+    by_place, by_name, body = ["self"], ["*"], ["pass"]
+    for place, (is_taken, is_by_name, is_made, is_fixed) in enumerate(ways):
+        name = f"f{place}"
+        if is_taken:
+            (by_name if is_by_name else by_place).append(name)
+            value = f"_make_{name}() if {name} is _ABSENT else {name}" if is_made else name
+        else:
+            value = f"_make_{name}()" if is_made else f"_default_{name}"
+        if is_taken or is_fixed:
+            body.append(f"_set(self, {name!r}, {value})")
+    if has_more:
+        body.append("self.__post_init__()")
+    taken = ", ".join([*by_place, *(by_name if len(by_name) > 1 else [])])
+    made: dict[str, Any] = {}
+    exec(f"def __init__({taken}):\n " + "\n ".join(body), made)  # noqa: S102 - no text of anybody's is in it
+    code: CodeType = made["__init__"].__code__
+    return code
+
+
+def _record(cls: type[Any], *, slots: bool, eq: bool, kw_only: bool) -> type[Any]:
     # They would ask for the signature of a class without a text.
     own = set(cls.__dict__)
     cls.__doc__ = cls.__doc__ or cls.__name__
-    made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True, kw_only=kw_only)(cls)
+    made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(cls)
     fields = dataclasses.fields(made)
-    given: dict[str, Any] = {"__init__": _constructor(made, fields), "__repr__": _described(fields)}
+    given: dict[str, Any] = {"__init__": _constructor(made, fields), "__repr__": _describe}
     if eq:
         given["__eq__"], given["__hash__"] = _compared(fields)
     given |= {"__setattr__": _refuse_change, "__delattr__": _refuse_removal}
-    given |= {"__getstate__": _state_of, "__setstate__": _restore}
+    if slots:
+        given |= {"__getstate__": _state_of, "__setstate__": _restore}
     for name, value in given.items():
         if name not in own:
             setattr(made, name, value)
@@ -123,7 +158,7 @@ if TYPE_CHECKING:
 else:
 
     def dataclass(*, frozen: bool = False, slots: bool = False, eq: bool = True, kw_only: bool = False) -> Any:
-        """Make a class a dataclass: the frozen ones with slots as this module does, others as `dataclasses` does."""
-        if frozen and slots:
-            return lambda cls: _record(cls, eq=eq, kw_only=kw_only)
+        """Make a class a dataclass: the frozen ones as this module does, others as `dataclasses` does."""
+        if frozen:
+            return lambda cls: _record(cls, slots=slots, eq=eq, kw_only=kw_only)
         return dataclasses.dataclass(frozen=frozen, slots=slots, eq=eq, kw_only=kw_only)
