@@ -21,7 +21,7 @@ from portero.data.execute import parameters_of
 from portero.data.nodes import HttpRequest
 from portero.data.parameters import facts_of
 from portero.data.pipeline import DataApi
-from portero.data.policy import Verb, expose, exposure_of, own
+from portero.data.policy import Verb, allow_all, expose, exposure_of, own
 from portero.principal import Principal
 from portero.settings import Settings
 from portero.store import sessions
@@ -37,6 +37,15 @@ class Base(DeclarativeBase):
     """One model."""
 
 
+@expose(select=allow_all)
+class Writer(Base):
+    """Who writes notes; everybody may know."""
+
+    __tablename__ = "writers"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str]
+
+
 @expose(own("owner"))
 class Note(Base):
     """A note is its owner's."""
@@ -44,7 +53,7 @@ class Note(Base):
     __tablename__ = "notes"
     __table_args__ = (sa.Index("notes_owner_created_at", "owner", "created_at"),)
     id: Mapped[int] = mapped_column(primary_key=True)
-    owner: Mapped[UUID]
+    owner: Mapped[UUID] = mapped_column(sa.ForeignKey("writers.id"))
     title: Mapped[str]
     done: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime]
@@ -60,12 +69,12 @@ def filled(database: Database) -> Iterator[DataApi]:
     ]
     with database.writing() as connection:
         Base.metadata.create_all(connection)
+        connection.execute(sa.insert(Writer), [{"id": owner, "name": f"writer {owner.int}"} for owner in OWNERS])
         connection.execute(sa.insert(Note), rows)
     with database.writing() as connection:
         connection.exec_driver_sql("ANALYZE")
-    exposure = exposure_of(Note)
-    assert exposure is not None
-    catalogue = build([exposure], database.dialect_name)
+    exposures = [each for each in map(exposure_of, (Note, Writer)) if each is not None]
+    catalogue = build(exposures, database.dialect_name)
     yield DataApi(catalogue, database, Settings(), sessions.standing())
     with database.writing() as connection:
         Base.metadata.drop_all(connection)
@@ -102,6 +111,24 @@ def test_an_embed_under_its_own_policy_is_found_by_its_key(database: Database) -
     if database.dialect_name == "sqlite":
         assert plan.count("SEARCH notes USING INDEX") == 2
         assert "SCAN notes" not in plan
+
+
+def test_what_belongs_to_the_caller_is_looked_up_once_for_all_of_the_callers_rows(database: Database) -> None:
+    """Every note there is the caller's own, so each has the same writer."""
+    query = f"select=id,writer:writers!inner(name)&{PAGE}"
+    with filled(database) as api:
+        plan = explained(api, query)
+        answer = api.answer(HttpRequest("GET", "/notes", query), Principal("authenticated", OWNERS[7], None), NOW)
+    assert ("CORRELATED" if database.dialect_name == "sqlite" else "SubPlan") not in plan
+    assert [{"name": "writer 8"}] * 20 == [row["writer"] for row in json.loads(answer.body)]
+
+
+def test_who_sees_everybodys_rows_sees_each_with_its_own_writer(database: Database) -> None:
+    """No policy says there that two rows have the same."""
+    query = "select=owner,writer:writers(name)&order=id&limit=3"
+    with filled(database) as api:
+        answer = api.answer(HttpRequest("GET", "/notes", query), Principal("service_role", None, None), NOW)
+    assert ["writer 1", "writer 2", "writer 3"] == [row["writer"]["name"] for row in json.loads(answer.body)]
 
 
 def test_the_statement_answers_what_it_explains(database: Database) -> None:

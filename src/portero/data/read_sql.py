@@ -9,6 +9,7 @@ design hot-path.md §4.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -39,7 +40,7 @@ from portero.data.read_plan import (
 )
 from portero.data.request import read_limit, read_offset
 from portero.data.semi_joins import caller_first, callers_collected
-from portero.data.sources import POSITION, ROW, Source, rows_of, shared_rows
+from portero.data.sources import POSITION, ROW, Source, rows_of, shared_rows, source_of
 from portero.data.visible_share import counted_first, found_by_share, is_sorted
 from portero.data.wire_types import Kind, WireType
 from portero.errors import DataError
@@ -144,8 +145,7 @@ class ReadSql:
         """Give the rows at the top: those of the model, or of them those that a function's statement picks."""
         if node.origin is None:
             return self.source(node.model, self._sought(node))
-        rows = node.origin.subquery(self._name("t"))
-        return Source(rows, {column.name: column for column in rows.columns})
+        return source_of(node.origin.subquery(self._name("t")))
 
     def _sought(self, node: PlannedNode) -> Clause:
         """Say the policy at the top so that it is quick; a row known by its key is looked at, not looked for."""
@@ -158,13 +158,14 @@ class ReadSql:
         """Pick rows by key, in the order of the keys; a page and an order of the request do not count."""
         row_key = node.model.row_key
         source = self.source(node.model, judged_only(node.policy, self.sql), also=row_key)
+        source = replace(source, callers=held_to_caller(node.policy))
         keys, key_columns, place = self.sql.keys([key.type for key in row_key])
         matches = [source.columns[f"{ROW}_{at}"] == key for at, key in enumerate(key_columns)]
         rows = KeysFirst(keys, source.rows, sa.and_(*matches))
         if is_grouped(node):
             return self._page(node, source, rows, self.where(node, source))
         query = sa.select(*self._columns_of(node, source)).select_from(rows).where(*self.where(node, source))
-        return self.paged(query.order_by(*[self._order(term, source) for term in node.orders], place))
+        return self.paged(query.order_by(*[self._order(term, source) for term in node.orders], place), source.callers)
 
     def _page(
         self, node: PlannedNode, source: Source, rows: sa.FromClause, where: list[Clause], parent: Source | None = None
@@ -181,7 +182,7 @@ class ReadSql:
         if not orders and POSITION in source.columns:
             orders = [source.columns[POSITION]]
         ordered = query(self._columns_of(node, source)).order_by(*orders)
-        return self.paged(self.window(ordered, node))
+        return self.paged(self.window(ordered, node), source.callers)
 
     def where(self, node: PlannedNode, source: Source) -> list[Clause]:
         """Write a node's filters, and that its inner embeds have rows."""
@@ -242,7 +243,7 @@ class ReadSql:
         if isinstance(item, PlannedEmbed):
             return self.spread(item, source, key) if item.is_spread else self.embedded(item, source)
         assert isinstance(item, PlannedColumn)  # rows with aggregates are grouped, and have their members in the source
-        return self._value(node, item, source)
+        return self._value(item, source)
 
     def embedded(self, embed: PlannedEmbed, parent: Source) -> Clause:
         """Write an embed as a subquery: an object or NULL, or an array."""
@@ -324,10 +325,10 @@ class ReadSql:
             held = (self.sql.json_at if term.steps[-1].as_text else self.sql.json_comparable)(held, term.steps)
         return self.sql.bytewise(held) if _is_text(term) else held
 
-    def _value(self, node: PlannedNode, item: PlannedColumn, source: Source) -> Clause:
+    def _value(self, item: PlannedColumn, source: Source) -> Clause:
         held, wire = source.columns[item.column.name], item.column.wire
         if not item.steps and item.cast is None:
-            is_caller = node.origin is None and item.column.name in held_to_caller(node.policy)
+            is_caller = item.column.name in source.callers
             return ME_AS_TEXT if is_caller and wire.json_sql is wire_sql.uuid else self.shown(wire, held)
         made = cast_json(item, held, self.sql)
         return self.sql.in_zone(made, self.zone) if self.zone and is_instant(item) else made
@@ -337,10 +338,9 @@ class ReadSql:
         value = wire.json_sql(held)
         return self.sql.in_zone(value, self.zone) if self.zone and wire.name == INSTANT else value
 
-    def paged(self, query: sa.Select[Any]) -> Source:
-        """Name a query's rows."""
-        rows = query.subquery(self._name("q"))
-        return Source(rows, {column.name: column for column in rows.columns})
+    def paged(self, query: sa.Select[Any], callers: frozenset[str] = frozenset()) -> Source:
+        """Name a query's rows; `callers` are the columns that are the caller's id in each."""
+        return source_of(query.subquery(self._name("q")), callers)
 
     def _name(self, letter: str) -> str:
         self._made += 1
@@ -360,7 +360,7 @@ def where_of(
         DataError: a value that is none of its column's type; an operator that is not served.
     """
     writer = ReadSql(sql, limits, ValueBinds(values))
-    source = Source(model.table, {column.name: column for column in model.table.columns})
+    source = source_of(model.table)
     clauses = [writer.expression(one, source) for one in expressions]
     return sa.and_(*clauses) if clauses else None
 
@@ -391,7 +391,7 @@ def _key(key: str, known: Collection[str]) -> Clause:
 
 
 def _equal(pairs: Sequence[tuple[sa.Column[Any], sa.Column[Any]]], left: Source, right: Source) -> list[Clause]:
-    return [left.columns[one.name] == right.columns[other.name] for one, other in pairs]
+    return [left.linked(one, other) == right.columns[other.name] for one, other in pairs]
 
 
 def _is_text(term: PlannedOrder) -> bool:

@@ -28,11 +28,12 @@ from portero.data.database_errors import Known, check_keys
 from portero.data.execute import ResultSet
 from portero.data.nodes import DataRequest, ReadShape
 from portero.data.parameters import Process
+from portero.data.policy import held_to_caller
 from portero.data.read_plan import keys_of
 from portero.data.read_sql import ReadSql
 from portero.data.reads import Reads
 from portero.data.row_version import is_whole
-from portero.data.sources import Source
+from portero.data.sources import source_of
 from portero.data.standing import check_session, session_ended, standing_of
 from portero.data.write_answer import Written
 from portero.data.write_plan import InsertPlan, InsertRules
@@ -174,7 +175,7 @@ class SingleInserts:
         conversions: tuple[tuple[Place, Process], ...] = ()
         if is_shown:
             node = self._reads.planner(role).plan(ReadShape(model.name)).root
-            source = Source(model.table, {column.name: column for column in model.table.columns})
+            source = source_of(model.table, held_to_caller(node.policy))
             told[0] = sql.body(ReadSql(sql, self._reads.limits).row(node, source))
             keys, conversions = keys_of(node), tuple(conversions_of(node))
         statement = prepared_writes.telling_insert(rules, columns, sql, told)

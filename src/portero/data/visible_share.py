@@ -14,9 +14,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from portero.data.keys import KeysFirst
+from portero.data.policy import held_to_caller
 from portero.data.read_plan import PlannedNode
 from portero.data.semi_joins import leading_columns
-from portero.data.sources import Source
+from portero.data.sources import Source, source_of
 
 Clause = sa.ColumnElement[Any]
 
@@ -55,4 +56,4 @@ def found_by_share(node: PlannedNode, policy: Clause, counted: sa.CTE, name: str
     few = sa.select(*columns).select_from(KeysFirst(counted, table, sa.not_(is_large))).where(policy)
     many = sa.select(*columns).select_from(KeysFirst(counted, table, is_large)).where(policy)
     rows = sa.union_all(few, many.with_hint(table, AS_THEY_LIE, "sqlite")).subquery(name)
-    return Source(rows, {column.name: column for column in rows.columns})
+    return source_of(rows, held_to_caller(policy))
