@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from benchmarks.soak_load import SLACK
 from portero.store.engine import Database
-from portero.store.tables import AuditEntry, Counter, Session
+from portero.store.tables import AUDIT, COUNTERS, Session
 
 #: Faults of one kind that are told.
 _MOST = 5
@@ -39,7 +39,7 @@ class Ledger:
     def check(self) -> list[str]:
         """Hold sessions and audit against what is known; give what is wrong."""
         now = time.time() + SLACK
-        entry = AuditEntry.__table__.c
+        entry = AUDIT.c
         told = sa.select(entry.happening, entry.session_id, sa.func.count()).group_by(entry.happening, entry.session_id)
         with self._database.reading() as connection:
             rows = {row.id: row for row in connection.execute(sa.select(Session.__table__))}
@@ -55,7 +55,7 @@ class Ledger:
 
     def check_swept(self, before: datetime) -> list[str]:
         """Look for what a sweep that began then should have taken; give what is wrong."""
-        sessions, counters = Session.__table__, Counter.__table__
+        sessions, counters = Session.__table__, COUNTERS
         touched_at = sa.func.coalesce(sessions.c.refreshed_at, sessions.c.created_at, type_=sessions.c.created_at.type)
         overdue = (sessions.c.created_at < before - timedelta(seconds=self._time_box)) | (
             touched_at < before - timedelta(seconds=self._idle)

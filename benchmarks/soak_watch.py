@@ -14,7 +14,7 @@ import psutil
 import sqlalchemy as sa
 
 from portero.store.engine import Database
-from portero.store.tables import AuditEntry, Counter, Session
+from portero.store.tables import AUDIT, COUNTERS, Session
 
 _MIB = 1024 * 1024
 #: A worker holds more MiB; what helps it to start does not.
@@ -75,7 +75,7 @@ class Watch:
             self._stopped.wait(self._look_every)
 
     def _look(self) -> None:
-        session, counter, entry = Session.__table__.c, Counter.__table__.c, AuditEntry.__table__.c
+        session, counter, entry = Session.__table__.c, COUNTERS.c, AUDIT.c
         oldest = {
             "sessions": (session.created_at, self._kept.sessions),
             "counters": (counter.window_ends_at, 0),

@@ -15,7 +15,7 @@ from benchmarks.curves.databases import Databases
 from benchmarks.curves.rows import Found, fill_notes, gathered, in_turn
 from benchmarks.curves.timing import Turns
 from benchmarks.data import PASSWORD
-from portero.store.tables import AuditEntry, Session
+from portero.store.tables import AUDIT, Session
 
 CALLERS = 50
 NOTES = 5_000
@@ -49,7 +49,7 @@ def ended(databases: Databases, turns: Turns, sizes: Sequence[int]) -> Found:
         [one] = growing.sign_in([1])
         assert growing.ask("POST", f"{_AUTH}/logout?scope=local", one.access_token).status == 204
         with growing.database.reading() as connection:
-            of_session = sa.select(AuditEntry.id).where(AuditEntry.session_id == one.session.id)
+            of_session = sa.select(AUDIT.c.id).where(AUDIT.c.session_id == one.session.id)
             templates = connection.execute(of_session).scalars().all()
         assert len(templates) > 1
         for place, template in enumerate(templates):
@@ -59,7 +59,7 @@ def ended(databases: Databases, turns: Turns, sizes: Sequence[int]) -> Found:
                 "session_id": growing.filling.uuid("i"),
                 "at": growing.filling.moment("i"),
             }
-            growing.filling.multiply(AuditEntry.__table__, f"id = {_literal(growing, template)}", size, changed)
+            growing.filling.multiply(AUDIT, f"id = {_literal(growing, template)}", size, changed)
         works |= _accounts(growing, callers, size)
     return gathered(turns.micro(works))
 

@@ -19,7 +19,7 @@ from benchmarks.workloads import Answer, Request, bearer
 from portero import JWTManager
 from portero.crypto.passwords import Passwords
 from portero.identity.context import SignedIn
-from portero.store.tables import Identity, User
+from portero.store.tables import IDENTITIES, User
 
 SECRET = "what-the-curves-sign-their-tokens-with-2026"
 RAISED = 1_000_000_000
@@ -65,8 +65,8 @@ class Growing:
         named = {"id": number, "user_id": number, "provider_id": number, "email": changed["email"]}
         if self.database.dialect_name == "postgresql":
             named["provider_id"] = f"CAST({number} AS text)"
-        columns = {name: value for name, value in named.items() if name in Identity.__table__.c}
-        self.filling.multiply(Identity.__table__, f"user_id {template}", many, columns)
+        columns = {name: value for name, value in named.items() if name in IDENTITIES.c}
+        self.filling.multiply(IDENTITIES, f"user_id {template}", many, columns)
 
     def sign_in(self, numbers: Sequence[int]) -> list[SignedIn]:
         """Open a session for each of these copies, as a password sign-in does without the hash."""

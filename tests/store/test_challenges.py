@@ -14,7 +14,7 @@ from portero.store.challenges import ChallengeRecord
 from portero.store.engine import Database
 from portero.store.factors import FactorRecord
 from portero.store.recovery_codes import RecoveryCodeRecord
-from portero.store.tables import Challenge
+from portero.store.tables import CHALLENGES
 from portero.store.users import UserRecord
 
 LIFE = timedelta(minutes=5)
@@ -80,7 +80,7 @@ def test_a_new_challenge_takes_away_those_whose_time_is_over(
     with database.writing() as connection:
         challenges.insert(connection, later)
         assert challenges.of_factor(connection, challenge.factor_id, challenge.id) is None
-        found = sa.select(Challenge.id)
+        found = sa.select(CHALLENGES.c.id)
         assert [] == connection.execute(found.where(challenges.over(now + LIFE))).all()
         assert 1 == len(connection.execute(found.where(challenges.over(now + 2 * LIFE))).all())
 

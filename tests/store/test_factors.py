@@ -13,7 +13,7 @@ from tests.at_once import at_once
 from portero.store import factors, users
 from portero.store.engine import Database
 from portero.store.factors import FactorRecord
-from portero.store.tables import Factor
+from portero.store.tables import FACTORS
 from portero.store.users import UserRecord
 
 
@@ -91,7 +91,7 @@ def test_stale_factors_go_of_one_user_or_of_everybody(
         factors.insert(connection, replace(factor, id=uuid4(), user_id=bob.id, friendly_name="ok", status="verified"))
         assert 0 == factors.delete_stale(connection, now, ana.id)
         assert 1 == factors.delete_stale(connection, now + timedelta(seconds=1), ana.id)
-        found = sa.select(Factor.id).where(factors.stale_before(now + timedelta(seconds=1)))
+        found = sa.select(FACTORS.c.id).where(factors.stale_before(now + timedelta(seconds=1)))
         assert 1 == len(connection.execute(found).all())
         factors.delete_stale(connection, now + timedelta(seconds=1), bob.id)
     assert ["ok"] == [each.friendly_name for each in held(database, bob)]

@@ -15,7 +15,7 @@ from portero.errors import DatabaseUnavailable
 from portero.store import prepared, users
 from portero.store.engine import Database
 from portero.store.prepared import Prepared
-from portero.store.tables import Identity, User
+from portero.store.tables import IDENTITIES, User
 from portero.store.users import UserRecord
 
 USERS = User.__table__
@@ -24,8 +24,8 @@ EMAILS = Prepared(
     tuple,
 )
 WITH_IDENTITY = Prepared(
-    sa.select(USERS.c.email, Identity.provider)
-    .outerjoin(Identity, Identity.user_id == USERS.c.id)
+    sa.select(USERS.c.email, IDENTITIES.c.provider)
+    .outerjoin(IDENTITIES, IDENTITIES.c.user_id == USERS.c.id)
     .where(USERS.c.id == sa.bindparam("user_id")),
     tuple,
 )

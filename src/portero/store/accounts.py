@@ -17,13 +17,13 @@ from portero.store.factors import FactorRecord
 from portero.store.identities import IdentityRecord
 from portero.store.prepared import Prepared, made_by
 from portero.store.sessions import SessionRecord
-from portero.store.tables import Factor, Identity, Session, User
+from portero.store.tables import FACTORS, IDENTITIES, Session, User
 from portero.store.users import UserRecord
 
 if TYPE_CHECKING:
     from portero.store.engine import Database
 
-_USERS, _SESSIONS, _IDENTITIES, _FACTORS = (kind.__table__ for kind in (User, Session, Identity, Factor))
+_USERS, _SESSIONS = User.__table__, Session.__table__
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,8 @@ def _reader(table: sa.Table, record: type[Any], start: int) -> Callable[[list[An
 _PARTS: tuple[tuple[sa.Table, type[Any]], ...] = (
     (_USERS, UserRecord),
     (_SESSIONS, SessionRecord),
-    (_IDENTITIES, IdentityRecord),
-    (_FACTORS, FactorRecord),
+    (IDENTITIES, IdentityRecord),
+    (FACTORS, FactorRecord),
 )
 _AGE = attrgetter("created_at", "id")
 _WIDTHS = [len(table.c) for table, _ in _PARTS]
@@ -105,8 +105,8 @@ def _each(read: Callable[[list[Any]], Any], rows: list[list[Any]]) -> tuple[Any,
 
 
 def _prepared(start: sa.FromClause, is_meant: sa.ColumnElement[bool], lock: sa.Table | None) -> Prepared[list[Any]]:
-    joined = start.join(_IDENTITIES, _IDENTITIES.c.user_id == _USERS.c.id, isouter=True)
-    joined = joined.join(_FACTORS, _FACTORS.c.user_id == _USERS.c.id, isouter=True)
+    joined = start.join(IDENTITIES, IDENTITIES.c.user_id == _USERS.c.id, isouter=True)
+    joined = joined.join(FACTORS, FACTORS.c.user_id == _USERS.c.id, isouter=True)
     columns = [column for table, _ in _PARTS for column in table.c]
     query = sa.select(*columns).select_from(joined).where(is_meant)
     return Prepared(query if lock is None else query.with_for_update(of=lock), list)

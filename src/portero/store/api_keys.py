@@ -11,9 +11,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from portero.records import dataclass
-from portero.store.tables import ApiKey
+from portero.store.tables import API_KEYS as _TABLE
 
-_TABLE = ApiKey.__table__
 #: Any number of our own; every process that makes the first key takes the same lock.
 _MAKING_KEYS_LOCK = 7_266_018_442
 

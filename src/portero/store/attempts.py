@@ -14,11 +14,9 @@ import sqlalchemy as sa
 
 from portero.records import dataclass
 from portero.store.prepared import Prepared, changing
-from portero.store.tables import Counter
+from portero.store.tables import COUNTERS as _TABLE
 from portero.store.types import UtcDateTime
 from portero.store.upserts import insert_into
-
-_TABLE = Counter.__table__
 
 #: How long after the last attempt a row is kept.
 KEPT: Final = timedelta(days=30)

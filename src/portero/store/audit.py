@@ -13,9 +13,8 @@ from portero.events import Event, Happening
 from portero.ids import random_id
 from portero.records import dataclass
 from portero.store.prepared import inserting
-from portero.store.tables import AuditEntry
+from portero.store.tables import AUDIT as _TABLE
 
-_TABLE = AuditEntry.__table__
 _INSERT = inserting(_TABLE)
 
 

@@ -13,9 +13,7 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from portero.records import dataclass
-from portero.store.tables import Challenge
-
-_TABLE = Challenge.__table__
+from portero.store.tables import CHALLENGES as _TABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

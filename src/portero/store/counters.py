@@ -14,11 +14,10 @@ import sqlalchemy as sa
 
 from portero.records import dataclass
 from portero.store.prepared import Prepared, changing
-from portero.store.tables import Counter
+from portero.store.tables import COUNTERS as _TABLE
 from portero.store.types import UtcDateTime
 from portero.store.upserts import insert_into
 
-_TABLE = Counter.__table__
 #: How many void counters a new one takes away.
 _SWEPT_AT_ONCE = 8
 

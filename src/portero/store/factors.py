@@ -15,10 +15,9 @@ import sqlalchemy as sa
 
 from portero.records import dataclass
 from portero.store.prepared import Prepared, made_by
-from portero.store.tables import Factor
+from portero.store.tables import FACTORS as _TABLE
 
 FactorType = Literal["totp", "recovery_code"]
-_TABLE = Factor.__table__
 
 
 @dataclass(frozen=True, kw_only=True)

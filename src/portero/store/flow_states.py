@@ -9,9 +9,7 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from portero.records import dataclass
-from portero.store.tables import FlowState
-
-_TABLE = FlowState.__table__
+from portero.store.tables import FLOW_STATES as _TABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,8 @@ import sqlalchemy as sa
 
 from portero.records import dataclass
 from portero.store.prepared import Prepared, made_by, returning
-from portero.store.tables import Identity
+from portero.store.tables import IDENTITIES as _TABLE
 
-_TABLE = Identity.__table__
 COLUMNS = tuple(_TABLE.c.keys())
 
 

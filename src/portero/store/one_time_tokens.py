@@ -14,9 +14,7 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from portero.records import dataclass
-from portero.store.tables import OneTimeToken
-
-_TABLE = OneTimeToken.__table__
+from portero.store.tables import ONE_TIME_TOKENS as _TABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

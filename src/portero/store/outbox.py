@@ -16,9 +16,8 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from portero.records import dataclass
-from portero.store.tables import OutgoingMail
+from portero.store.tables import OUTBOX as _TABLE
 
-_TABLE = OutgoingMail.__table__
 State = Literal["waiting", "failed", "sent"]
 _STATES: Final[Mapping[State, sa.ColumnElement[bool]]] = {
     "waiting": _TABLE.c.next_try_at.is_not(None),

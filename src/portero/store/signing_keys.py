@@ -13,9 +13,8 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from portero.records import dataclass
-from portero.store.tables import SigningKey
+from portero.store.tables import SIGNING_KEYS as _TABLE
 
-_TABLE = SigningKey.__table__
 Standing = Literal["waiting", "current", "former", "retired"]
 #: Any number of our own; every process that makes keys takes the same lock.
 _MAKING_KEYS_LOCK = 7_266_018_441

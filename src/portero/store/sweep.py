@@ -28,14 +28,13 @@ from portero.store import (
 )
 from portero.store.engine import Database
 from portero.store.tables import (
-    AuditEntry,
-    Challenge,
-    Counter,
-    Factor,
-    FlowState,
-    OneTimeToken,
-    OutgoingMail,
-    OwnTable,
+    AUDIT,
+    CHALLENGES,
+    COUNTERS,
+    FACTORS,
+    FLOW_STATES,
+    ONE_TIME_TOKENS,
+    OUTBOX,
     Session,
 )
 
@@ -84,7 +83,7 @@ _MAIL_FOR: Final = timedelta(days=7)
 #: The counter that says that somebody sweeps; it holds nobody's name.
 _TURN: Final = "sweep"
 
-_Over = dict[str, tuple[type[OwnTable], sa.ColumnElement[bool]]]
+_Over = dict[str, tuple[sa.Table, sa.ColumnElement[bool]]]
 
 
 def sweep(database: Database, now: datetime, limits: Limits) -> Swept:
@@ -120,22 +119,22 @@ def sweep_in_turn(database: Database, now: datetime, limits: Limits, interval: t
 def _over(now: datetime, limits: Limits) -> _Over:
     aged = sessions.over(_before(now, limits.time_box), _before(now, limits.idle))
     return {
-        "sessions": (Session, aged),
-        "counters": (Counter, counters.over(now)),
-        "challenges": (Challenge, challenges.over(now)),
-        "factors": (Factor, factors.stale_before(now - _UNVERIFIED_FOR)),
-        "one_time_tokens": (OneTimeToken, one_time_tokens.over(now)),
-        "flow_states": (FlowState, flow_states.over(now - _FLOW_FOR)),
-        "mails": (OutgoingMail, outbox.over(now - _MAIL_FOR)),
-        "audit_entries": (AuditEntry, audit.over(_before(now, limits.audit))),
+        "sessions": (Session.__table__, aged),
+        "counters": (COUNTERS, counters.over(now)),
+        "challenges": (CHALLENGES, challenges.over(now)),
+        "factors": (FACTORS, factors.stale_before(now - _UNVERIFIED_FOR)),
+        "one_time_tokens": (ONE_TIME_TOKENS, one_time_tokens.over(now)),
+        "flow_states": (FLOW_STATES, flow_states.over(now - _FLOW_FOR)),
+        "mails": (OUTBOX, outbox.over(now - _MAIL_FOR)),
+        "audit_entries": (AUDIT, audit.over(_before(now, limits.audit))),
     }
 
 
 def _find(database: Database, over: _Over) -> dict[str, Sequence[Any]]:
     with database.reading() as connection:
         return {
-            name: connection.execute(sa.select(_key(kind)).where(is_over).limit(AT_ONCE)).scalars().all()
-            for name, (kind, is_over) in over.items()
+            name: connection.execute(sa.select(_key(table)).where(is_over).limit(AT_ONCE)).scalars().all()
+            for name, (table, is_over) in over.items()
         }
 
 
@@ -147,14 +146,14 @@ def _remove(database: Database, over: _Over, found: dict[str, Sequence[Any]]) ->
     with database.writing(durable=False) as connection:
         removed = {}
         for name, keys in found.items():
-            kind, is_over = over[name]
-            statement = sa.delete(kind.__table__).where(_key(kind).in_(keys), is_over)
+            table, is_over = over[name]
+            statement = sa.delete(table).where(_key(table).in_(keys), is_over)
             removed[name] = connection.execute(statement).rowcount
         return removed
 
 
-def _key(kind: type[OwnTable]) -> sa.Column[Any]:
-    (key,) = kind.__table__.primary_key.columns
+def _key(table: sa.Table) -> sa.Column[Any]:
+    (key,) = table.primary_key.columns
     return key
 
 

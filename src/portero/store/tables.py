@@ -1,13 +1,15 @@
-"""The tables that are Portero's own, mapped, so that a developer's model can refer to them by class.
+"""The tables that are Portero's own. Users and sessions are mapped: a developer's model refers to them by class.
 
-The names begin with `portero_` on both databases and stand in the default schema (docs/decisions says why). The
-rows are written by this floor's modules alone: nothing here decides anything, and no secret stands in the clear.
+The others are nobody's but this floor's, and plain: to map a table costs four times as much, at each start. The names
+begin with `portero_` on both databases and stand in the default schema (docs/decisions says why). The rows are written
+by this floor's modules alone: nothing here decides anything, and no secret stands in the clear.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -16,10 +18,15 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from portero.store.types import JsonDocument, UtcDateTime
 
 PREFIX = "portero_"
+_INSTANT: Final = UtcDateTime()
+_UUID: Final = sa.Uuid()
+_TEXT: Final = sa.Text()
+_given = partial(sa.Column, nullable=False)
+_optional = partial(sa.Column, nullable=True)
 
 
 class OwnTable(DeclarativeBase):
-    """What every table of Portero's own is made from; its metadata holds those tables and no others."""
+    """What Portero's mapped tables are made from; its metadata holds all tables of Portero's own and no others."""
 
     metadata = sa.MetaData(
         naming_convention={
@@ -31,11 +38,11 @@ class OwnTable(DeclarativeBase):
         }
     )
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it as a plain attribute
-        datetime: UtcDateTime(),
+        datetime: _INSTANT,
         dict[str, Any]: JsonDocument,
         list[Any]: JsonDocument,
-        UUID: sa.Uuid(),
-        str: sa.Text(),
+        UUID: _UUID,
+        str: _TEXT,
     }
     if TYPE_CHECKING:
         __table__: ClassVar[sa.Table]  # each of them is a table, which SQLAlchemy's own annotation leaves open
@@ -73,23 +80,6 @@ class User(OwnTable):
     updated_at: Mapped[datetime]
 
 
-class Identity(OwnTable):
-    """One way a user is known: the e-mail address, or an account elsewhere (provider and its subject)."""
-
-    __tablename__ = "portero_identities"
-    __table_args__ = (sa.UniqueConstraint("provider", "provider_id"),)
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
-    user_id: Mapped[UUID] = mapped_column(sa.ForeignKey(User.id, ondelete="CASCADE"), index=True)
-    provider: Mapped[str]
-    provider_id: Mapped[str]
-    identity_data: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    email: Mapped[str | None] = mapped_column(index=True)
-    last_sign_in_at: Mapped[datetime | None]
-    created_at: Mapped[datetime]
-    updated_at: Mapped[datetime]
-
-
 class Session(OwnTable):
     """One sign-in that stands. An ended session is a row that is not there: nothing can bring it back."""
 
@@ -108,159 +98,165 @@ class Session(OwnTable):
     factor_id: Mapped[UUID | None]
 
 
-class Factor(OwnTable):
-    """A second factor of a user: a TOTP secret, sealed, or the one set of recovery codes."""
+#: One way a user is known: the e-mail address, or an account elsewhere (provider and its subject).
+IDENTITIES: Final = sa.Table(
+    "portero_identities",
+    OwnTable.metadata,
+    _given("id", _UUID, primary_key=True, default=uuid4),
+    _given("user_id", _UUID, sa.ForeignKey(User.id, ondelete="CASCADE"), index=True),
+    _given("provider", _TEXT),
+    _given("provider_id", _TEXT),
+    _given("identity_data", JsonDocument, default=dict),
+    _optional("email", _TEXT, index=True),
+    _optional("last_sign_in_at", _INSTANT),
+    _given("created_at", _INSTANT),
+    _given("updated_at", _INSTANT),
+    sa.UniqueConstraint("provider", "provider_id"),
+)
 
-    __tablename__ = "portero_factors"
-    __table_args__ = (sa.UniqueConstraint("user_id", "friendly_name"),)
+#: A second factor of a user: a TOTP secret, sealed, or the one set of recovery codes.
+FACTORS: Final = sa.Table(
+    "portero_factors",
+    OwnTable.metadata,
+    _given("id", _UUID, primary_key=True, default=uuid4),
+    _given("user_id", _UUID, sa.ForeignKey(User.id, ondelete="CASCADE"), index=True),
+    _given("factor_type", _TEXT),
+    _given("status", _TEXT),
+    _given("friendly_name", _TEXT, default=""),
+    _optional("sealed_secret", sa.LargeBinary()),
+    _optional("last_step", sa.BigInteger()),
+    _optional("last_challenged_at", _INSTANT),
+    _given("created_at", _INSTANT),
+    _given("updated_at", _INSTANT),
+    sa.UniqueConstraint("user_id", "friendly_name"),
+)
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
-    user_id: Mapped[UUID] = mapped_column(sa.ForeignKey(User.id, ondelete="CASCADE"), index=True)
-    factor_type: Mapped[str]
-    status: Mapped[str]
-    friendly_name: Mapped[str] = mapped_column(default="")
-    sealed_secret: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
-    last_step: Mapped[int | None] = mapped_column(sa.BigInteger)
-    last_challenged_at: Mapped[datetime | None]
-    created_at: Mapped[datetime]
-    updated_at: Mapped[datetime]
+#: The question for a code of one factor: good for a few minutes, a few tries, and one right answer.
+CHALLENGES: Final = sa.Table(
+    "portero_challenges",
+    OwnTable.metadata,
+    _given("id", _UUID, primary_key=True, default=uuid4),
+    _given("factor_id", _UUID, sa.ForeignKey(FACTORS.c.id, ondelete="CASCADE"), index=True),
+    _given("address", _TEXT, default=""),
+    _given("created_at", _INSTANT),
+    _given("expires_at", _INSTANT, index=True),
+    _given("tries", sa.Integer(), default=0),
+    _optional("verified_at", _INSTANT),
+)
 
+#: One recovery code: its digest, sealed; used once.
+RECOVERY_CODES: Final = sa.Table(
+    "portero_recovery_codes",
+    OwnTable.metadata,
+    _given("id", _UUID, primary_key=True, default=uuid4),
+    _given("factor_id", _UUID, sa.ForeignKey(FACTORS.c.id, ondelete="CASCADE"), index=True),
+    _given("sealed_digest", sa.LargeBinary()),
+    _optional("used_at", _INSTANT),
+)
 
-class Challenge(OwnTable):
-    """The question for a code of one factor: good for a few minutes, a few tries, and one right answer."""
+#: One PKCE flow: the client's challenge, and the digest of the code that is exchanged for a session, once.
+FLOW_STATES: Final = sa.Table(
+    "portero_flow_states",
+    OwnTable.metadata,
+    _given("id", _UUID, primary_key=True, default=uuid4),
+    _given("user_id", _UUID, sa.ForeignKey(User.id, ondelete="CASCADE"), index=True),
+    _given("authentication_method", _TEXT),
+    _given("code_challenge", _TEXT),
+    _given("code_challenge_method", _TEXT),
+    _given("created_at", _INSTANT, index=True),
+    _optional("code_digest", _TEXT, unique=True),
+    _optional("code_issued_at", _INSTANT),
+    _optional("spent_at", _INSTANT),
+)
 
-    __tablename__ = "portero_challenges"
+#: One link and code that was mailed: digests only, one pending for each user and purpose.
+ONE_TIME_TOKENS: Final = sa.Table(
+    "portero_one_time_tokens",
+    OwnTable.metadata,
+    _given("id", _UUID, primary_key=True, default=uuid4),
+    _given("user_id", _UUID, sa.ForeignKey(User.id, ondelete="CASCADE"), index=True),
+    _given("purpose", _TEXT),
+    _given("kind", _TEXT),
+    _given("address", _TEXT, index=True),
+    _optional("link_digest", _TEXT, unique=True),
+    _given("code_mac", _TEXT),
+    _optional("flow_state_id", _UUID, sa.ForeignKey(FLOW_STATES.c.id, ondelete="SET NULL")),
+    _given("tries", sa.Integer(), default=0),
+    _given("created_at", _INSTANT),
+    _given("code_expires_at", _INSTANT),
+    _given("expires_at", _INSTANT, index=True),
+    _optional("spent_at", _INSTANT),
+    sa.UniqueConstraint("user_id", "purpose"),
+)
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
-    factor_id: Mapped[UUID] = mapped_column(sa.ForeignKey(Factor.id, ondelete="CASCADE"), index=True)
-    address: Mapped[str] = mapped_column(default="")
-    created_at: Mapped[datetime]
-    expires_at: Mapped[datetime] = mapped_column(index=True)
-    tries: Mapped[int] = mapped_column(default=0)
-    verified_at: Mapped[datetime | None]
+#: One mail, sealed, from the transaction that wants it until it was sent; the sealed text goes when it was.
+OUTBOX: Final = sa.Table(
+    "portero_outbox",
+    OwnTable.metadata,
+    _given("id", _UUID, primary_key=True, default=uuid4),
+    _optional("user_id", _UUID, sa.ForeignKey(User.id, ondelete="CASCADE"), index=True),
+    _given("kind", _TEXT),
+    _optional("sealed_message", sa.LargeBinary()),
+    _given("created_at", _INSTANT, index=True),
+    _given("expires_at", _INSTANT),
+    _optional("next_try_at", _INSTANT, index=True),
+    _given("tries", sa.Integer(), default=0),
+    _optional("sent_at", _INSTANT),
+    _optional("failed_at", _INSTANT),
+    _given("last_fault", _TEXT, default=""),
+)
 
+#: A key that signs access tokens; the private half is sealed, the public half is what JWKS publishes.
+SIGNING_KEYS: Final = sa.Table(
+    "portero_signing_keys",
+    OwnTable.metadata,
+    _given("kid", _TEXT, primary_key=True),
+    _given("alg", _TEXT),
+    _given("public_jwk", JsonDocument),
+    _optional("sealed_private_key", sa.LargeBinary()),
+    _given("status", _TEXT),
+    _given("created_at", _INSTANT),
+    _optional("activated_at", _INSTANT),
+    _optional("retired_at", _INSTANT),
+)
 
-class RecoveryCode(OwnTable):
-    """One recovery code: its digest, sealed; used once."""
+#: A publishable or secret API key, known by its digest; `value` is filled for the publishable kind only.
+API_KEYS: Final = sa.Table(
+    "portero_api_keys",
+    OwnTable.metadata,
+    _given("id", _UUID, primary_key=True, default=uuid4),
+    _given("name", _TEXT),
+    _given("kind", _TEXT),
+    _given("digest", _TEXT, unique=True),
+    _given("hint", _TEXT),
+    _optional("value", _TEXT),
+    _given("created_at", _INSTANT),
+    _optional("last_used_at", _INSTANT),
+    _optional("expires_at", _INSTANT),
+    _optional("revoked_at", _INSTANT),
+)
 
-    __tablename__ = "portero_recovery_codes"
+#: How often something happened in a window (attempts, refreshes); shared by all workers, swept when over.
+COUNTERS: Final = sa.Table(
+    "portero_counters",
+    OwnTable.metadata,
+    _given("name", _TEXT, primary_key=True),
+    _given("hits", sa.BigInteger()),
+    _given("window_ends_at", _INSTANT, index=True),
+)
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
-    factor_id: Mapped[UUID] = mapped_column(sa.ForeignKey(Factor.id, ondelete="CASCADE"), index=True)
-    sealed_digest: Mapped[bytes] = mapped_column(sa.LargeBinary)
-    used_at: Mapped[datetime | None]
-
-
-class FlowState(OwnTable):
-    """One PKCE flow: the client's challenge, and the digest of the code that is exchanged for a session, once."""
-
-    __tablename__ = "portero_flow_states"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
-    user_id: Mapped[UUID] = mapped_column(sa.ForeignKey(User.id, ondelete="CASCADE"), index=True)
-    authentication_method: Mapped[str]
-    code_challenge: Mapped[str]
-    code_challenge_method: Mapped[str]
-    created_at: Mapped[datetime] = mapped_column(index=True)
-    code_digest: Mapped[str | None] = mapped_column(unique=True)
-    code_issued_at: Mapped[datetime | None]
-    spent_at: Mapped[datetime | None]
-
-
-class OneTimeToken(OwnTable):
-    """One link and code that was mailed: digests only, one pending for each user and purpose."""
-
-    __tablename__ = "portero_one_time_tokens"
-    __table_args__ = (sa.UniqueConstraint("user_id", "purpose"),)
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
-    user_id: Mapped[UUID] = mapped_column(sa.ForeignKey(User.id, ondelete="CASCADE"), index=True)
-    purpose: Mapped[str]
-    kind: Mapped[str]
-    address: Mapped[str] = mapped_column(index=True)
-    link_digest: Mapped[str | None] = mapped_column(unique=True)
-    code_mac: Mapped[str]
-    flow_state_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey(FlowState.id, ondelete="SET NULL"))
-    tries: Mapped[int] = mapped_column(default=0)
-    created_at: Mapped[datetime]
-    code_expires_at: Mapped[datetime]
-    expires_at: Mapped[datetime] = mapped_column(index=True)
-    spent_at: Mapped[datetime | None]
-
-
-class OutgoingMail(OwnTable):
-    """One mail, sealed, from the transaction that wants it until it was sent; the sealed text goes when it was."""
-
-    __tablename__ = "portero_outbox"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
-    user_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey(User.id, ondelete="CASCADE"), index=True)
-    kind: Mapped[str]
-    sealed_message: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
-    created_at: Mapped[datetime] = mapped_column(index=True)
-    expires_at: Mapped[datetime]
-    next_try_at: Mapped[datetime | None] = mapped_column(index=True)
-    tries: Mapped[int] = mapped_column(default=0)
-    sent_at: Mapped[datetime | None]
-    failed_at: Mapped[datetime | None]
-    last_fault: Mapped[str] = mapped_column(default="")
-
-
-class SigningKey(OwnTable):
-    """A key that signs access tokens; the private half is sealed, the public half is what JWKS publishes."""
-
-    __tablename__ = "portero_signing_keys"
-
-    kid: Mapped[str] = mapped_column(primary_key=True)
-    alg: Mapped[str]
-    public_jwk: Mapped[dict[str, Any]]
-    sealed_private_key: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
-    status: Mapped[str]
-    created_at: Mapped[datetime]
-    activated_at: Mapped[datetime | None]
-    retired_at: Mapped[datetime | None]
-
-
-class ApiKey(OwnTable):
-    """A publishable or secret API key, known by its digest; `value` is filled for the publishable kind only."""
-
-    __tablename__ = "portero_api_keys"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
-    name: Mapped[str]
-    kind: Mapped[str]
-    digest: Mapped[str] = mapped_column(unique=True)
-    hint: Mapped[str]
-    value: Mapped[str | None]
-    created_at: Mapped[datetime]
-    last_used_at: Mapped[datetime | None]
-    expires_at: Mapped[datetime | None]
-    revoked_at: Mapped[datetime | None]
-
-
-class Counter(OwnTable):
-    """How often something happened in a window (attempts, refreshes); shared by all workers, swept when over."""
-
-    __tablename__ = "portero_counters"
-
-    name: Mapped[str] = mapped_column(primary_key=True)
-    hits: Mapped[int] = mapped_column(sa.BigInteger)
-    window_ends_at: Mapped[datetime] = mapped_column(index=True)
-
-
-class AuditEntry(OwnTable):
-    """One thing that happened, as `events.Event` says it; entries outlive the user they speak of."""
-
-    __tablename__ = "portero_audit"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
-    happening: Mapped[str]
-    at: Mapped[datetime] = mapped_column(index=True)
-    user_id: Mapped[UUID | None] = mapped_column(index=True)
-    session_id: Mapped[UUID | None]
-    address: Mapped[str] = mapped_column(default="")
-    details: Mapped[dict[str, Any]] = mapped_column(default=dict)
-
+#: One thing that happened, as `events.Event` says it; entries outlive the user they speak of.
+AUDIT: Final = sa.Table(
+    "portero_audit",
+    OwnTable.metadata,
+    _given("id", _UUID, primary_key=True, default=uuid4),
+    _given("happening", _TEXT),
+    _given("at", _INSTANT, index=True),
+    _optional("user_id", _UUID, index=True),
+    _optional("session_id", _UUID),
+    _given("address", _TEXT, default=""),
+    _given("details", JsonDocument, default=dict),
+)
 
 #: Portero's tables by name, parents first.
 OWN_TABLES = {table.name: table for table in OwnTable.metadata.sorted_tables}

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from portero.events import Event, Happening
 from portero.store import audit
 from portero.store.engine import Database
-from portero.store.tables import AuditEntry, Factor, Identity, Session, User
+from portero.store.tables import AUDIT, FACTORS, IDENTITIES, Session, User
 
 #: Users looked at by one statement: no table is so large that one would take long.
 WINDOW: Final = 5_000
@@ -46,12 +46,12 @@ def remove(
 
 
 def _over(mailed_before: datetime, made_after: datetime) -> sa.ColumnElement[bool]:
-    of_user = {kind: sa.select(kind.id).where(kind.user_id == _USER.c.id) for kind in (Session, Factor)}
-    elsewhere = sa.select(Identity.id).where(Identity.user_id == _USER.c.id, Identity.provider != "email")
-    made_by = AuditEntry.details["by"].as_string()
-    by_administrator = sa.select(AuditEntry.id).where(
-        AuditEntry.user_id == _USER.c.id,
-        AuditEntry.happening == Happening.USER_CREATED.value,
+    of_user = [sa.select(held.c.id).where(held.c.user_id == _USER.c.id) for held in (Session.__table__, FACTORS)]
+    elsewhere = sa.select(IDENTITIES.c.id).where(IDENTITIES.c.user_id == _USER.c.id, IDENTITIES.c.provider != "email")
+    made_by = AUDIT.c.details["by"].as_string()
+    by_administrator = sa.select(AUDIT.c.id).where(
+        AUDIT.c.user_id == _USER.c.id,
+        AUDIT.c.happening == Happening.USER_CREATED.value,
         made_by == "administrator",
     )
     nothing = (
@@ -69,7 +69,7 @@ def _over(mailed_before: datetime, made_after: datetime) -> sa.ColumnElement[boo
         *(_USER.c[name].is_(None) for name in (*nothing, "username", "phone")),
         _USER.c.is_anonymous.is_(False),
         _USER.c.role == "authenticated",
-        *(~sa.exists(held) for held in (*of_user.values(), elsewhere, by_administrator)),
+        *(~sa.exists(held) for held in (*of_user, elsewhere, by_administrator)),
     )
 
 
