@@ -28,7 +28,7 @@ from tests.mail_server import Server
 from tests.served import free_port
 
 from portero.cli import portero
-from portero.cli.reload import snapshot
+from portero.cli.reload import is_loaded, snapshot
 from portero.cli.users import duration_of
 from portero.scaffold import write_project
 
@@ -634,6 +634,28 @@ def test_development_starts_again_when_a_file_changes(project: Path) -> None:
             except URLError:
                 assert time.monotonic() < until
     assert 0 == served.process.returncode
+
+
+def test_a_mistake_in_development_is_one_sentence_and_is_corrected_without_a_new_start(project: Path) -> None:
+    routes = project / "app" / "routes.py"
+    right = routes.read_text()
+    routes.write_text(right + "\nfrom portero import ConfigurationError\n\nraise ConfigurationError('Not so.')\n")
+    served = Served(project, "--dev", "--workers", "1")
+    until = time.monotonic() + 30
+    while "Not so." not in served.log.read_text():
+        assert time.monotonic() < until, served.log.read_text()
+        time.sleep(0.05)
+    assert "Error: Not so.\n" == served.log.read_text()
+    assert served.process.poll() is None
+    routes.write_text(right)
+    with served:
+        assert "GoTrue" == served.ask("/auth/v1/health")["name"]
+    assert 0 == served.process.returncode
+
+
+def test_the_reloader_knows_what_it_has_loaded_itself(tmp_path: Path) -> None:
+    assert is_loaded([tmp_path / "models.py", Path(socket.__file__)])
+    assert not is_loaded([tmp_path / "models.py"])
 
 
 def test_a_mistake_in_the_application_stops_the_start_with_one_sentence(project: Path) -> None:

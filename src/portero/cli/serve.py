@@ -78,7 +78,10 @@ def serve(
         os.environ["PORTERO_DEV"] = "yes"
     refuse_taken(host, port)
     if dev if reload is None else reload:
-        sys.exit(run_and_reload(command_line(context), Path.cwd()))
+        code = run_and_reload(command_line(context), Path.cwd())
+        if code is not None:
+            sys.exit(code)
+        refuse_taken(host, port)  # somebody else may listen since the last start
     greeting = loaded(context, url, examples)
     # So many threads are meant: most of them wait for the disk together. While one half of them waits for a
     # sync the other half gathers, so a group has half as many writes as there are threads.
@@ -119,7 +122,7 @@ def loaded(context: click.Context, url: str, examples: bool) -> str:
 
 
 def command_line(context: click.Context) -> list[str]:
-    """Give the command of this very call, without the reloader, for the process that the reloader watches."""
+    """Give the command of this very call; whether it has a reloader is left open."""
     options: list[str] = []
     for name, value in context.params.items():
         if name == "reload":
@@ -128,7 +131,7 @@ def command_line(context: click.Context) -> list[str]:
             options.append(f"--{name}")
         elif value is not False:
             options += [f"--{name}", str(value)]
-    return [sys.executable, "-m", "portero", "--app", app_path(context), "serve", *options, "--no-reload"]
+    return [sys.executable, "-m", "portero", "--app", app_path(context), "serve", *options]
 
 
 def refuse_taken(host: str, port: int) -> None:
