@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from portero.errors import DatabaseUnavailable
 from portero.store.engine import Database
-from portero.store.group_commit import MOST, GroupCommit, _Job
+from portero.store.group_commit import MOST, GroupCommit, Undo, _Job
 from portero.store.prepared import run
 from portero.store.sqlite import SqliteFile
 
@@ -130,7 +130,13 @@ def test_what_is_refused_is_undone_alone(gathering: Gathering) -> None:
 
 def single(work: Work) -> Work:
     """Mark work as one statement for `Gathering.together`."""
-    work.__dict__["is_one_statement"] = True
+    work.__dict__["undo"] = Undo.STATEMENT
+    return work
+
+
+def sure(work: Work) -> Work:
+    """Mark work as such that hardly ever fails for `Gathering.together`."""
+    work.__dict__["undo"] = Undo.REPETITION
     return work
 
 
@@ -143,6 +149,19 @@ def test_one_statement_that_its_writer_refuses_is_undone_alone_too(gathering: Ga
     ]
     assert [1, 2, 4] == gathering.numbers()
     assert (6, 1) == gathering.database.commits()
+
+
+def test_what_hardly_ever_fails_is_undone_alone_when_it_does(gathering: Gathering) -> None:
+    def half(connection: sa.Connection) -> None:
+        adding(5)(connection)
+        adding(1)(connection)
+
+    works = [sure(adding(1)), sure(half), sure(adding(2)), sure(refusing(3)), single(adding(4))]
+    one, two, three, four, five = gathering.together(*works)
+    assert [1, 2, 4] == [one.result(), three.result(), five.result()]
+    assert [sa.exc.IntegrityError, Refused] == [type(two.exception()), type(four.exception())]
+    assert [1, 2, 4] == gathering.numbers()
+    assert (5, 1) == gathering.database.commits()
 
 
 def test_after_a_refusal_nobody_else_does_work_twice_for_a_while(gathering: Gathering) -> None:
@@ -328,7 +347,7 @@ def test_who_is_interrupted_while_waiting_is_not_waited_for(gathering: Gathering
         may_go.clear()
         leader = gathering.pool.submit(gathering.database.write_together, held_back)
         assert has_begun.wait(5)
-        job = _Job(adding(gathering_time))
+        job = _Job(adding(gathering_time), Undo.SAVEPOINT)
         job.gate = Interrupted()  # type: ignore[assignment]
         group._waiting.append(job)
         with pytest.raises(Broken):

@@ -42,6 +42,7 @@ from portero.principal import Principal
 from portero.records import dataclass, new_tuple
 from portero.settings import Settings
 from portero.store.engine import Database
+from portero.store.group_commit import Undo
 from portero.store.prepared import settle
 
 Keys = list[tuple[Any, ...]]
@@ -165,7 +166,8 @@ class Writes:
         try:
             if single is None and isinstance(plan, InsertPlan) and plan.size > _MOST_TOGETHER:
                 return self.database.do_alone(work)
-            return self.database.write_together(work, is_one_statement=single is not None)
+            undo = Undo.SAVEPOINT if single is None else Undo.STATEMENT
+            return self.database.write_together(work, undo=undo)
         except Undone as undone:
             made: Written = undone.made
             return made

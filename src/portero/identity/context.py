@@ -32,6 +32,7 @@ from portero.settings import Settings
 from portero.store import audit, users
 from portero.store.engine import Database
 from portero.store.factors import FactorRecord
+from portero.store.group_commit import Undo
 from portero.store.identities import IdentityRecord
 from portero.store.sessions import SessionRecord
 from portero.store.users import UserRecord
@@ -143,7 +144,7 @@ class IdentityContext:
             yield change
         self._tell(change)
 
-    def change_together(self, work: Callable[[Change], Made]) -> Made:
+    def change_together(self, work: Callable[[Change], Made], *, undo: Undo = Undo.SAVEPOINT) -> Made:
         """Do a short piece of work in a transaction that others may share, as `Database.write_together`.
 
         Raises:
@@ -155,7 +156,7 @@ class IdentityContext:
             change = Change(connection)
             return change, work(change)
 
-        change, made = self.database.write_together(done)
+        change, made = self.database.write_together(done, undo=undo)
         self._tell(change)
         return made
 

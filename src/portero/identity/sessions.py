@@ -23,6 +23,7 @@ from portero.identity.context import Account, Caller, Change, IdentityContext, O
 from portero.ids import random_id
 from portero.store import accounts, factors, identities, sessions
 from portero.store.factors import FactorRecord
+from portero.store.group_commit import Undo
 from portero.store.sessions import SessionRecord
 from portero.store.users import UserRecord
 
@@ -91,8 +92,8 @@ def refresh(context: IdentityContext, token: str, caller: Caller, now: datetime)
         refusal = _refuse_too_many(context, change, session_id, now)
         return refusal or _advance(context, change, session_id, counter, caller, now)
 
-    outcome = context.change_together(advanced)
-    # Raised only here: the count, and the end of a session, must outlive the refusal.
+    # Refusals are raised only here: the count, and the end of a session, must outlive them.
+    outcome = context.change_together(advanced, undo=Undo.REPETITION)
     if isinstance(outcome, AuthError):
         raise outcome
     return tokens_for(context, outcome, now)
@@ -103,7 +104,9 @@ def end(context: IdentityContext, user_id: UUID, session_id: UUID | None, scope:
 
     Access tokens of an ended session are refused at the next request, refresh tokens too.
     """
-    return context.change_together(lambda change: end_within(change, user_id, session_id, scope, now))
+    return context.change_together(
+        lambda change: end_within(change, user_id, session_id, scope, now), undo=Undo.REPETITION
+    )
 
 
 def end_within(change: Change, user_id: UUID, session_id: UUID | None, scope: Scope, now: datetime) -> int:

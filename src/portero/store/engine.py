@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from portero import deadline
 from portero.errors import ConfigurationError
 from portero.figures import CommitFigures
+from portero.store.group_commit import Undo
 from portero.store.postgresql import PostgresqlServer
 from portero.store.prepared import Again
 from portero.store.sqlite import LONGEST_WAIT, SqliteFile, SqliteFunction
@@ -34,7 +35,7 @@ class _Way(Protocol):
     def fetch_documents(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]: ...
     def reading(self) -> AbstractContextManager[sa.Connection]: ...
     def writing(self, timeout: timedelta | None, durable: bool) -> AbstractContextManager[sa.Connection]: ...
-    def write_together(self, work: Callable[[sa.Connection], Made], is_one_statement: bool) -> Made: ...
+    def write_together(self, work: Callable[[sa.Connection], Made], undo: Undo) -> Made: ...
     def commits(self) -> CommitFigures: ...
     def migrating(self) -> AbstractContextManager[sa.Connection]: ...
     def close(self) -> None: ...
@@ -118,7 +119,7 @@ class Database:
         deadline.check()
         return self._way.writing(timeout, durable)
 
-    def write_together(self, work: Callable[[sa.Connection], Made], *, is_one_statement: bool = False) -> Made:
+    def write_together(self, work: Callable[[sa.Connection], Made], *, undo: Undo = Undo.SAVEPOINT) -> Made:
         """Do a short piece of work in a write transaction and give its result when it is on disk.
 
         On SQLite writers that come at the same time share a transaction and its sync; what fails, fails alone. The work
@@ -127,14 +128,14 @@ class Database:
 
         Args:
             work: what to do on the connection.
-            is_one_statement: it changes the database by one statement, which does all or nothing; that is quicker.
+            undo: what undoes it in such a transaction if it fails; without a savepoint it is quicker.
 
         Raises:
             DatabaseUnavailable: as `writing`.
             Exception: what the work raises; nothing of it is kept then.
         """
         deadline.check()
-        return self._way.write_together(work, is_one_statement)
+        return self._way.write_together(work, undo)
 
     def do_alone(self, work: Callable[[sa.Connection], Made], *, writes: bool = True) -> Made:
         """Do work in a transaction of its own, and give its result; undone at an exception.

@@ -5,9 +5,10 @@ meanwhile, each in a savepoint, commits once, and hands the lead to the first wh
 company: the sync of one group is the time in which the next one gathers. A result is given back after the commit only,
 and what fails, fails alone.
 
-A savepoint is one more call to the database, and the writer's lock is held for it. What the database refuses of one
-statement it undoes by itself, so that goes without; where its own writer refuses what it did, the whole group is undone
-and done again with a savepoint each, and for a while all groups after it have them.
+A savepoint is one more call to the database and copies of all pages that are written after it, and the writer's lock is
+held for it. What the database refuses of one statement it undoes by itself, so that goes without; so does what hardly
+ever fails, because its refusals are results. Where such work fails after all, the whole group is undone and done again
+with a savepoint each, and for a while all groups after it have them: see `Undo`.
 
 A piece of work may be done twice, and by another thread, so it must touch nothing but the database; it is done in the
 context (`contextvars`) of who wants it, whose column defaults it may ask for. It never runs the application's functions
@@ -21,6 +22,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from enum import Enum
 from typing import Any, Final, Generic, TypeVar
 
 import sqlalchemy as sa
@@ -36,17 +38,36 @@ MOST: Final = 64
 _CAREFUL: Final = 1.0
 
 
+class Undo(Enum):
+    """What undoes a piece of work of a group that fails, and only that.
+
+    Attributes:
+        SAVEPOINT: a savepoint before it.
+        STATEMENT: the database, as far as that refused it: it changes rows by one statement, which does all or nothing.
+            What the work itself refuses then is undone as by REPETITION.
+        REPETITION: nothing by itself, so the others of the group are done again; for work that raises no refusals.
+    """
+
+    SAVEPOINT = 1
+    STATEMENT = 2
+    REPETITION = 3
+
+    def has_undone(self, error: Exception) -> bool:
+        """Tell whether nothing is left of work that failed so without a savepoint."""
+        return self is Undo.STATEMENT and isinstance(error, sa.exc.DBAPIError)
+
+
 class _Job(Generic[Made]):
     """One writer's work and what became of it.
 
     Until it is over, `result` and `error` are what the present attempt came to; nobody is told of them.
     """
 
-    __slots__ = ("context", "error", "gate", "is_one_statement", "is_over", "leads", "result", "work")
+    __slots__ = ("context", "error", "gate", "is_over", "leads", "result", "undo", "work")
 
-    def __init__(self, work: Callable[[sa.Connection], Made], is_one_statement: bool = False) -> None:
+    def __init__(self, work: Callable[[sa.Connection], Made], undo: Undo) -> None:
         self.work = work
-        self.is_one_statement = is_one_statement
+        self.undo = undo
         # Whoever does the work, a column's default asks for the request of who wants it done.
         self.context = contextvars.copy_context()
         self.gate: threading.Lock  # of those who wait
@@ -111,18 +132,18 @@ class GroupCommit:
         """Give how many pieces of work were done in how many transactions."""
         return CommitFigures(self._writes, self._groups)
 
-    def write(self, work: Callable[[sa.Connection], Made], is_one_statement: bool = False) -> Made:
+    def write(self, work: Callable[[sa.Connection], Made], undo: Undo = Undo.SAVEPOINT) -> Made:
         """Do a piece of work in a transaction shared with others; give its result when it is on the disk.
 
         Args:
             work: what to do on the connection.
-            is_one_statement: it changes the database by one statement, which does all or nothing.
+            undo: what undoes it if it fails.
 
         Raises:
             DatabaseUnavailable: nobody began with it in time, or the database could not be written.
             Exception: what the work raised; nothing of it is kept then.
         """
-        job = _Job(work, is_one_statement)
+        job = _Job(work, undo)
         with self._guard:
             leads = not self._is_led
             if leads:
@@ -217,11 +238,11 @@ class GroupCommit:
             self._do(group[-1], connection, driver, is_careful)
 
     def _do(self, job: _Job[Any], connection: sa.Connection, driver: Any, is_careful: bool) -> None:
-        """Do one piece of work in a savepoint, which the commit ends.
+        """Do one piece of work, if need be in a savepoint, which the commit ends.
 
         A name means the youngest savepoint of that name, so those of a group need not end before.
         """
-        has_savepoint = is_careful or not job.is_one_statement
+        has_savepoint = is_careful or job.undo is Undo.SAVEPOINT
         if has_savepoint:
             driver.execute("SAVEPOINT portero_job")
         job.error = None
@@ -233,7 +254,7 @@ class GroupCommit:
                 raise _Lost("the transaction was undone") from error
             if has_savepoint:
                 driver.execute("ROLLBACK TO portero_job")
-            elif not isinstance(error, sa.exc.DBAPIError):  # what the database refused it has undone
+            elif not job.undo.has_undone(error):
                 raise _Spoiled from error
 
     def _do_alone(self, job: _Job[Any]) -> None:

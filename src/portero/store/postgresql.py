@@ -18,6 +18,7 @@ from portero import deadline
 from portero.errors import ConfigurationError, DatabaseUnavailable
 from portero.figures import CommitFigures
 from portero.store import forking
+from portero.store.group_commit import Undo
 from portero.store.prepared import LINE, Again
 
 Made = TypeVar("Made")
@@ -140,7 +141,7 @@ class PostgresqlServer:
         # Not 0, which would be no bound.
         return "" if seconds == self._limit else f"; SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}"
 
-    def write_together(self, work: Callable[[sa.Connection], Made], is_one_statement: bool) -> Made:
+    def write_together(self, work: Callable[[sa.Connection], Made], undo: Undo) -> Made:
         """Do work in a transaction of its own: many write here at a time, and the server groups their commits.
 
         It is begun together with the first statement. Work whose connection was lost before the commit is done again.

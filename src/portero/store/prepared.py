@@ -19,6 +19,7 @@ from portero.errors import DatabaseUnavailable
 from portero.records import dataclass
 from portero.store.hidden_values import HidingDialect
 from portero.store.types import quick_binder, quick_reader
+from portero.store.wide_rows import columns_of, packed, reader_of, unpacked
 
 if TYPE_CHECKING:
     from portero.store.engine import Database
@@ -45,6 +46,7 @@ class _Text:
         binders: (place, conversion, whether it is asked of None too) of those parameters that have one.
         constants: values that stand in the statement itself, by the names SQLAlchemy gave them.
         readers: the same of those columns that have one.
+        is_packed: the columns come as one array: see `wide_rows`.
     """
 
     sql: str
@@ -52,6 +54,7 @@ class _Text:
     binders: Conversions
     constants: dict[str, Any]
     readers: Conversions
+    is_packed: bool
 
     def parameters(self, values: dict[str, Any]) -> Sequence[Any]:
         given = {**self.constants, **values} if self.constants else values
@@ -59,7 +62,7 @@ class _Text:
         return _converted(list(map(given.__getitem__, self.names)), self.binders)
 
     def read(self, row: Sequence[Any]) -> list[Any]:
-        return _converted(list(row), self.readers) if self.readers else list(row)
+        return _converted(unpacked(row[0]) if self.is_packed else list(row), self.readers)
 
 
 def _converted(values: list[Any], conversions: Conversions) -> list[Any]:
@@ -196,12 +199,14 @@ class Prepared(Generic[Made]):
         if not isinstance(statement, sa.Executable):
             statement = statement(dialect_name)
         dialect = self._dialect or _dialect(dialect_name)
-        compiled = statement.compile(dialect=dialect, column_keys=self._values)
+        wide = packed(statement) if dialect_name == "sqlite" else None
+        compiled: Any = (statement if wide is None else wide).compile(dialect=dialect, column_keys=self._values)
         written = written_out(compiled)
         binders = _placed((_binder(compiled, name), written.processors.get(name)) for name in written.names)
         constants = {name: written.values[name] for name in written.names if not _is_asked(compiled, name)}
-        readers = _placed(_reader(dialect, entry.type) for entry in compiled._result_columns)
-        return _Text(written.sql, written.names, binders, constants, readers)
+        columns = compiled._result_columns if wide is None else columns_of(statement)
+        readers = _placed(_reader(dialect, each.type, wide is not None) for each in columns)
+        return _Text(written.sql, written.names, binders, constants, readers, wide is not None)
 
 
 class WrittenOut(NamedTuple):
@@ -364,8 +369,9 @@ def _binder(compiled: Any, name: str) -> Process | None:
     return quick_binder(compiled.binds[name].type) if is_known else None
 
 
-def _reader(dialect: sa.Dialect, kind: Any) -> tuple[Process | None, Process | None]:
-    quick = quick_reader(kind) if dialect.name == "sqlite" else None
+def _reader(dialect: sa.Dialect, kind: Any, is_packed: bool) -> tuple[Process | None, Process | None]:
+    reader = reader_of if is_packed else quick_reader
+    quick = reader(kind) if dialect.name == "sqlite" else None
     return quick, kind._cached_result_processor(dialect, None)
 
 

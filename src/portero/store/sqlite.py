@@ -22,7 +22,7 @@ from portero.errors import ConfigurationError, DatabaseUnavailable
 from portero.figures import CommitFigures
 from portero.records import dataclass
 from portero.store import forking
-from portero.store.group_commit import GroupCommit
+from portero.store.group_commit import GroupCommit, Undo
 from portero.store.sqlite_driver import DRIVER, file_of, is_safe, use_one_library
 from portero.store.sqlite_errors import translated, unavailable
 from portero.store.sqlite_readers import Clock, Reader, Readers
@@ -125,14 +125,14 @@ class SqliteFile:
                 with set_for_once(writer, "synchronous", "NORMAL", "FULL"), begun(writer):
                     yield writer
 
-    def write_together(self, work: Callable[[sa.Connection], Made], is_one_statement: bool) -> Made:
+    def write_together(self, work: Callable[[sa.Connection], Made], undo: Undo) -> Made:
         """Do work in a transaction that writers of this process share; see `group_commit`.
 
         Raises:
             RuntimeError: this thread writes already.
         """
         self._writer.check_not_mine()
-        return self._group.write(work, is_one_statement)
+        return self._group.write(work, undo)
 
     def commits(self) -> CommitFigures:
         """Give how many writes shared how many commits since the database was opened."""
