@@ -599,7 +599,7 @@ def loaded():
     import gc
     import sys
 
-    found = {"alembic", "rich", "pygments", "mako", "sqlalchemy.dialects.postgresql"} & set(sys.modules)
+    found = {"alembic", "rich", "pygments", "mako", "segno", "sqlalchemy.dialects.postgresql"} & set(sys.modules)
     return {"loaded": sorted(found), "collects": gc.isenabled(), "frozen": gc.get_freeze_count() > 100_000}
 """
 

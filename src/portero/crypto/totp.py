@@ -11,7 +11,6 @@ import io
 from typing import Final
 
 import pyotp
-import segno
 
 STEP: Final = 30
 DIGITS: Final = 6
@@ -84,6 +83,9 @@ def qr_code(uri: str) -> str:
     (True, True, False)
     """
     drawn = io.BytesIO()
+    # Asked for by who enrols a factor, in few processes ever; each start would wait for it.
+    import segno  # noqa: PLC0415
+
     code = segno.make(uri, micro=False, error="l")
     code.save(drawn, kind="svg", scale=4, xmldecl=False, nl=False, svgclass=None, lineclass=None, light="white")
     return drawn.getvalue().decode().replace("#000", "black").replace("#fff", "white")
