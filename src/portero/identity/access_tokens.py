@@ -134,7 +134,8 @@ class AccessTokens:
         Raises:
             ConfigurationError: a hook made claims of it that no verifier takes.
         """
-        issued = int(now.timestamp())
+        at = now.timestamp()
+        issued = int(at)
         left = self._lifetime if ends_at is None else int((ends_at - now).total_seconds())
         expires = issued + max(1, min(self._lifetime, left))
         members: dict[str, Any] = {
@@ -158,11 +159,11 @@ class AccessTokens:
         if hooks.has(Point.CUSTOM_ACCESS_TOKEN):
             members |= {name: str(members[name]) for name in _IDS}
             members, write = self._checked(hooks.claims(user, session, members)), _written
-        token = self._sign(write(members), now.timestamp())
+        token = self._sign(write(members), at)
         for name in ("user_metadata", "app_metadata"):
             # Who keeps much about himself must not be locked out by his own token; policies read the row anyway.
             if len(token) > jws.LONGEST_TOKEN:
-                token = self._sign(write(members | {name: {}}), now.timestamp())
+                token = self._sign(write(members | {name: {}}), at)
                 members[name] = {}
         return token, datetime.fromtimestamp(expires, UTC)
 

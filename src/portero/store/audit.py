@@ -23,7 +23,7 @@ def record(connection: sa.Connection, event: Event) -> None:
     _INSERT.changed(
         connection,
         id=random_id(),
-        happening=event.happening.value,
+        happening=event.happening._value_,  # `value` is a function of Python's, and says the same
         at=event.at,
         user_id=event.user_id,
         session_id=event.session_id,

@@ -52,17 +52,18 @@ def over(now: datetime) -> sa.ColumnElement[bool]:
 def _hit(dialect_name: str) -> sa.Executable:
     over = _IS_OVER
     added: Any = insert_into(_TABLE, dialect_name)
-    added = added.values(name=sa.bindparam("name"), hits=1, window_ends_at=sa.bindparam("ends_at"))
+    added = added.values(name=sa.bindparam("name"), hits=_ONE, window_ends_at=sa.bindparam("ends_at"))
     hit: sa.Executable = added.on_conflict_do_update(
         index_elements=[_TABLE.c.name],
         set_={
-            "hits": sa.case((over, 1), else_=_TABLE.c.hits + 1),
+            "hits": sa.case((over, _ONE), else_=_TABLE.c.hits + _ONE),
             "window_ends_at": sa.case((over, added.excluded.window_ends_at), else_=_TABLE.c.window_ends_at),
         },
     ).returning(_TABLE.c.hits, _TABLE.c.window_ends_at)
     return hit
 
 
+_ONE = sa.literal_column("1", sa.BigInteger)  # part of the text: bound, it would be handed over with each hit
 _IS_OVER = _TABLE.c.window_ends_at <= sa.bindparam("now", type_=UtcDateTime())
 _HIT = Prepared(_hit, tuple)
 # Two sweepers must not wait for each other: on PostgreSQL each takes what the other has not.

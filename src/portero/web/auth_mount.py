@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 
 from portero.settings import Settings
 from portero.web import routes
+from portero.web.answers import OwnAnswer
 from portero.web.routes import Edge, Guarded
 from portero.web.runtime import FROZEN, Runtime
 
@@ -86,6 +87,10 @@ class AuthMount:
         except Exception as error:
             # The edge: every refusal becomes an answer here, as in the blueprint.
             response = routes.refusal(error, asked)
+        if type(response) is OwnAnswer:  # nobody has had it in hands
+            body, status, headers = response.as_made(self._edge.carried(environ))
+            start_response(status, headers)
+            return body
         dressed = self._edge.dressed(response, environ)
         parts, status, headers = dressed.get_wsgi_response(environ)
         start_response(status, headers)

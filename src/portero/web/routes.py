@@ -324,8 +324,7 @@ class Edge:
 
     def dressed(self, response: Response, environ: Mapping[str, Any]) -> Response:
         """Give the answer to a request below our path with the headers that every answer carries."""
-        origin = environ.get("HTTP_ORIGIN")
-        carried = self._security if origin is None else (*self._security, *cors.answer_headers(origin, self.settings))
+        carried = self.carried(environ)
         if isinstance(response, OwnAnswer):
             response.carried = carried
             return response
@@ -333,6 +332,11 @@ class Edge:
         there = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - iterating it gives pairs
         response.headers.extend([pair for pair in carried if pair[0].lower() not in there])
         return response
+
+    def carried(self, environ: Mapping[str, Any]) -> Headers:
+        """Give the headers that every answer to a request carries."""
+        origin = environ.get("HTTP_ORIGIN")
+        return self._security if origin is None else (*self._security, *cors.answer_headers(origin, self.settings))
 
     def _is_ours(self, path: str) -> bool:
         return path.startswith(self._below) or path == self._path
