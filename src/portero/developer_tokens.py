@@ -9,7 +9,6 @@ house.md §4a.
 
 from __future__ import annotations
 
-import functools
 import hmac
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -31,6 +30,7 @@ from portero.crypto.jws import LONGEST_TOKEN, UnverifiedJws
 from portero.crypto.keyring import KeySet, VerificationKey, shared_verification_key
 from portero.crypto.secret_rules import check_fallbacks
 from portero.errors import ConfigurationError, InvalidToken, TokenFault
+from portero.figures import kept
 from portero.identity.access_tokens import Known
 from portero.principal import ANON, SERVICE_ROLE, Principal
 from portero.records import dataclass
@@ -286,7 +286,7 @@ def _first_that_fits(parsed: UnverifiedJws, given: Any, algorithms: Iterable[str
     raise InvalidToken(TokenFault.SIGNATURE)
 
 
-@functools.lru_cache(maxsize=64)
+@kept("developer_keys", 64)
 def _typed(key: Any, alg: str) -> VerificationKey:
     """Give a key its one algorithm; a public key's text never becomes a shared secret (CVE-2022-29217)."""
     algorithm = ALGORITHMS[alg]

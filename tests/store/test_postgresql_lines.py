@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from portero.errors import DatabaseUnavailable
 from portero.store import postgresql_lines
 from portero.store.postgresql_lines import Line, LostConnection
-from portero.store.postgresql_statements import Altered
+from portero.store.postgresql_statements import Shared
 from portero.store.prepared import Again
 
 
@@ -80,7 +80,7 @@ def test_a_statement_is_prepared_at_its_second_use_and_once_for_numbers_of_every
 
 
 def test_no_more_statements_are_prepared_than_the_bound(connection: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgresql_lines, "_MOST_PREPARED", 3)
+    monkeypatch.setattr(postgresql_lines, "MOST_PREPARED", 3)
     for number in range(5):
         for _ in range(2):
             assert connection.run(f"SELECT {number}", ()).rows == [(number,)]
@@ -90,14 +90,14 @@ def test_no_more_statements_are_prepared_than_the_bound(connection: Line, monkey
 def test_statements_that_never_come_again_push_out_none_that_is_prepared(
     connection: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgresql_lines, "_MOST_PREPARED", 2)
+    monkeypatch.setattr(postgresql_lines, "MOST_PREPARED", 2)
     monkeypatch.setattr(postgresql_lines, "_MOST_SEEN", 4)
     for _ in range(2):
         connection.run("SELECT 'often'", ())
-    before = list(connection._statements)
+    before = list(connection.statements)
     for number in range(10):
         assert connection.run(f"SELECT {number}", ()).rows == [(number,)]
-    assert list(connection._statements) == before
+    assert list(connection.statements) == before
     assert len(connection._seen) == 4
 
 
@@ -280,7 +280,7 @@ def test_null_is_of_the_type_that_its_place_had_and_a_text_is_prepared_in_four_w
 def test_what_is_pushed_out_in_a_transaction_does_not_end_it_where_the_server_lacks_the_name(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgresql_lines, "_MOST_PREPARED", 1)
+    monkeypatch.setattr(postgresql_lines, "MOST_PREPARED", 1)
     for _ in range(2):
         line.run("SELECT 1", ())
     line.connection.execute("DEALLOCATE ALL")
@@ -325,8 +325,8 @@ def test_as_many_values_as_places_or_none_is_sent(connection: Line) -> None:
 
 
 def test_a_table_that_one_line_found_altered_ends_no_transaction_of_another(connect: Callable[[], Any]) -> None:
-    altered = Altered()
-    reading, line = Line(connect(), begins=False, altered=altered), Line(connect(), begins=True, altered=altered)
+    shared = Shared()
+    reading, line = Line(connect(), begins=False, shared=shared), Line(connect(), begins=True, shared=shared)
     reading.connection.execute("CREATE TABLE t AS SELECT 1 AS n")
     for _ in range(2):
         assert reading.run("SELECT n FROM t", ()).rows == line.run("SELECT n FROM t", ()).rows == [(1,)]

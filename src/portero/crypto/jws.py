@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import field
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from portero.crypto import base64url
 from portero.crypto.algorithms import ALGORITHMS
 from portero.crypto.keyring import KeySet, SigningKey, VerificationKey
 from portero.errors import InvalidToken, TokenFault
+from portero.figures import kept
 from portero.records import dataclass
 
 LONGEST_TOKEN: Final = 4096
@@ -143,7 +143,7 @@ def has_foreign_header(header: Mapping[str, str]) -> bool:
 
 
 # An application has a few keys at one time.
-@lru_cache(maxsize=64)
+@kept("token_heads", 64)
 def _usual_head(alg: str, kid: str | None) -> str:
     return _head(alg, kid, _USUAL)
 
@@ -154,8 +154,8 @@ def _head(alg: str, kid: str | None, header: Mapping[str, str]) -> str:
     return base64url.encode(json.dumps(members, separators=(",", ":")).encode())
 
 
-# All tokens of a key have one header: it is read once. Refusals are not kept, and it is never more than 128 KiB.
-@lru_cache(maxsize=256)
+# All tokens of a key have one header: it is read once. Refusals are not kept, and no header is longer than 512 letters.
+@kept("token_headers", 256)
 def _header(head: str, foreign_headers: bool) -> Mapping[str, str]:
     try:
         data = base64url.decode(head)

@@ -8,8 +8,9 @@ as much. It compares nothing, and knows of no key where it comes from.
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
 from typing import Final
+
+from portero.figures import kept
 
 _BLOCK: Final = 64
 _INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
@@ -39,7 +40,7 @@ class Mac:
 
 
 # An application has a handful of keys, and former ones of each while secrets are replaced.
-@lru_cache(64)
+@kept("macs", 64)
 def mac_with(key: bytes) -> Mac:
     """Give the HMAC of a key, made once; for keys of the application only, as it keeps them."""
     return Mac(key)

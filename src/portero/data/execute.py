@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -22,12 +21,15 @@ from portero.data.parameters import Layout, Parameters, Process, layout_of
 from portero.data.read_plan import ReadPlan, keys_of
 from portero.data.read_sql import ReadSql
 from portero.data.request import read_offset
+from portero.figures import kept
 from portero.principal import Principal
 from portero.records import dataclass, new_tuple
 from portero.store.prepared import written_out
 
 _EXPLAIN = "EXPLAIN (FORMAT JSON) "
 NO_FORMS: Mapping[str, str] = {}
+#: Characters of a statement that is kept with numbers in it: a caller's may have hundreds of thousands.
+_LONGEST_PLACED = 8192
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +46,7 @@ class CompiledRead:
         conversions: places of the body whose values Python converts.
         forms: of CSV, the columns whose JSON does not show their type.
         estimate: what PostgreSQL is asked for a planned or estimated count, with its parameters as in the statement.
+        weight: about how many bytes all of it holds.
     """
 
     sql: str
@@ -58,6 +61,7 @@ class CompiledRead:
     conversions: tuple[tuple[Place, Process], ...] = ()
     forms: Mapping[str, str] = field(default_factory=dict)
     estimate: CompiledRead | None = None
+    weight: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,12 +141,13 @@ def fill(compiled: CompiledRead, values: Sequence[str]) -> FilledRead:
     parameters = compiled.layout.filled(values)
     sql = compiled.sql
     if compiled.numbers:
-        sql = _placed(sql, tuple([(name, codec(values[slot])) for name, slot, codec in compiled.numbers]))
+        place = _placed if len(sql) <= _LONGEST_PLACED else _placed.__wrapped__
+        sql = place(sql, tuple([(name, codec(values[slot])) for name, slot, codec in compiled.numbers]))
     offset = 0 if compiled.offset is None else read_offset(values[compiled.offset])
     return FilledRead(compiled, sql, parameters, offset)
 
 
-@lru_cache(1024)
+@kept("placed_numbers", 1024)
 def _placed(sql: str, numbers: tuple[tuple[str, int], ...]) -> str:
     """Put numbers into the text; requests that ask for the same page share one text."""
     for name, number in numbers:

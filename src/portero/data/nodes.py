@@ -8,7 +8,7 @@ shape, and plans are cached by (shape, role). Nothing here knows models, databas
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Literal, NamedTuple
 
 from portero.records import dataclass
@@ -166,6 +166,7 @@ class ReadShape:
     is_keyed: bool = False
     media: Media = Media()
     _hash: int = field(default=0, init=False, repr=False, compare=False)
+    _keyed: ReadShape | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # Shapes are keys of caches: the tree is walked once, not at each look-up.
@@ -174,6 +175,20 @@ class ReadShape:
 
     def __hash__(self) -> int:
         return self._hash
+
+    @property
+    def keyed(self) -> ReadShape:
+        """The read of rows by their keys after a write of this shape: without what picked the rows of the write.
+
+        Their order, and what concerns embeds, stays. It is made once, and lives as long as the shape.
+        """
+        if self._keyed is None:
+            filters = tuple(one for one in self.filters if one.path)
+            pages = tuple(one for one in self.pages if one.path)
+            made = replace(self, filters=filters, pages=pages, count=None, is_keyed=True)
+            object.__setattr__(self, "_keyed", made)
+            return made
+        return self._keyed
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
 from portero.data.binds import KEYS, Binds, Codec
 from portero.data.caller import ME_ID, ME_ROLE, ME_TEXT
+from portero.figures import kept
 from portero.principal import Principal
 from portero.records import dataclass
 from portero.store.prepared import WrittenOut
@@ -31,7 +31,7 @@ class Layout:
     Attributes:
         facts: those of the caller, each with what makes its form.
         form: names facts and forms, the instant's where it is asked for; the same for all statements that ask alike.
-        instant: makes the form of the present instant, anew only when it changed: the edge gives whole seconds.
+        instant: makes the form of the present instant.
         template: the other parameters, with the constants in place.
         codecs: (place in the template, slot, codec) of the request's values.
         arranged: gives the order of the text, from facts, instant, the others, and the keys of a keyed read.
@@ -60,13 +60,19 @@ class Layout:
         held = principal.forms.get(self.form)
         if held is None or held[0] is not now:
             facts = self._forms(principal, now) if held is None else held[2]
-            held = principal.forms[self.form] = now, (*facts, self.instant(now)), facts
+            held = principal.forms[self.form] = now, (*facts, _form_of(self.instant, now)), facts
         known: Parameters = held[1] + filled
         return self.arranged(known if keys is None else (*known, keys))
 
     def _forms(self, principal: Principal, now: datetime) -> Parameters:
         values = facts_of(principal, now)
         return tuple([values[name] if process is None else process(values[name]) for name, process in self.facts])
+
+
+@kept("instants", 64)
+def _form_of(process: Process, now: datetime) -> Any:
+    """Make the form of the present instant, anew only when it changed: the edge gives whole seconds."""
+    return process(now)
 
 
 def layout_of(written: WrittenOut, binds: Binds, compiled: Any) -> Layout:
@@ -88,7 +94,7 @@ def layout_of(written: WrittenOut, binds: Binds, compiled: Any) -> Layout:
     return Layout(
         facts=tuple((name, written.processors.get(name)) for name in facts),
         form=", ".join([compiled.dialect.name, *types]),
-        instant=lru_cache(4)(written.processors.get(NOW, as_it_is)),
+        instant=written.processors.get(NOW, as_it_is),
         template=tuple(template),
         codecs=tuple(codecs),
         arranged=_picks([(*facts, NOW, *others, KEYS).index(name) for name in written.names]),

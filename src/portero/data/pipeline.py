@@ -170,7 +170,7 @@ class DataApi:
 
     def caches(self) -> dict[str, CacheFigures]:
         """Give the figures of the caches, by what they keep."""
-        return self.reads.caches() | self.writes.caches()
+        return self.reads.caches() | self.writes.caches() | self.root.caches()
 
     def read_root(self, http: HttpRequest, principal: Principal, now: datetime) -> DataAnswer:
         """Answer requests to the root: the OpenAPI document for the caller's role.
@@ -196,7 +196,7 @@ class DataApi:
         Raises:
             DataError: any refusal of the write path.
         """
-        request = self.writes.read(http)
+        request = self.writes.heads.read(http)
         if watch is None:
             return self.writes.answer(request, principal, now, whose)
         watch.mark("parse")

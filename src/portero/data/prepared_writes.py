@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,6 +19,7 @@ from portero.data.catalogue import Column, Model
 from portero.data.dialects import Sql
 from portero.data.parameters import Layout, Parameters, as_it_is, layout_of
 from portero.data.write_plan import InsertRules
+from portero.figures import kept
 from portero.principal import Principal
 from portero.records import dataclass
 from portero.store.prepared import Prepared, run, written_out
@@ -71,7 +71,7 @@ class TellingInsert:
         return told  # type: ignore[no-any-return]
 
 
-@lru_cache(1024)
+@kept("prepared_inserts", 512)
 def insert_of(rules: InsertRules, columns: tuple[Column, ...], sql: Sql) -> PreparedInsert | None:
     """Prepare the insert of a row with these columns; None where SQLAlchemy has to run it."""
     statement = write_sql.insert_rows(rules, columns, sql)
@@ -110,7 +110,7 @@ def _defaults(compiled: Any) -> tuple[tuple[str, Callable[[], Any]], ...] | None
     return known if len(known) == len(defaults) else None
 
 
-@lru_cache(1024)
+@kept("prepared_checks", 512)
 def passing(model: Model, check: Clause, sql: Sql) -> Prepared[int]:
     """Prepare the count of rows with the bound keys that pass a policy as they are stored."""
     return Prepared(write_sql.passing(model, check, sql), _first, dialect=sql.compiler)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
+from sys import getsizeof
 from typing import Any
 from urllib.parse import quote
 
@@ -38,22 +39,24 @@ from portero.data.read_plan import Planner
 from portero.data.read_sql import where_of
 from portero.data.request import read_request
 from portero.data.row_version import names_a_row, version_of
-from portero.data.shape_budget import ShapeBudget
+from portero.data.shape_budget import KnownKinds, ShapeBudget
 from portero.data.target_names import warnings
 from portero.figures import CacheFigures, of_lru
 from portero.principal import ANON, SERVICE_ROLE, Principal
 from portero.records import dataclass
 from portero.settings import Settings
 from portero.store.documents import document
+from portero.weights import NotKept, weight_of
 
 _REQUESTS = 8192
 _STATEMENTS = 1024
 _STRANGERS = 1024
-#: Characters of a request that is kept, of its statement, and of a statement that is kept for its shape: everybody can
-#: make long ones, all different.
+#: Bytes of a request that is kept, its statement included, and of a statement that is kept and its shape: everybody can
+#: make heavy ones, all different.
+_HEAVIEST_REQUEST = 16 * 1024
+_HEAVIEST_STATEMENT = 64 * 1024
+#: Characters of a request that is kept: a header that means nothing here takes as much room as one that does.
 _LONGEST_KEPT = 2048
-_LONGEST_OF_A_REQUEST = 16_384
-_LONGEST_STATEMENT = 65_536
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,14 +84,6 @@ def answered(prepared: PreparedRead, result: ResultSet, method: str) -> DataAnsw
     return DataAnswer(answer.status, answer.headers) if method == "HEAD" else answer
 
 
-class _NotKept(Exception):
-    """Carries what was made past a cache, which keeps no exceptions: its statement is too long to stay."""
-
-    def __init__(self, made: Any) -> None:
-        super().__init__()
-        self.made = made
-
-
 class _New(Exception):
     """No such request was planned yet, and nobody has paid for it; what was read of it comes along."""
 
@@ -114,13 +109,18 @@ class Reads:
         self.limits = Limits(settings.max_list, settings.max_pattern, settings.max_sources)
         self.budget = ShapeBudget(settings.max_new_shapes)
         self._thread = threading.local()
-        self._strange: set[int] = set()
+        self._strange = KnownKinds(_STRANGERS)
         self._kept = lru_cache(_REQUESTS)(self._keepable)
         self.compiled = lru_cache(_STATEMENTS)(self._keepable_statement)
 
     def caches(self) -> dict[str, CacheFigures]:
-        """Give the figures of whole requests and of statements that are kept."""
-        return {"requests": of_lru(self._kept.cache_info()), "statements": of_lru(self.compiled.cache_info())}
+        """Give the figures of whole requests and of statements that are kept, and of what is known of strangers."""
+        return {
+            "requests": of_lru(self._kept.cache_info()),
+            "statements": of_lru(self.compiled.cache_info()),
+            "strange_shapes": self._strange.figures(),
+            "shape_budgets": self.budget.figures(),
+        }
 
     def prepare(
         self, http: HttpRequest, role: str, *, guarded: bool, whose: Callable[[], str] | None = None
@@ -138,7 +138,7 @@ class Reads:
         """
         try:
             return self._kept(http, role, guarded)
-        except _NotKept as large:
+        except NotKept as large:
             prepared: PreparedRead = large.made
             return prepared
         except _New as new:
@@ -167,9 +167,8 @@ class Reads:
 
     def _keepable(self, http: HttpRequest, role: str, guarded: bool) -> PreparedRead:
         prepared = self._prepare(http, role, guarded)
-        # All of it is the key: a header that means nothing here takes as much room as one that does.
-        if sum(map(len, http)) > _LONGEST_KEPT or len(prepared.filled.compiled.sql) > _LONGEST_OF_A_REQUEST:
-            raise _NotKept(prepared)
+        if sum(map(len, http)) > _LONGEST_KEPT or _weight_of_request(http, prepared) > _HEAVIEST_REQUEST:
+            raise NotKept(prepared)
         return prepared
 
     def _prepare(self, http: HttpRequest, role: str, guarded: bool, request: DataRequest | None = None) -> PreparedRead:
@@ -195,18 +194,16 @@ class Reads:
     def _compiled_for(self, shape: ReadShape, role: str, guarded: bool) -> CompiledRead:
         """Anybody can make shapes: an anonymous one is kept only when it comes back, so passers-by push nothing out."""
         # Of a stranger's shape its hash is remembered only: the shape itself may be as long as a URL can be.
-        if role == ANON and hash(shape) not in self._strange:
+        if role == ANON and self._strange.has_new(shape):
             self._refuse_unpaid()
-            if len(self._strange) >= _STRANGERS:
-                self._strange.clear()
-            self._strange.add(hash(shape))
+            self._strange.add(shape)
             return self.compile(shape, role, guarded)
         return self._statement(shape, role, guarded)
 
     def _statement(self, shape: ReadShape, role: str, guarded: bool) -> CompiledRead:
         try:
             return self.compiled(shape, role, guarded)
-        except _NotKept as large:
+        except NotKept as large:
             compiled: CompiledRead = large.made
             return compiled
 
@@ -217,14 +214,15 @@ class Reads:
     def _keepable_statement(self, shape: ReadShape, role: str, guarded: bool) -> CompiledRead:
         self._refuse_unpaid()
         compiled = self.compile(shape, role, guarded)
-        if len(compiled.sql) > _LONGEST_STATEMENT:
-            raise _NotKept(compiled)
+        if compiled.weight + weight_of(shape) > _HEAVIEST_STATEMENT:
+            raise NotKept(compiled)
         return compiled
 
     def compile(self, shape: ReadShape, role: str, guarded: bool) -> CompiledRead:
         """Plan a shape for a role and write its statement."""
         plan = self.planner(role).plan(shape)
-        return compile_read(plan, self.sql, self.limits, self.standing if guarded else None)
+        compiled = compile_read(plan, self.sql, self.limits, self.standing if guarded else None)
+        return replace(compiled, weight=weight_of(compiled))
 
     def planner(self, role: str) -> Planner:
         """Give the planner of a role."""
@@ -242,7 +240,7 @@ class Reads:
         Raises:
             DataError: as a read.
         """
-        shape = _keyed_shape(request.shape)
+        shape = request.shape.keyed
         try:
             return self._statement(shape, role, False)
         except _New:
@@ -289,21 +287,17 @@ class Reads:
         return where_of(model, planned, request.values, self.sql, self.limits)
 
 
+def _weight_of_request(http: HttpRequest, prepared: PreparedRead) -> int:
+    """Count a kept request with all that stays as long as it does, shared or not."""
+    filled, estimate = prepared.filled, prepared.estimate
+    own = 0 if filled.sql is filled.compiled.sql else getsizeof(filled.sql)
+    own += 0 if estimate is None else getsizeof(estimate.sql) + weight_of(estimate.parameters)
+    return filled.compiled.weight + own + weight_of((*http, *filled.parameters, *prepared.headers))
+
+
 def set_zone(connection: sa.Connection, zone: str) -> None:
     """Let this transaction on PostgreSQL show instants in a zone."""
     connection.execute(sa.select(sa.func.set_config("TimeZone", zone, True)))
-
-
-@lru_cache(_STATEMENTS)
-def _keyed_shape(shape: ReadShape) -> ReadShape:
-    """Leave away what picked the rows of the write; their order, and what concerns embeds, stays."""
-    return replace(
-        shape,
-        filters=tuple(one for one in shape.filters if one.path),
-        pages=tuple(one for one in shape.pages if one.path),
-        count=None,
-        is_keyed=True,
-    )
 
 
 def _location(http: HttpRequest) -> str:

@@ -6,8 +6,9 @@ RE2 comes with `portero[regex]`; without it `match` and `imatch` are refused on 
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
+
+from portero.figures import kept
 
 try:  # An optional dependency: a wheel of 1 MB that only this operator needs.
     import re2
@@ -58,7 +59,7 @@ def check(pattern: str) -> str:
     return pattern
 
 
-@lru_cache(256)
+@kept("regular_expressions", 64)
 def _compiled(pattern: str, folds: bool) -> Any:
     options = re2.Options()
     options.case_sensitive = not folds

@@ -16,6 +16,7 @@ from portero.data.nodes import DataAnswer
 from portero.data.openapi import document
 from portero.data.request import READ_METHODS, check_profile
 from portero.errors import DataError
+from portero.figures import CacheFigures, of_lru
 
 PATHS: Final = ("", "/")
 _OPENAPI: Final = "application/openapi+json"
@@ -44,12 +45,16 @@ class Root:
         most_operations: int = 100,
     ) -> None:
         self.is_served = is_served
+        self._made_of = (path, functions, most_operations)
+        self._catalogue = catalogue
+        self._document = lru_cache(32)(self._made)
 
-        @lru_cache(32)
-        def made(role: str) -> bytes:
-            return orjson.dumps(document(catalogue, role, path, functions, most_operations))
+    def caches(self) -> dict[str, CacheFigures]:
+        """Give the figures of the documents that are kept, one a role."""
+        return {"documents": of_lru(self._document.cache_info())}
 
-        self._document = made
+    def _made(self, role: str) -> bytes:
+        return orjson.dumps(document(self._catalogue, role, *self._made_of))
 
     def answer(self, method: str, accept: str, profile: str, role: str) -> DataAnswer:
         """Give the document for a role.

@@ -13,22 +13,21 @@ only; what stands below anything else stays as it is. Nothing here decides who s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, Grouping
 
+from portero.figures import kept
+
 Clause = sa.ColumnElement[Any]
 _Form = Callable[[Clause, sa.Select[Any]], Clause | None]
-#: Policies that are kept turned; each is an object of a catalogue, so the same one comes again.
-_KEPT = 256
 _KEYS = (sa.PrimaryKeyConstraint, sa.UniqueConstraint)
 _JOINERS = {operators.and_: sa.and_, operators.or_: sa.or_}
 
 
-@lru_cache(_KEPT)
+@kept("policies_caller_first", 256)
 def caller_first(policy: Any, table: sa.Table) -> Clause:
     """Turn each EXISTS that is tied to a policy's own table by one equality into IN.
 
@@ -39,7 +38,7 @@ def caller_first(policy: Any, table: sa.Table) -> Clause:
     return _turned(policy, table, lambda own, found: own.in_(found))
 
 
-@lru_cache(_KEPT)
+@kept("policies_callers_collected", 256)
 def callers_collected(policy: Any, table: sa.Table) -> Clause:
     """Turn such an EXISTS into `= ANY (ARRAY(SELECT …))`, if an index of the policy's own table begins with its column.
 

@@ -12,10 +12,10 @@ import time
 from collections.abc import Hashable
 
 from portero.errors import DataError
+from portero.figures import CacheFigures
 
 #: Callers remembered; when there are more, the quarter that came first is forgotten.
 _MOST_CALLERS = 10_000
-#: Kinds remembered; when there are more, all are forgotten.
 _MOST_KINDS = 4096
 #: Seconds that a full budget has been saved up for.
 _SAVED = 5
@@ -32,6 +32,7 @@ class ShapeBudget:
         self._rate = rate
         self._lock = threading.Lock()
         self._left: dict[str, tuple[float, float]] = {}
+        self._known = self._unknown = 0
 
     def spend(self, caller: str, now: float | None = None) -> None:
         """Let a caller have one more kind planned.
@@ -61,27 +62,52 @@ class ShapeBudget:
             left = min(full, left + (now - since) * self._rate)
             if left < 1:
                 raise _too_many()
-            if caller not in self._left and len(self._left) >= _MOST_CALLERS:
-                for one in list(self._left)[: _MOST_CALLERS // 4]:
-                    del self._left[one]
+            self._make_room(caller)
             self._left[caller] = (left - 1, now)
+
+    def figures(self) -> CacheFigures:
+        """Give of how many callers the budget was known, and of how many not."""
+        return CacheFigures(self._known, self._unknown, len(self._left), _MOST_CALLERS)
+
+    def _make_room(self, caller: str) -> None:
+        if caller in self._left:
+            self._known += 1
+            return
+        self._unknown += 1
+        if len(self._left) >= _MOST_CALLERS:
+            for one in list(self._left)[: _MOST_CALLERS // 4]:
+                del self._left[one]
 
 
 class KnownKinds:
-    """Remembers which kinds were paid for, of those that no cache holds; bounded, and shared by threads."""
+    """Remembers which kinds were paid for, of those that no cache holds; bounded, and shared by threads.
 
-    def __init__(self) -> None:
-        self._known: set[int] = set()
+    Args:
+        most: kinds remembered; when there are more, all are forgotten.
+    """
 
-    def has_new(self, kind: tuple[Hashable, ...]) -> bool:
+    def __init__(self, most: int = _MOST_KINDS) -> None:
+        self._most = most
+        self._hashes: set[int] = set()
+        self._known = self._new = 0
+
+    def has_new(self, kind: Hashable) -> bool:
         """Say whether this kind has not been paid for yet, or was forgotten since."""
-        return hash(kind) not in self._known
+        if hash(kind) in self._hashes:
+            self._known += 1
+            return False
+        self._new += 1
+        return True
 
-    def add(self, kind: tuple[Hashable, ...]) -> None:
-        """Remember that it has."""
-        if len(self._known) >= _MOST_KINDS:
-            self._known.clear()
-        self._known.add(hash(kind))
+    def add(self, kind: Hashable) -> None:
+        """Remember that it has, by its hash: the kind itself may be as long as a request."""
+        if len(self._hashes) >= self._most:
+            self._hashes.clear()
+        self._hashes.add(hash(kind))
+
+    def figures(self) -> CacheFigures:
+        """Give how often a kind was known."""
+        return CacheFigures(self._known, self._new, len(self._hashes), self._most)
 
 
 def _too_many() -> DataError:

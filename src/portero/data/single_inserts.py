@@ -38,6 +38,7 @@ from portero.data.standing import check_session, session_ended, standing_of
 from portero.data.write_answer import Written
 from portero.data.write_plan import InsertPlan, InsertRules
 from portero.errors import DataError
+from portero.figures import CacheFigures, of_lru
 from portero.principal import Principal
 from portero.records import dataclass, new_tuple
 from portero.store.engine import Database
@@ -124,7 +125,11 @@ class SingleInserts:
         self._is_served = reads.sql.name == "sqlite"
         self._asks = standing_of(standing, reads.sql)
         self._plain: dict[str, bool] = {}
-        self._kept = lru_cache(1024)(self._made)
+        self._kept = lru_cache(512)(self._made)
+
+    def caches(self) -> dict[str, CacheFigures]:
+        """Give the figures of the kinds of inserts that are kept."""
+        return {"single_inserts": of_lru(self._kept.cache_info())}
 
     def of(self, plan: write_plan.WritePlan, request: DataRequest, principal: Principal) -> SingleInsert | None:
         """Give how a write is done in one statement; None where it needs the longer way.

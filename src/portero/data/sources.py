@@ -7,7 +7,6 @@ take SQLAlchemy a fifth of what a statement does.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 from portero.data.caller import me
 from portero.data.catalogue import Model
 from portero.data.policy import held_to_caller, readable_rows
+from portero.figures import kept
 from portero.records import dataclass
 
 Clause = sa.ColumnElement[Any]
@@ -22,7 +22,6 @@ POSITION: Final = "portero_position"
 """The column that holds a row's place in the order that a function's statement has."""
 ROW: Final = "portero_row"
 """The names of a row's key inside a keyed read begin so."""
-_SHARED = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,5 +62,5 @@ def rows_of(model: Model, policy: Clause, name: str, also: Sequence[Clause] = ()
     return source_of(rows, held_to_caller(policy))
 
 
-shared_rows = lru_cache(_SHARED)(rows_of)
+shared_rows = kept("shared_rows", 256)(rows_of)
 """The same for a policy of the catalogue, which statements share."""

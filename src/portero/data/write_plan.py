@@ -11,7 +11,6 @@ Pure: nothing here executes anything. Obeys contract data.md §4.7, §4.10 and d
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -21,6 +20,7 @@ from portero.data.nodes import DataRequest
 from portero.data.payload import Payload, read_payload
 from portero.data.policy import Verb, row_refused
 from portero.errors import DataError
+from portero.figures import kept
 from portero.principal import SERVICE_ROLE
 from portero.records import dataclass, new_tuple
 from portero.settings import Settings
@@ -132,7 +132,7 @@ def plan_insert(request: DataRequest, model: Model, role: str, settings: Setting
     return new_tuple(InsertPlan, (rules, groups, payload.rows[0] if len(payload.rows) == 1 else {}))
 
 
-@lru_cache(1024)
+@kept("insert_rules", 512)
 def insert_rules(
     model: Model,
     names: tuple[str, ...],
@@ -179,7 +179,7 @@ def plan_update(
     return UpdatePlan(model, values, _all(visible, policy, filters), check, row)
 
 
-@lru_cache(1024)
+@kept("update_checks", 256)
 def _check_of_update(model: Model, filled: tuple[str, ...], role: str, *, is_shown: bool) -> Clause:
     """What each updated row must pass; kept, because its statement is found by it."""
     check = _all(model.policies.of(Verb.UPDATE, role), *_forced(model, filled, role))

@@ -9,7 +9,6 @@ Obeys contract data.md §4.7 and §4.15.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,6 +21,7 @@ from portero.data.caller import ME_ID, ME_ROLE
 from portero.data.catalogue import Column, Model
 from portero.data.dialects import Sql
 from portero.data.write_plan import DEFAULT, Conflict, DeletePlan, InsertRules, UpdatePlan
+from portero.figures import kept
 from portero.store.upserts import insert_into
 
 Clause = sa.ColumnElement[Any]
@@ -42,7 +42,7 @@ def bound(row: Sequence[Any]) -> dict[str, Any]:
     return {value_name(place): value for place, value in enumerate(row)}
 
 
-@lru_cache(1024)
+@kept("insert_statements", 512)
 def insert_rows(rules: InsertRules, columns: tuple[Column, ...], sql: Sql) -> sa.Insert:
     """Write the insert of rows with these columns; values are bound by `value_name`. It gives back the row keys."""
     marks = [] if rules.conflict is None else _is_new(rules.model.table, sql)

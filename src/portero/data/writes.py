@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,12 +22,11 @@ from portero.data.caller import ME_ID, ME_ROLE
 from portero.data.catalogue import Model
 from portero.data.database_errors import Known, check_keys, check_once, refusal_of
 from portero.data.execute import ResultSet
-from portero.data.nodes import DataAnswer, DataRequest, HttpRequest, Preferences, ReadShape
+from portero.data.nodes import DataAnswer, DataRequest, Preferences, ReadShape
 from portero.data.policy import Clause, Verb
 from portero.data.prefer import applied
 from portero.data.put import check_put
 from portero.data.reads import Reads
-from portero.data.request import read_request
 from portero.data.row_version import check_no_version, check_version, is_whole, version_of
 from portero.data.shape_budget import KnownKinds
 from portero.data.single_inserts import SingleInserts
@@ -36,11 +34,13 @@ from portero.data.standing import check_session, standing_of
 from portero.data.target_names import warnings
 from portero.data.undone import Undone, is_undone
 from portero.data.write_answer import Written, write_answer
+from portero.data.write_heads import WriteHeads
 from portero.data.write_plan import DeletePlan, InsertPlan, UpdatePlan, WritePlan
-from portero.figures import CacheFigures, of_lru
+from portero.figures import CacheFigures
 from portero.principal import Principal
-from portero.records import dataclass, new_tuple
+from portero.records import dataclass
 from portero.settings import Settings
+from portero.store.compiled_statements import CompiledStatements
 from portero.store.engine import Database
 from portero.store.group_commit import Undo
 from portero.store.prepared import settle
@@ -48,9 +48,8 @@ from portero.store.prepared import settle
 Keys = list[tuple[Any, ...]]
 #: Rows of an insert that shares its transaction with others; more would keep them waiting.
 _MOST_TOGETHER = 20
-#: Requests (without their bodies) that are kept, and the characters of one.
-_REQUESTS = 1024
-_LONGEST_KEPT = 1024
+#: Statements of callers' filters that SQLAlchemy need not write again; they push out none of Portero's own.
+_STATEMENTS = 256
 
 
 class Writes:
@@ -77,22 +76,13 @@ class Writes:
         self._single = SingleInserts(database, reads, standing)
         self._kinds = KnownKinds()
         self._overrides = settings.transaction_end.endswith("-override")
-        self._kept = lru_cache(_REQUESTS)(lambda head: read_request(HttpRequest(*head), settings))
+        self.heads = WriteHeads(settings)
+        self.compiled = CompiledStatements(_STATEMENTS)
 
     def caches(self) -> dict[str, CacheFigures]:
-        """Give the figures of writes that are kept without their bodies."""
-        return {"writes": of_lru(self._kept.cache_info())}
-
-    def read(self, http: HttpRequest) -> DataRequest:
-        """Parse a write; all but its body is read once for many of its kind.
-
-        Raises:
-            DataError: as `read_request`.
-        """
-        head = http[:-2]
-        if len("".join(head)) > _LONGEST_KEPT:
-            return read_request(http, self.settings)
-        return new_tuple(DataRequest, (*self._kept(head)[:-2], http.body, http.if_match))
+        """Give the figures of writes that are kept without their bodies, and of what they are run by."""
+        own = {"write_statements": self.compiled.figures(), "paid_kinds": self._kinds.figures()}
+        return self.heads.caches() | own | self._single.caches()
 
     def answer(
         self, request: DataRequest, principal: Principal, now: datetime, whose: Callable[[], str] | None = None
@@ -255,12 +245,15 @@ class _Work:
     def _caller(self) -> dict[str, Any]:
         return _caller_of(self.principal)
 
+    def _run(self, statement: sa.Executable, **values: Any) -> Any:
+        return self.connection.execute(statement, self._caller | values, execution_options=self.writes.compiled.options)
+
     def _check_version(self, plan: WritePlan) -> None:
         """The row is locked before it is looked at; one that the caller cannot see is not there."""
         rows = plan.model.policies.of(Verb.SELECT, self.principal.role) if isinstance(plan, InsertPlan) else plan.rows
         filters = self.writes.reads.where(self.request, self.principal.role) if isinstance(plan, InsertPlan) else None
         statement = write_sql.rows_to_lock(plan.model, rows if filters is None else sa.and_(rows, filters))
-        found = [tuple(row) for row in self.connection.execute(statement.limit(2), self._caller)]
+        found = [tuple(row) for row in self._run(statement.limit(2))]
         version = None
         if len(found) == 1:
             whole = DataRequest("GET", plan.model.name, ReadShape(plan.model.name), (), Preferences())
@@ -337,7 +330,8 @@ class _Work:
         ignores = rules.conflict is not None and not rules.conflict.merges and not isinstance(rules.check, sa.True_)
         # DEFAULT VALUES makes one row at a time; a row that is left out has to be told from its neighbours.
         batches: Sequence[Any] = [rows] if group.columns and not ignores else rows
-        made = [self.connection.execute(statement, batch).all() for batch in batches]
+        options = self.writes.compiled.options
+        made = [self.connection.execute(statement, batch, execution_options=options).all() for batch in batches]
         left_out = [row for row, given in zip(rows, made, strict=True) if not given] if ignores else []
         if not would_be.are_let_in(self.connection, rules, group.columns, left_out, sql):
             raise write_plan.refuse_rows(plan.model, self.principal.role)
@@ -350,18 +344,18 @@ class _Work:
         columns, values = zip(*plan.values, strict=True)
         check_keys(columns, [values], Known(plan.model, self.principal.role))
         statement = write_sql.update_rows(plan, self.writes.reads.sql)
-        rows = [tuple(row) for row in self.connection.execute(statement, self._caller)]
+        rows = [tuple(row) for row in self._run(statement)]
         self._check(plan.model, plan.check, rows)
         return self._judged(Written(len(rows), rows=self._read_back(rows)))
 
     def _delete(self, plan: DeletePlan) -> Written:
         if not write_plan.wants_rows(self.request):
-            affected = self.connection.execute(write_sql.delete_rows(plan), self._caller).rowcount
+            affected = self._run(write_sql.delete_rows(plan)).rowcount
             return self._judged(Written(affected))
-        rows = [tuple(row) for row in self.connection.execute(write_sql.rows_to_delete(plan), self._caller)]
+        rows = [tuple(row) for row in self._run(write_sql.rows_to_delete(plan))]
         written = self._judged(Written(len(rows), rows=self._read_back(rows)))
         statement = write_sql.delete_keyed(plan, self.writes.reads.sql)
-        self.connection.execute(statement, self._caller | {KEYS: self._text(plan.model, rows)})
+        self._run(statement, **{KEYS: self._text(plan.model, rows)})
         return written
 
     def _check(self, model: Model, check: Clause, rows: Keys) -> None:

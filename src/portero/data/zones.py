@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone, tzinfo
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from portero.figures import kept
 
 _LONGEST = 64
 _HOURS = re.compile(r"[+-]?[0-9]{1,2}")
 
 
-@lru_cache(64)
+@kept("zones", 64)
 def zone_of(name: str) -> tzinfo:
     """Find a zone by its name, or by its hours east of Greenwich as PostgreSQL takes them.
 

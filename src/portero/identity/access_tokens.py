@@ -32,9 +32,14 @@ from portero.principal import ANON, Principal
 from portero.records import dataclass
 from portero.store.sessions import SessionRecord
 from portero.store.users import UserRecord
+from portero.weights import weight_of
 
-#: Verified tokens remembered in one process; when it is full, the oldest quarter goes.
+#: Verified tokens remembered in one process, and about how many bytes they hold; when it is full, the oldest quarter
+#: goes. Users write their own metadata, and those of a token are fifty times its length where they are empty lists.
 MOST_REMEMBERED: Final = 20_000
+MOST_HELD: Final = 128 * 1024 * 1024
+#: What is made of a token later, while it is remembered: forms of its facts for statements, claims for routes.
+_MADE_LATER: Final = 3072
 _HEADER: Final = {"typ": "JWT"}
 #: Claims that are written as they are, and are texts for everybody else.
 _IDS: Final = ("sub", "session_id", "jti")
@@ -71,6 +76,7 @@ class Known:
         verified: what it says.
         principal: whom it stands for; None for a developer's own token.
         at_routes: what the edge made of the claims for the developer's routes; None until it has.
+        weight: about how many bytes all of it holds.
     """
 
     token: str = field(repr=False)
@@ -78,6 +84,26 @@ class Known:
     verified: Verified
     principal: Principal | None
     at_routes: Any = field(default=None, repr=False)
+    weight: int = 0
+
+
+class _Remembered(dict[str, Known]):
+    """Tokens by their last letters, and what they weigh together; who changes it has the lock."""
+
+    weight = 0
+
+    def add(self, tail: str, known: Known) -> None:
+        self._remove(tail)
+        while self and (len(self) >= MOST_REMEMBERED or self.weight + known.weight > MOST_HELD):
+            for oldest in list(self)[: max(1, len(self) // 4)]:
+                self._remove(oldest)
+        self[tail] = known
+        self.weight += known.weight
+
+    def _remove(self, tail: str) -> None:
+        former = self.pop(tail, None)
+        if former is not None:
+            self.weight -= former.weight
 
 
 class AccessTokens:
@@ -103,7 +129,7 @@ class AccessTokens:
         self._lifetime = min(int(lifetime.total_seconds()), issuing.max_lifetime)
         self._accepts_shared = accept_shared_secret_tokens
         self._lock = threading.Lock()
-        self._memory: tuple[KeySet | None, dict[str, Known]] = (None, {})
+        self._memory: tuple[KeySet | None, _Remembered] = (None, _Remembered())
         self._asked = self._verified = 0
 
     @property
@@ -245,7 +271,7 @@ class AccessTokens:
 
     def forget(self) -> None:
         """Forget every remembered token."""
-        self._memory = (None, {})
+        self._memory = (None, _Remembered())
 
     def figures(self) -> CacheFigures:
         """Give how often a token was remembered."""
@@ -267,7 +293,7 @@ class AccessTokens:
         if known_by is not keys:
             # A key came or went: what it signed is looked at again. Both are swapped as one, so that a thread that is
             # still verifying with the former keys cannot remember its answer among the new ones.
-            remembered = {}
+            remembered = _Remembered()
             self._memory = (keys, remembered)
         known = remembered.get(token[-_TAIL:])
         self._asked += 1
@@ -281,8 +307,7 @@ class AccessTokens:
                 raise
             return self.known(token, now)
         with self._lock:
-            _make_room(remembered)
-            remembered[token[-_TAIL:]] = known
+            remembered.add(token[-_TAIL:], known)
         return known
 
     def _verify(self, token: str, keys: KeySet, now: float) -> Verified:
@@ -326,7 +351,8 @@ def _written_quickly(members: dict[str, Any]) -> bytes:
 
 def _known_of(token: str, verified: Verified) -> Known:
     deadline = verified.claims.get("exp", float("inf")) + rules.LEEWAY
-    return Known(token, deadline, verified, _principal_of(verified))
+    weight = weight_of((token, verified)) + _MADE_LATER
+    return Known(token, deadline, verified, _principal_of(verified), weight=weight)
 
 
 def _principal_of(verified: Verified) -> Principal | None:
@@ -352,9 +378,3 @@ def _user_of(verified: Verified) -> UUID | None:
         return rules.uuid_of(verified.claims, "sub")
     except InvalidToken:
         return None
-
-
-def _make_room(remembered: dict[str, Any]) -> None:
-    if len(remembered) >= MOST_REMEMBERED:
-        for tail in list(remembered)[: MOST_REMEMBERED // 4]:
-            del remembered[tail]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from functools import lru_cache
 from typing import Final
 
 from portero.errors import AuthError
+from portero.figures import kept
 
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 #: Without `=?`: it begins an encoded word (RFC 2047), which who writes or reads a mail's header may turn into another
@@ -20,6 +20,8 @@ _EMAIL: Final = re.compile(rf"(?![^@]*=\?)[a-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}
 _USERNAME: Final = re.compile(r"[a-z0-9_](?:[a-z0-9._-]{0,62}[a-z0-9_])?")
 _PHONE: Final = re.compile(r"[1-9][0-9]{1,14}")
 _LONGEST_EMAIL: Final = 254
+#: An IPv6 address with the name of an interface behind it; a longer one is none, and is not remembered.
+_LONGEST_ADDRESS: Final = 64
 
 
 def canonical_email(text: str) -> str:
@@ -73,13 +75,17 @@ def taken() -> AuthError:
     return AuthError(422, "email_exists", "A user with this email address has already been registered")
 
 
-@lru_cache(maxsize=1024)
 def network_of(address: str) -> str:
     """Return what one caller can be told by: an IPv4 address, or the /64 an IPv6 address is in (threats CR-07).
 
     >>> network_of("192.0.2.7"), network_of("2001:db8:1:2:3:4:5:6"), network_of("::ffff:192.0.2.7"), network_of("?")
     ('192.0.2.7', '2001:db8:1:2::/64', '192.0.2.7', '')
     """
+    return _network_of(address) if len(address) <= _LONGEST_ADDRESS else ""
+
+
+@kept("networks", 1024)
+def _network_of(address: str) -> str:
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

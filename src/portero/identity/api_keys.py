@@ -19,6 +19,7 @@ from portero.crypto import api_keys as form
 from portero.crypto.api_keys import ApiKeyKind
 from portero.errors import InvalidToken, TokenFault
 from portero.events import Event, Happening
+from portero.figures import CacheFigures
 from portero.principal import ANON, SERVICE_ROLE, Principal
 from portero.records import dataclass
 from portero.store import api_keys, audit
@@ -55,6 +56,7 @@ class ApiKeys:
         self._database = database
         self._lock = threading.Lock()
         self._believed: dict[str, float] = {}
+        self._hits = self._misses = 0
 
     def create(self, kind: ApiKeyKind, name: str, now: datetime, *, expires_at: datetime | None = None) -> NewApiKey:
         """Make a key.
@@ -107,9 +109,11 @@ class ApiKeys:
         # Only publishable keys are remembered: being public, they may be compared and kept as they are.
         checked_at = self._believed.get(key)
         if checked_at is not None and 0 <= now - checked_at < BELIEVED_FOR:
+            self._hits += 1
             return _PRINCIPALS["publishable"]
         if form.kind_of(key) is None:
             raise InvalidToken(TokenFault.KEY, "apikey")
+        self._misses += 1
         with self._database.reading() as connection:
             record = api_keys.by_digest(connection, form.digest(key))
         if record is None or not _stands(record, datetime.fromtimestamp(now, UTC)):
@@ -117,6 +121,10 @@ class ApiKeys:
         if record.kind == "publishable":
             self._believe(key, now)
         return _PRINCIPALS[record.kind]
+
+    def figures(self) -> CacheFigures:
+        """Give how often a publishable key was believed; a secret one never is."""
+        return CacheFigures(self._hits, self._misses, len(self._believed), _MOST_REMEMBERED)
 
     def _believe(self, key: str, now: float) -> None:
         with self._lock:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterable
-from functools import cache
 from importlib.resources import files
 from typing import Final
 
 from portero.crypto.passwords import LONGEST_PASSWORD, normal_form
 from portero.errors import AuthError
+from portero.figures import kept
 
 #: Of code points, and of bytes.
 LONGEST: Final = LONGEST_PASSWORD
@@ -74,7 +74,7 @@ def context_words(email: str | None, username: str | None = None) -> tuple[str, 
     return ((email or "").partition("@")[0], username or "")
 
 
-@cache
+@kept("common_passwords", 1)
 def common_passwords() -> frozenset[str]:
     """Return the list, case-folded; read once a process.
 

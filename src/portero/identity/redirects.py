@@ -10,11 +10,11 @@ import ipaddress
 import logging
 import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode
 
 from portero.errors import AuthError
+from portero.figures import kept
 from portero.records import dataclass
 from portero.settings import LOOPBACK, Settings
 
@@ -171,7 +171,7 @@ def _without_flow_id(url: str) -> str:
     return _FLOW_ID.sub("", url).rstrip("?&")
 
 
-@lru_cache(256)
+@kept("redirect_patterns", 256)
 def _glob(pattern: str) -> re.Pattern[str]:
     """Read a pattern of the list: `*` stops at `.` and `/`, `**` does not, `?` is one character of neither."""
     pieces = re.split(r"(\*\*|\*)", pattern)

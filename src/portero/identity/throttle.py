@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -25,6 +24,7 @@ import sqlalchemy as sa
 
 from portero.crypto.macs import mac_with
 from portero.errors import AuthError
+from portero.figures import kept
 from portero.identity.addresses import network_of
 from portero.identity.context import Caller, IdentityContext
 from portero.records import dataclass
@@ -41,6 +41,8 @@ _HOUR: Final = timedelta(hours=1)
 #: The count of the first mail that is too many.
 _SECOND: Final = 2
 _SIGN_UP_KNOWN_FOR: Final = timedelta(days=1)
+#: Characters of what is counted that is kept with its name: somebody may sign in with any text.
+_LONGEST_KEPT: Final = 512
 _MESSAGE: Final = "Request rate limit reached"
 
 
@@ -243,10 +245,11 @@ def _known_attempts(context: IdentityContext, account: str, caller: Caller) -> s
 
 def counter_name(context: IdentityContext, what: str, subject: str) -> str:
     """Return the name of a counter: a MAC over what is counted and whom it is counted for."""
-    return _name_of(context.throttle_key, what, subject)
+    make = _name_of if len(subject) <= _LONGEST_KEPT else _name_of.__wrapped__
+    return make(context.throttle_key, what, subject)
 
 
 # A sign-in asks for its names before the password is looked at, and again when it was right.
-@lru_cache(256)
+@kept("counter_names", 256)
 def _name_of(key: bytes, what: str, subject: str) -> str:
     return f"{what}:{mac_with(key).of(f'{what}|{subject}'.encode())[:16].hex()}"

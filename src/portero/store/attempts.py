@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from portero.figures import kept
 from portero.records import dataclass
 from portero.store.prepared import Prepared, changing
 from portero.store.tables import COUNTERS as _TABLE
@@ -82,13 +82,13 @@ def _is_among(count: int) -> sa.ColumnElement[bool]:
     return sa.or_(*(_TABLE.c.name == sa.bindparam(f"name{place}") for place in range(count)))
 
 
-@lru_cache
+@kept("attempt_reads", 8)
 def _read_of(count: int) -> Prepared[list[Any]]:
     query = sa.select(_TABLE.c.name, _TABLE.c.hits, _TABLE.c.window_ends_at)
     return Prepared(query.where(_is_among(count), _TABLE.c.window_ends_at > sa.bindparam("now")), list)
 
 
-@lru_cache
+@kept("attempt_clearings", 8)
 def _clear_of(count: int) -> Prepared[None]:
     return changing(sa.delete(_TABLE).where(_is_among(count)))
 

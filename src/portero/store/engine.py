@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from portero import deadline
 from portero.errors import ConfigurationError
-from portero.figures import CommitFigures
+from portero.figures import CacheFigures, CommitFigures
 from portero.store.group_commit import Undo
 from portero.store.postgresql import PostgresqlServer
 from portero.store.prepared import Again
@@ -37,6 +37,7 @@ class _Way(Protocol):
     def writing(self, timeout: timedelta | None, durable: bool) -> AbstractContextManager[sa.Connection]: ...
     def write_together(self, work: Callable[[sa.Connection], Made], undo: Undo) -> Made: ...
     def commits(self) -> CommitFigures: ...
+    def caches(self) -> dict[str, CacheFigures]: ...
     def migrating(self) -> AbstractContextManager[sa.Connection]: ...
     def close(self) -> None: ...
 
@@ -162,6 +163,10 @@ class Database:
     def commits(self) -> CommitFigures:
         """Give how many writes of `write_together` were done in how many transactions by this process (SQLite)."""
         return self._way.commits()
+
+    def caches(self) -> dict[str, CacheFigures]:
+        """Give the figures of what is kept for the database: statements that SQLAlchemy wrote, or a server prepared."""
+        return self._way.caches()
 
     def migrating(self) -> AbstractContextManager[sa.Connection]:
         """Give the writing connection in a transaction that changes tables; one process at a time.

@@ -16,8 +16,9 @@ import sqlalchemy as sa
 
 from portero import deadline
 from portero.errors import ConfigurationError, DatabaseUnavailable
-from portero.figures import CommitFigures
+from portero.figures import CacheFigures, CommitFigures
 from portero.store import forking
+from portero.store.compiled_statements import MOST_OWN, CompiledStatements
 from portero.store.group_commit import Undo
 from portero.store.prepared import LINE, Again
 
@@ -70,18 +71,20 @@ class PostgresqlServer:
             "SET idle_in_transaction_session_timeout = 10000; SET TIME ZONE 'UTC'; SET client_encoding = 'UTF8'"
         ).encode()
         url = url.set(drivername="postgresql+psycopg")
+        self._compiled = CompiledStatements(MOST_OWN)
         try:
             self.engine = self._make_engine(
                 url, pool_size=_POOL, max_overflow=0, pool_use_lifo=True, pool_timeout=_POOL_WAIT
             )
             # The driver is an extra of the package: what imports it waits until somebody opens PostgreSQL.
-            from portero.store.postgresql_lines import DONE, Line, LostConnection  # noqa: PLC0415
+            from portero.store.postgresql_lines import DONE, MOST_PREPARED, Line, LostConnection  # noqa: PLC0415
             from portero.store.postgresql_reads import ReadingPool  # noqa: PLC0415
-            from portero.store.postgresql_statements import Altered  # noqa: PLC0415
+            from portero.store.postgresql_statements import Shared  # noqa: PLC0415
         except ImportError:
             raise ConfigurationError("PostgreSQL needs a driver: pip install 'portero[postgresql]'") from None
         self._done, self._lost = DONE, LostConnection
-        line = partial(Line, longest_silence=self._limit + _MARGIN, altered=Altered())
+        self._shared, self._most_prepared = Shared(), MOST_PREPARED * 2 * _POOL
+        line = partial(Line, longest_silence=self._limit + _MARGIN, shared=self._shared)
         _settle_first(self.engine, line)
         self._error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
         self._readers = self._make_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
@@ -166,6 +169,11 @@ class PostgresqlServer:
         """Nothing is shared here: the server groups commits itself."""
         return CommitFigures(0, 0)
 
+    def caches(self) -> dict[str, CacheFigures]:
+        """Give the figures of what SQLAlchemy compiled, and of what the connections keep prepared."""
+        prepared = self._shared.figures(self._most_prepared)
+        return {"own_statements": self._compiled.figures(), "prepared_statements": prepared}
+
     @contextmanager
     def migrating(self) -> Iterator[sa.Connection]:
         """Give a connection in a transaction that no other migrating process is in."""
@@ -223,7 +231,9 @@ class PostgresqlServer:
 
     def _make_engine(self, url: sa.URL, **options: Any) -> sa.Engine:
         given = {name: value for name, value in _CONNECTING.items() if name not in url.query}
-        engine = sa.create_engine(url, connect_args=given, hide_parameters=True, **options)
+        engine = sa.create_engine(
+            url, connect_args=given, hide_parameters=True, execution_options=self._compiled.options, **options
+        )
 
         @sa.event.listens_for(engine, "connect")
         def settle(connection: Any, _record: Any) -> None:

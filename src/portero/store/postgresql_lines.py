@@ -21,14 +21,15 @@ from psycopg import errors, pq
 from psycopg.adapt import Transformer
 
 from portero.errors import DatabaseUnavailable
-from portero.store.postgresql_statements import Altered, Bound, Context, Document, Outcome, Parameters, Statement
+from portero.store.long_statements import LONGEST_KEPT
+from portero.store.postgresql_statements import Bound, Context, Document, Outcome, Parameters, Shared, Statement
 from portero.store.prepared import Again
 
 Judge = Callable[[list[tuple[Any, ...]]], None]
 #: Texts that a connection keeps prepared (the server keeps a plan for each, in each of its processes), each for so many
 #: combinations of its values' types; and texts that were run once: whoever asks something new again and again pushes
 #: out only these.
-_MOST_PREPARED = 128
+MOST_PREPARED: Final = 128
 _MOST_WAYS = 4
 _MOST_SEEN = 256
 _LONGEST_SILENCE = 15.0
@@ -53,10 +54,11 @@ class Line:
         begins: its statements belong into transactions; a missing one is begun in the same round trip.
         longest_silence: seconds without a sign of the server after which the connection is given up; the server's own
             time limits come first.
-        altered: what it shares with the other lines of its database.
+        shared: what it shares with the other lines of its database.
 
     Attributes:
         begun: what began the transaction, while nothing was run in it yet: it can be begun anew.
+        statements: those it keeps prepared.
     """
 
     def __init__(
@@ -65,16 +67,17 @@ class Line:
         *,
         begins: bool,
         longest_silence: float = _LONGEST_SILENCE,
-        altered: Altered | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self.connection = connection
-        self._altered = altered or Altered()
-        self._heard = self._altered.times
+        self._shared = shared or Shared()
+        self._shared.lines.add(self)
+        self._heard = self._shared.altered
         self._begins = begins
         self._longest_silence = longest_silence * 1000
         self._libpq = connection.pgconn
         self._adapters = Transformer(Context(connection))
-        self._statements: OrderedDict[str, Statement] = OrderedDict()
+        self.statements: OrderedDict[str, Statement] = OrderedDict()
         self._seen: OrderedDict[int, None] = OrderedDict()
         # Behind a pooler others prepare on the same server: a name of theirs must never be taken for one of ours.
         self._names = f"portero_{secrets.token_hex(6)}"
@@ -169,11 +172,12 @@ class Line:
         self._waiting.clear()
 
     def _bound(self, sql: str, parameters: Parameters, prepares: bool = True) -> Bound:
-        statement = self._statements.get(sql) if prepares else Statement(sql, is_kept=False)
+        statement = self.statements.get(sql) if prepares else Statement(sql, is_kept=False)
         if statement is None:
             statement = self._found(sql)
         elif prepares:
-            self._statements.move_to_end(sql)
+            self._shared.hits += 1
+            self.statements.move_to_end(sql)
         values, formats = statement.values(parameters), statement.formats
         if len(values) != len(formats):
             raise errors.ProgrammingError(f"a statement of {len(formats)} values was given {len(values)}")
@@ -219,26 +223,26 @@ class Line:
         if state == _UNKNOWN:
             # Who forgot one forgot all: each would fail once otherwise.
             self._prepares = False
-            for each in (bound.statement, *self._statements.values()):
+            for each in (bound.statement, *self.statements.values()):
                 each.prepared.clear()
             self._outdated.clear()
             return True
         if result.error_field(pq.DiagnosticField.SOURCE_FUNCTION) != _ALTERED_IN:
             return False
         self._outdated.append(prepared.pop(bound.types))
-        if self._heard == self._altered.times:
-            self._altered.times += 1
+        if self._heard == self._shared.altered:
+            self._shared.altered += 1
         self.tidy()
         return True
 
     def tidy(self) -> None:
         """Have the server forget what is outdated: between transactions, for a name it lacks would end one."""
-        is_current = self._heard == self._altered.times
+        is_current = self._heard == self._shared.altered
         if (is_current and not self._outdated) or self._libpq.transaction_status != _IDLE:
             return
         if not is_current:
-            self._heard = self._altered.times
-            for each in self._statements.values():
+            self._heard = self._shared.altered
+            for each in self.statements.values():
                 self._outdated.extend(each.prepared.values())
                 each.prepared.clear()
         while self._outdated and not self.is_lost:
@@ -362,19 +366,20 @@ class Line:
 
     def _found(self, sql: str) -> Statement:
         """Keep a text that was seen before; of a new one remember only that it was there."""
+        self._shared.misses += 1
         seen = hash(sql)
-        statement = Statement(sql, seen in self._seen)
+        statement = Statement(sql, seen in self._seen and len(sql) <= LONGEST_KEPT)
         if not statement.is_kept:
             self._seen[seen] = None
             if len(self._seen) > _MOST_SEEN:
                 self._seen.popitem(last=False)
             return statement
         del self._seen[seen]
-        if len(self._statements) >= _MOST_PREPARED:
-            _, oldest = self._statements.popitem(last=False)
+        if len(self.statements) >= MOST_PREPARED:
+            _, oldest = self.statements.popitem(last=False)
             self._outdated.extend(oldest.prepared.values())
             self.tidy()
-        self._statements[sql] = statement
+        self.statements[sql] = statement
         return statement
 
     def _outcome(self, result: Any) -> Outcome:

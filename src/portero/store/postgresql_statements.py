@@ -6,11 +6,14 @@ It runs nothing and knows no connection's state.
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from psycopg.adapt import AdaptersMap, PyFormat
 from psycopg.types.numeric import Int8Dumper
+
+from portero.figures import CacheFigures
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 #: The one row of a read: the bytes of a JSON document in UTF-8, and behind it whole numbers or None.
@@ -29,13 +32,26 @@ class Outcome(NamedTuple):
         return self.rows
 
 
-class Altered:
-    """How often a table was found altered: what one line of a database meets, its others need not meet."""
+class Shared:
+    """What the lines of a database share.
 
-    __slots__ = ("times",)
+    Attributes:
+        altered: how often a table was found altered: what one line meets, the others need not meet.
+        hits: how often a statement was kept already.
+        misses: how often not.
+        lines: those there are.
+    """
+
+    __slots__ = ("altered", "hits", "lines", "misses")
 
     def __init__(self) -> None:
-        self.times = 0
+        self.altered = self.hits = self.misses = 0
+        self.lines: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def figures(self, most: int) -> CacheFigures:
+        """Give how often a statement was kept; `most` may be in all lines together."""
+        entries = sum(len(line.statements) for line in list(self.lines))
+        return CacheFigures(self.hits, self.misses, entries, most)
 
 
 class Statement:

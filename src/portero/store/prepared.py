@@ -10,13 +10,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
 from portero.errors import DatabaseUnavailable
+from portero.figures import kept
 from portero.records import dataclass
+from portero.store import long_statements
 from portero.store.hidden_values import HidingDialect
 from portero.store.types import quick_binder, quick_reader
 from portero.store.wide_rows import columns_of, packed, reader_of, unpacked
@@ -248,6 +249,8 @@ def run(connection: sa.Connection, sql: str, parameters: Sequence[Any]) -> Any:
     if connection.dialect.name == "postgresql":
         return _run_on_postgresql(connection, sql, parameters)
     driver: Any = connection.connection.dbapi_connection
+    if len(sql) > long_statements.LONGEST_KEPT:
+        long_statements.note(connection, sql)
     if not driver.in_transaction:  # of a group's transaction SQLAlchemy may not know
         connection.begin()
     try:
@@ -385,7 +388,7 @@ def _nothing(values: list[Any]) -> None:
     return None
 
 
-@lru_cache
+@kept("dialects", 2)
 def _dialect(name: str) -> sa.Dialect:
     """Give a dialect that compiles for the driver's positional parameters; it is connected to nothing."""
     if name == "sqlite":

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import field
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -18,7 +17,7 @@ from portero.principal import Principal
 from portero.records import dataclass
 from portero.store.prepared import Begun, Prepared, altered, changing, inserting, made_by
 from portero.store.tables import Session, User
-from portero.store.types import UtcDateTime
+from portero.store.types import UtcDateTime, second_of
 
 if TYPE_CHECKING:
     from portero.store.engine import Database
@@ -174,13 +173,8 @@ def stands(database: Database, principal: Principal, now: float) -> bool:
     if asked is None:
         known = {SESSION_ID: principal.session_id, USER_ID: principal.user_id}
         asked = principal.forms[_ASKED] = _OWN.begun(database.dialect_name, NOW, **known)
-    found = asked.fetch(database, _second(int(now)))
+    found = asked.fetch(database, second_of(int(now)))
     return bool(found) and found[0][0] == 1
-
-
-@lru_cache(2)
-def _second(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _standing(is_meant: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:

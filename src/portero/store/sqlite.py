@@ -19,10 +19,12 @@ import sqlalchemy as sa
 
 from portero import deadline
 from portero.errors import ConfigurationError, DatabaseUnavailable
-from portero.figures import CommitFigures
+from portero.figures import CacheFigures, CommitFigures
 from portero.records import dataclass
-from portero.store import forking
+from portero.store import forking, long_statements
+from portero.store.compiled_statements import MOST_OWN, CompiledStatements
 from portero.store.group_commit import GroupCommit, Undo
+from portero.store.long_statements import LONGEST_KEPT
 from portero.store.sqlite_driver import DRIVER, file_of, is_safe, use_one_library
 from portero.store.sqlite_errors import translated, unavailable
 from portero.store.sqlite_readers import Clock, Reader, Readers
@@ -33,6 +35,9 @@ from portero.store.writer_turn import WriterTurn
 LONGEST_WAIT = timedelta(seconds=5)
 _LONGEST_MIGRATION = timedelta(minutes=10)
 _READERS = 32
+#: Statements that a connection keeps compiled, of at most `LONGEST_KEPT` characters; and one of SQLAlchemy's pool, of
+#: which there may be as many as threads.
+_MOST_KEPT, _MOST_KEPT_POOLED = 256, 64
 #: How many of SQLite's steps pass between two looks at the clock: some milliseconds; a short statement never looks.
 _STEPS = 100_000
 _JOURNAL_LIMIT = 64 * 1024 * 1024
@@ -66,6 +71,7 @@ class SqliteFile:
         self._turn = WriterTurn(self.path.with_name(self.path.name + ".writer"))
         self._alone = WriterTurn(self.path.with_name(self.path.name + ".process"))
         use_one_library()
+        self._compiled = CompiledStatements(MOST_OWN)
         self.engine = self._make_engine(self._connect_reader, pool_size=_READERS, max_overflow=0, pool_timeout=2)
         sa.event.listen(self.engine, "begin", _begin)
         writers = self._make_engine(self._connect_writer, poolclass=sa.StaticPool)
@@ -75,6 +81,7 @@ class SqliteFile:
 
     def _reset(self) -> None:
         self._readers = Readers(self._open_reader)
+        self._readers_of_long = Readers(lambda: self._open_reader(kept=0))
         self._is_prepared = False
         self._is_carried = False
         self._group = GroupCommit(self._writer.transact, self._writer.run, self._wait)
@@ -87,7 +94,8 @@ class SqliteFile:
         Raises:
             DatabaseUnavailable: see `sqlite_errors`.
         """
-        readers = self._readers  # the same to the end: all may be closed meanwhile, and be others then
+        # The same to the end: all may be closed meanwhile, and be others then.
+        readers = self._readers if len(sql) <= LONGEST_KEPT else self._readers_of_long
         try:
             reader = readers.free.get_nowait()
         except queue.Empty:
@@ -110,6 +118,8 @@ class SqliteFile:
             clock: Clock = connection.info["clock"]
             clock.limit, clock.started = deadline.bounded(self._limit), time.monotonic()
             yield connection
+            if long_statements.are_too_many(connection.info):
+                connection.invalidate()
 
     # -- writing
 
@@ -138,6 +148,10 @@ class SqliteFile:
         """Give how many writes shared how many commits since the database was opened."""
         return self._group.figures()
 
+    def caches(self) -> dict[str, CacheFigures]:
+        """Give the figures of what SQLAlchemy compiled; of what SQLite compiled the driver tells nothing."""
+        return {"own_statements": self._compiled.figures()}
+
     @contextmanager
     def migrating(self) -> Iterator[sa.Connection]:
         """Give the writing connection with foreign keys checked at the end: dropping a table would empty others.
@@ -165,6 +179,7 @@ class SqliteFile:
 
     def _close(self) -> None:
         self._readers.close()
+        self._readers_of_long.close()
         self._writer.drop()
         self.engine.dispose()
         self._turn.close()
@@ -177,7 +192,8 @@ class SqliteFile:
             self._must_refuse = True
             return
         self._writer.mutex.acquire()
-        reads = self._readers.is_any_taken() or self.engine.pool.checkedout()  # type: ignore[attr-defined]
+        is_any_taken = self._readers.is_any_taken() or self._readers_of_long.is_any_taken()
+        reads = is_any_taken or self.engine.pool.checkedout()  # type: ignore[attr-defined]
         self._must_refuse = bool(reads)
         if not self._must_refuse:
             self._close()
@@ -187,7 +203,7 @@ class SqliteFile:
         """Forget what was inherited; refuse later use where another thread's connection came along."""
         inherited = self._writer.after_fork()
         if self._must_refuse:
-            _inherited.append((self._readers, inherited, self.engine.pool))
+            _inherited.append((self._readers, self._readers_of_long, inherited, self.engine.pool))
             self.engine.dispose(close=False)
         self._turn.after_fork()
         self._alone.after_fork()
@@ -241,22 +257,22 @@ class SqliteFile:
                 raise ConfigurationError(f"{self.path} cannot be opened for writing: {error.strerror}.") from None
             raise DatabaseUnavailable("the database file cannot be opened") from error
 
-    def _open_reader(self) -> Reader:
+    def _open_reader(self, kept: int = _MOST_KEPT) -> Reader:
         self._prepare_once()
         clock = Clock(self._limit)
-        connection = self._connect(clock, "query_only=ON", "wal_autocheckpoint=0", "cache_size=-4000")
+        connection = self._connect(clock, "query_only=ON", "wal_autocheckpoint=0", "cache_size=-4000", kept=kept)
         return Reader(clock, connection, connection.cursor())
 
     def _connect_reader(self, clock: Clock) -> Any:
         self._prepare_once()
-        return self._connect(clock, "query_only=ON", "wal_autocheckpoint=0")
+        return self._connect(clock, "query_only=ON", "wal_autocheckpoint=0", kept=_MOST_KEPT_POOLED)
 
     def _connect_writer(self, clock: Clock) -> Any:
         return self._connect(clock)
 
-    def _connect(self, clock: Clock, *pragmas: str) -> Any:
+    def _connect(self, clock: Clock, *pragmas: str, kept: int = _MOST_KEPT) -> Any:
         connection = DRIVER.connect(  # `timeout` sets busy_timeout before anything else can meet a lock
-            str(self.path), timeout=self._wait, isolation_level=None, cached_statements=256, check_same_thread=False
+            str(self.path), timeout=self._wait, isolation_level=None, cached_statements=kept, check_same_thread=False
         )
         for pragma in (
             "synchronous=FULL",
@@ -277,11 +293,24 @@ class SqliteFile:
             record.info["clock"] = clock = Clock(self._limit)
             return connect(clock)
 
-        return sa.create_engine(f"sqlite:///{self.path}", creator=creator, hide_parameters=True, **options)
+        made = sa.create_engine(
+            f"sqlite:///{self.path}",
+            creator=creator,
+            hide_parameters=True,
+            execution_options=self._compiled.options,
+            **options,
+        )
+        sa.event.listen(made, "after_cursor_execute", _note_long)
+        return made
 
 
 #: Connections that came across a fork, kept so that nothing closes them.
 _inherited: list[Any] = []
+
+
+def _note_long(connection: sa.Connection, _cursor: Any, sql: str, *_: Any) -> None:
+    if len(sql) > LONGEST_KEPT:
+        long_statements.note(connection, sql)
 
 
 def _begin(connection: sa.Connection) -> None:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from portero import deadline
 from portero.errors import DatabaseUnavailable
+from portero.store import long_statements
 from portero.store.prepared import named
 from portero.store.sqlite_driver import DRIVER
 from portero.store.sqlite_errors import not_now
@@ -165,6 +166,9 @@ class Writer:
 
     def _connected(self, limit: float) -> sa.Connection:
         connection = self._connection
+        if connection is not None and long_statements.are_too_many(connection.info):
+            self.drop()
+            connection = None
         if connection is None:
             connection = self._connection = self._engine.connect()
         self._clock = clock = connection.info["clock"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from portero.figures import kept
 from portero.ids import id_of
 
 
@@ -95,6 +95,12 @@ def quick_reader(kind: sa.types.TypeEngine[Any]) -> Process | None:
     return _document_of if _is_document(kind) else None
 
 
+@kept("seconds", 2)
+def second_of(seconds: int) -> datetime:
+    """Give the instant of a whole second; the requests of one second have the same object."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
 def _is_document(kind: Any) -> bool:
     return type(kind) is sa.JSON and kind.none_as_null
 
@@ -111,13 +117,13 @@ def _text_of_instant(value: datetime) -> str:
 
 
 # One request writes its time into many rows, and the requests of a second ask with one.
-@lru_cache(64)
+@kept("instant_texts", 64)
 def _text_of_utc(value: datetime) -> str:
     return value.isoformat(" ", "microseconds")[:_WRITTEN]
 
 
 # A row says an instant and an id several times over, and so do the rows of one answer.
-@lru_cache(1024)
+@kept("text_instants", 1024)
 def _instant_of(text: str) -> datetime:
     # Written by somebody else it may have another form, and an offset.
     found = datetime.fromisoformat(text + "+00:00" if len(text) == _WRITTEN else text)
@@ -128,7 +134,7 @@ def _text_of_uuid(value: UUID) -> str:
     return f"{value.int:032x}"  # as `UUID.hex` says it, without a call more
 
 
-@lru_cache(1024)
+@kept("text_ids", 1024)
 def _uuid_of(text: str) -> UUID:
     return id_of(int(text, 16))
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
+from portero.figures import kept
 from portero.records import dataclass
 from portero.store.prepared import Prepared, changing, made_by, returning
 from portero.store.tables import User
@@ -155,7 +155,7 @@ def _folded(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-@lru_cache
+@kept("user_updates", 128)
 def _update_of(names: tuple[str, ...]) -> Prepared[UserRecord]:
     """Prepare the change of these columns; the names are written in the code of `identity`, so there are few."""
     values = {

@@ -9,6 +9,7 @@ from typing import Any, Final
 from portero.identity.context import Caller
 
 _LONGEST_AGENT: Final = 255
+_LONGEST_ADDRESS: Final = 64
 
 
 def caller_of(environ: Mapping[str, Any], trusted_proxies: int) -> Caller:
@@ -38,6 +39,7 @@ def _plain(told: str) -> str:
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:
-        return str(ipaddress.ip_address(text))
+        # What names the interface behind a `%` may be of any length.
+        return str(ipaddress.ip_address(text)) if len(text) <= _LONGEST_ADDRESS else ""
     except ValueError:
         return ""

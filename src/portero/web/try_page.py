@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import html
 import re
-from functools import lru_cache
 from importlib.resources import files
 from typing import Final
 
 from portero.data.nodes import DataAnswer
+from portero.figures import kept
 from portero.settings import Settings
 from portero.web.headers import security_headers
 from portero.web.own_styles import source_of
@@ -45,7 +45,7 @@ def answer(settings: Settings) -> DataAnswer:
     return DataAnswer(200, [("Content-Type", "text/html; charset=utf-8"), (_POLICY, policy), *kept], page)
 
 
-@lru_cache(4)
+@kept("try_pages", 4)
 def _page(auth_path: str) -> tuple[bytes, str]:
     text = files("portero.web").joinpath("try_page.html").read_text(encoding="utf-8")
     sources = {name: " ".join(source_of(block) for block in found.findall(text)) for name, found in _BLOCKS.items()}

@@ -11,8 +11,6 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, Final
 
 from portero.data.answer import error_answer
@@ -20,9 +18,11 @@ from portero.data.nodes import DataAnswer, HttpRequest
 from portero.data.request import WRITE_METHODS
 from portero.data.timing import Stopwatch
 from portero.errors import DatabaseUnavailable, DataError, PorteroError, TooBusy
+from portero.figures import kept
 from portero.identity.addresses import network_of
 from portero.records import new_tuple
 from portero.settings import Settings
+from portero.store.types import second_of
 from portero.web import try_page
 from portero.web.caller import caller_of
 from portero.web.cors import answer_headers, preflight_headers
@@ -138,15 +138,9 @@ def _traced(environ: Mapping[str, Any], name: str) -> list[tuple[str, str]]:
     return [(name, value)] if _TRACE.fullmatch(value) else []
 
 
-@lru_cache(8)
+@kept("security_headers", 8)
 def _security(url: str) -> tuple[tuple[str, str], ...]:
     return tuple(security_headers(Settings(url=url)))
-
-
-@lru_cache(2)
-def _instant(second: int) -> datetime:
-    """Give the present second; whether a session stands is asked to the second, which lets the parameter be kept."""
-    return datetime.fromtimestamp(second, UTC)
 
 
 def _answer(environ: Mapping[str, Any], runtime: Runtime, path: str, watch: Stopwatch | None) -> DataAnswer:
@@ -172,7 +166,8 @@ def _answer(environ: Mapping[str, Any], runtime: Runtime, path: str, watch: Stop
             return str(principal.user_id)
         return network_of(caller_of(environ, runtime.settings.trusted_proxies).address)
 
-    return data.answer(http, principal, _instant(int(now)), watch, whose)
+    # Whether a session stands is asked to the second, which lets the parameter be kept.
+    return data.answer(http, principal, second_of(int(now)), watch, whose)
 
 
 def _request_of(environ: Mapping[str, Any], method: str, path: str, most: int) -> HttpRequest:

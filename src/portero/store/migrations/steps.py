@@ -5,7 +5,6 @@ It never decides whether a database may be migrated: `migrations` does, and load
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -14,10 +13,11 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
 
+from portero.figures import kept
 from portero.store.tables import OwnTable
 
 
-@lru_cache(maxsize=1)
+@kept("migration_steps", 1)
 def directory() -> ScriptDirectory:
     """Read the steps."""
     return ScriptDirectory(str(Path(__file__).parent))

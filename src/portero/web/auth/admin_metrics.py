@@ -12,7 +12,7 @@ from typing import Final
 
 from flask import Response
 
-from portero.figures import CacheFigures, CommitFigures
+from portero.figures import CacheFigures, CommitFigures, of_process
 from portero.web.auth.call import Call
 
 _TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -21,9 +21,11 @@ _TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 def get(call: Call) -> Response:
     """Answer with the figures."""
     runtime = call.runtime
-    caches = {"tokens": runtime.identity.access_tokens.figures()}
+    identity = runtime.identity
+    caches = {"tokens": identity.access_tokens.figures(), "api_keys": identity.api_keys.figures()}
     if runtime.data is not None:
         caches |= runtime.data.caches()
+    caches |= runtime.database.caches() | of_process()
     lines = [*_cache_lines(caches, os.getpid()), *_commit_lines(runtime.database.commits(), os.getpid())]
     return Response("\n".join([*lines, ""]), content_type=_TYPE)
 

@@ -1,0 +1,59 @@
+"""The heads of writes, all of a request but its body and versions: read once for many of a kind.
+
+Who may write can make ever new ones, so a head is kept only while it is short and what it says is light. Bodies and
+callers are never kept, and no refusal. Obeys design hot-path.md §6.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from portero.data.nodes import DataRequest, HttpRequest
+from portero.data.request import read_request
+from portero.figures import CacheFigures, of_lru
+from portero.records import new_tuple
+from portero.settings import Settings
+from portero.weights import NotKept, weight_of
+
+#: Heads that are kept, the characters of one, and its bytes when it is read.
+_MOST = 1024
+_LONGEST = 1024
+_HEAVIEST = 16 * 1024
+
+
+class WriteHeads:
+    """Reads writes, and keeps their heads.
+
+    Args:
+        settings: the limits of `read_request`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._kept = lru_cache(_MOST)(self._keepable)
+
+    def caches(self) -> dict[str, CacheFigures]:
+        """Give the figures of the heads that are kept."""
+        return {"writes": of_lru(self._kept.cache_info())}
+
+    def read(self, http: HttpRequest) -> DataRequest:
+        """Parse a write; all but its body is read once for many of its kind.
+
+        Raises:
+            DataError: as `read_request`.
+        """
+        head: tuple[Any, ...] = http[:-2]
+        if len("".join(head)) > _LONGEST:
+            return read_request(http, self._settings)
+        try:
+            kept = self._kept(head)
+        except NotKept as heavy:
+            kept = heavy.made
+        return new_tuple(DataRequest, (*kept[:-2], http.body, http.if_match))
+
+    def _keepable(self, head: tuple[Any, ...]) -> DataRequest:
+        request = read_request(HttpRequest(*head), self._settings)
+        if weight_of((head, request)) > _HEAVIEST:
+            raise NotKept(request)
+        return request
