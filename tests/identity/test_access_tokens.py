@@ -339,6 +339,22 @@ def test_the_memory_is_bounded_and_the_oldest_quarter_goes(
     assert made[2:] == [known.token for known in tokens._memory[1].values()]
 
 
+def test_what_remembered_tokens_hold_is_bounded_however_much_users_keep_about_themselves(
+    tokens: AccessTokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand empty lists are 3 kB of a token, and 60 kB of memory."""
+    monkeypatch.setattr(access_tokens, "MOST_HELD", 400_000)
+    much = dataclasses.replace(USER, user_metadata={"lists": [[] for _ in range(700)]})
+    made = [tokens.mint(much, SESSION, AT)[0] for _ in range(20)]
+    for token in made:
+        tokens.principal(token, NOW)
+        assert 400_000 >= tokens._memory[1].weight
+        assert tokens._memory[1].weight == sum(known.weight for known in tokens._memory[1].values())
+    held = [known.token for known in tokens._memory[1].values()]
+    assert made[-len(held) :] == held
+    assert 1 < len(held) < 20
+
+
 def test_everything_can_be_forgotten(tokens: AccessTokens) -> None:
     token, _ = tokens.mint(USER, SESSION, AT)
     tokens.principal(token, NOW)

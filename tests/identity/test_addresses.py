@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from portero import figures
 from portero.errors import AuthError
 from portero.identity import addresses
 
@@ -78,3 +79,12 @@ def test_user_names_are_kept_in_lower_case(text: str) -> None:
 def test_a_network_is_an_address_or_the_64_bits_in_front_of_one(expected: str, address: str) -> None:
     """Threats CR-07: a home has 2^64 IPv6 addresses and is one caller."""
     assert expected == addresses.network_of(address)
+
+
+def test_what_is_too_long_for_an_address_is_none_and_is_not_remembered() -> None:
+    """The name of an interface may follow a `%`; a proxy may hand on a long one."""
+    before = figures.of_process()["networks"]
+    assert "fe80::/64" == addresses.network_of("fe80::1%eth0")
+    assert "" == addresses.network_of("fe80::1%" + "a" * 100)
+    after = figures.of_process()["networks"]
+    assert 1 == after.hits + after.misses - before.hits - before.misses

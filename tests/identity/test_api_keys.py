@@ -122,6 +122,13 @@ def test_what_is_believed_is_bounded(keys: ApiKeys, monkeypatch: pytest.MonkeyPa
     assert len(keys._believed) <= 2
 
 
+def test_how_often_a_key_is_believed_is_counted(keys: ApiKeys) -> None:
+    public, secret = (keys.create(kind, "jobs", AT).value for kind in ("publishable", "secret"))
+    for key in (public, public, public, secret, secret):
+        keys.principal(key, NOW)
+    assert (2, 3, 1) == keys.figures()[:3]
+
+
 def test_making_and_revoking_is_in_the_audit_without_the_key(keys: ApiKeys, sqlite_database: Database) -> None:
     made = keys.create("secret", "jobs", AT)
     keys.revoke(made.record.id, AT)

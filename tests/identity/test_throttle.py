@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from tests.identity.people import HOME, NOW, context_on
 
+from portero import figures
 from portero.errors import AuthError
 from portero.identity import recovery, throttle
 from portero.identity.context import IdentityContext
@@ -61,3 +62,15 @@ def test_the_log_names_a_limit_once_in_its_window_and_nobody(
     said = [record.getMessage() for record in caplog.records if record.name == "portero.limits"]
     assert ["the limit sign-up was reached", "the limit mail-otp was reached"] == said
     assert HOME.address not in caplog.text
+
+
+def test_the_name_of_a_counter_is_not_remembered_for_a_long_name_and_is_the_same(database: Database) -> None:
+    """Somebody may try to sign in as a name of any length."""
+    context = context_on(database)
+    before = figures.of_process()["counter_names"]
+    long = "x" * 5000
+    assert throttle.counter_name(context, "attempts", long) == throttle.counter_name(context, "attempts", long)
+    assert before == figures.of_process()["counter_names"]
+    assert throttle.counter_name(context, "attempts", "x") != throttle.counter_name(context, "attempts", long)
+    after = figures.of_process()["counter_names"]
+    assert 1 == after.hits + after.misses - before.hits - before.misses

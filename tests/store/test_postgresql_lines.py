@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 
 from portero.errors import DatabaseUnavailable
 from portero.store import postgresql_lines
+from portero.store.long_statements import LONGEST_KEPT
 from portero.store.postgresql_lines import Line, LostConnection
 from portero.store.postgresql_statements import Shared
 from portero.store.prepared import Again
@@ -85,6 +86,25 @@ def test_no_more_statements_are_prepared_than_the_bound(connection: Line, monkey
         for _ in range(2):
             assert connection.run(f"SELECT {number}", ()).rows == [(number,)]
     assert _prepared(connection) == 3
+
+
+def test_a_long_statement_is_never_prepared(connection: Line) -> None:
+    """Its text may be as long as a request, and the server keeps a plan of it beside."""
+    sql = f"SELECT '{'x' * LONGEST_KEPT}'"
+    for _ in range(3):
+        assert connection.run(sql, ()).rows == [("x" * LONGEST_KEPT,)]
+    assert (_prepared(connection), len(connection.statements)) == (0, 0)
+
+
+def test_lines_of_a_database_count_together_how_often_a_statement_was_kept(connect: Callable[[], Any]) -> None:
+    shared = Shared()
+    lines = [Line(connect(), begins=False, shared=shared) for _ in range(2)]
+    for line in lines:
+        for _ in range(4):
+            line.run("SELECT 1", ())
+    assert shared.figures(256) == (4, 4, 2, 256)
+    for line in lines:
+        line.close()
 
 
 def test_statements_that_never_come_again_push_out_none_that_is_prepared(

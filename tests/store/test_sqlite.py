@@ -19,7 +19,9 @@ import pytest
 import sqlalchemy as sa
 
 from portero.errors import ConfigurationError, DatabaseUnavailable
+from portero.store import prepared
 from portero.store.engine import Database
+from portero.store.long_statements import LONGEST_KEPT
 from portero.store.sqlite import SqliteFunction
 from portero.store.sqlite_driver import DRIVER
 
@@ -483,3 +485,30 @@ def test_an_old_sqlite_keeps_the_file_to_itself(path: Path, monkeypatch: pytest.
     first.close()
     assert second.fetch_all("SELECT 1", ()) == [(1,)]
     second.close()
+
+
+def test_long_statements_are_read_like_others_and_closed_with_them(database: Database) -> None:
+    """They have connections of their own, which keep none of them."""
+    long = f"SELECT '{'x' * LONGEST_KEPT}'"
+    for _ in range(2):
+        assert [("x" * LONGEST_KEPT,)] == database.fetch_all(long)
+        with ThreadPoolExecutor(8) as threads:
+            assert [[(1,)]] * 8 == list(threads.map(database.fetch_all, [f"SELECT 1{' ' * LONGEST_KEPT}"] * 8))
+        database.close()
+
+
+def test_a_connection_that_ran_too_many_long_statements_is_replaced(database: Database) -> None:
+    """The driver keeps what it ran; a transaction cannot change its connection, the next one does."""
+
+    def used(opened: Any, length: int) -> Any:
+        with opened() as connection:
+            for number in range(3):
+                connection.execute(sa.text(f"SELECT {number} -- {'x' * length}"))
+                prepared.run(connection, f"SELECT {number} -- {'y' * length}", ()).fetchall()
+            return connection.connection.dbapi_connection
+
+    for opened in (database.reading, database.writing):
+        first = used(opened, 10)
+        assert first is used(opened, LONGEST_KEPT)
+        assert first is used(opened, 200_000), "not before its transaction is over"
+        assert first is not used(opened, 10)
