@@ -20,7 +20,7 @@ Found = dict[str, Any]
 
 
 def fill_notes(growing: Growing, rows: int, owners: int) -> None:
-    """Fill the notes; those of one owner are spread over the whole table."""
+    """Fill the notes; those of one owner are spread over the whole table, and three in ten of them are done."""
     filling = growing.filling
     indexes = indexes_of(Note)
     for index in indexes:
@@ -30,7 +30,7 @@ def fill_notes(growing: Growing, rows: int, owners: int) -> None:
         "owner": filling.uuid(f"(i - 1) % {owners} + 1"),
         "title": filling.text(30),
         "body": filling.text(200),
-        "done": filling.truth("i * 31 % 10 < 3"),
+        "done": filling.truth(f"(i - 1) / {owners} * 31 % 10 < 3"),
         "created_at": filling.moment("i"),
     }
     filling.insert("notes", rows, columns)
@@ -51,15 +51,17 @@ def in_turn(growing: Growing, prepared: Sequence[Any], status: tuple[int, ...] =
 
 
 def rows(databases: Databases, turns: Turns, sizes: Sequence[int]) -> Found:
-    """One's own hundred notes among ever more of others: by id, a page, a page with its count, an insert."""
+    """One's own hundred notes among ever more of others: by id, a page, a page with its count; others insert."""
     works: dict[tuple[str, int], Callable[[], None]] = {}
     for size in sizes:
         growing = Growing(databases.new(str(size)))
         owners = size // EACH
-        growing.copy_users(owners)
+        growing.copy_users(owners + CALLERS)
         fill_notes(growing, size, owners)
         growing.filling.settle()
         callers = range(1, owners + 1, max(1, owners // CALLERS))
+        # Who inserts is asked nothing else: those who are asked keep their hundred notes.
+        inserting = range(owners + 1, owners + CALLERS + 1)
         tokens = {number: one.access_token for number, one in zip(callers, growing.sign_in(callers), strict=True)}
         notes = "/rest/v1/notes?"
         asked = {
@@ -76,7 +78,8 @@ def rows(databases: Databases, turns: Turns, sizes: Sequence[int]) -> Found:
         for name, requests in asked.items():
             works[name, size] = in_turn(growing, requests)
         adding = {"prefer": "return=representation"}
-        inserts = [growing.request("POST", "/rest/v1/notes", token, NEW_NOTE, **adding) for token in tokens.values()]
+        adders = [one.access_token for one in growing.sign_in(inserting)]
+        inserts = [growing.request("POST", "/rest/v1/notes", token, NEW_NOTE, **adding) for token in adders]
         works["insert", size] = in_turn(growing, inserts, (201,))
     return gathered(turns.micro(works))
 
