@@ -11,10 +11,13 @@ import sqlalchemy as sa
 from tests.data.films import ANNA, ANNAS_SESSION, BEN, NOW, Library, headers_of, opened, user
 
 from portero.data.nodes import HttpRequest
+from portero.data.request import read_request
 from portero.data.shape_budget import ShapeBudget
 from portero.errors import DataError
 from portero.principal import NOBODY, Principal
+from portero.settings import Settings
 from portero.store.tables import Session, User
+from portero.weights import weight_of
 
 
 @pytest.fixture
@@ -139,6 +142,16 @@ def test_a_very_long_query_is_answered_and_not_kept(library: Library) -> None:
     query = "select=id&" + "&".join(f"title=neq.{'x' * 60}{n}" for n in range(40))
     assert 4 == len(library.rows(f"/films?{query}"))
     assert 0 == library.api.reads._kept.cache_info().currsize
+
+
+@pytest.mark.parametrize("part", ["id,", "id=eq.1&", "a->0->", "id::text,", "or=(id.eq.1,id.eq.2)&"])
+def test_what_is_read_of_the_longest_write_that_is_kept_is_light(part: str) -> None:
+    """At most 64 bytes a letter, whatever the letters say."""
+    query = (part if "=" in part else "select=" + part) + part * 2000
+    query = query[: 1000 - 1000 % len(part)].rstrip(",&->")
+    head = HttpRequest("PATCH", "/films", query)
+    request = read_request(head, Settings(max_conditions=1000, max_select=1000, max_json_path=1000))
+    assert weight_of((head, request, request.shape.keyed)) < 64 * 1024
 
 
 def test_an_unknown_verb_is_refused(library: Library) -> None:

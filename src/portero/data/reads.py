@@ -53,8 +53,10 @@ _STATEMENTS = 1024
 _STRANGERS = 1024
 #: Bytes of a request that is kept, its statement included, and of a statement that is kept and its shape: everybody can
 #: make heavy ones, all different.
-_HEAVIEST_REQUEST = 16 * 1024
+_HEAVIEST_REQUEST = 20 * 1024
 _HEAVIEST_STATEMENT = 64 * 1024
+#: Of the objects around the texts of a request, and of a value in a list.
+_OF_A_REQUEST, _OF_AN_ELEMENT = 1024, 64
 #: Characters of a request that is kept: a header that means nothing here takes as much room as one that does.
 _LONGEST_KEPT = 2048
 
@@ -167,7 +169,8 @@ class Reads:
 
     def _keepable(self, http: HttpRequest, role: str, guarded: bool) -> PreparedRead:
         prepared = self._prepare(http, role, guarded)
-        if sum(map(len, http)) > _LONGEST_KEPT or _weight_of_request(http, prepared) > _HEAVIEST_REQUEST:
+        length = sum(map(len, http))
+        if length > _LONGEST_KEPT or _weight_of_request(http, length, prepared) > _HEAVIEST_REQUEST:
             raise NotKept(prepared)
         return prepared
 
@@ -287,12 +290,18 @@ class Reads:
         return where_of(model, planned, request.values, self.sql, self.limits)
 
 
-def _weight_of_request(http: HttpRequest, prepared: PreparedRead) -> int:
-    """Count a kept request with all that stays as long as it does, shared or not."""
+def _weight_of_request(http: HttpRequest, length: int, prepared: PreparedRead) -> int:
+    """Count a kept request with all that stays as long as it does, shared or not; each with new values comes here."""
     filled, estimate = prepared.filled, prepared.estimate
-    own = 0 if filled.sql is filled.compiled.sql else getsizeof(filled.sql)
-    own += 0 if estimate is None else getsizeof(estimate.sql) + weight_of(estimate.parameters)
-    return filled.compiled.weight + own + weight_of((*http, *filled.parameters, *prepared.headers))
+    # Its texts, and once more in Content-Location, where three letters or six may stand for one.
+    own = _OF_A_REQUEST + length * (4 if http.query.isascii() else 7)
+    own += sum(map(getsizeof, filled.parameters))
+    own += _OF_AN_ELEMENT * sum([len(each) for each in filled.parameters if isinstance(each, list | tuple)])
+    if filled.sql is not filled.compiled.sql:
+        own += getsizeof(filled.sql)
+    if estimate is not None:
+        own += getsizeof(estimate.sql) + sum(map(getsizeof, estimate.parameters))
+    return filled.compiled.weight + own
 
 
 def set_zone(connection: sa.Connection, zone: str) -> None:

@@ -1,7 +1,7 @@
 """The heads of writes, all of a request but its body and versions: read once for many of a kind.
 
-Who may write can make ever new ones, so a head is kept only while it is short and what it says is light. Bodies and
-callers are never kept, and no refusal. Obeys design hot-path.md §6.
+Who may write can make ever new ones, so only short heads are kept: what is read of one holds up to 64 bytes a letter,
+which is 64 KiB. Bodies and callers are never kept, and no refusal. Obeys design hot-path.md §6.
 """
 
 from __future__ import annotations
@@ -14,12 +14,10 @@ from portero.data.request import read_request
 from portero.figures import CacheFigures, of_lru
 from portero.records import new_tuple
 from portero.settings import Settings
-from portero.weights import NotKept, weight_of
 
-#: Heads that are kept, the characters of one, and its bytes when it is read.
-_MOST = 1024
+#: Heads that are kept, and the letters of one.
+_MOST = 512
 _LONGEST = 1024
-_HEAVIEST = 16 * 1024
 
 
 class WriteHeads:
@@ -31,7 +29,7 @@ class WriteHeads:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._kept = lru_cache(_MOST)(self._keepable)
+        self._kept = lru_cache(_MOST)(lambda head: read_request(HttpRequest(*head), settings))
 
     def caches(self) -> dict[str, CacheFigures]:
         """Give the figures of the heads that are kept."""
@@ -46,14 +44,4 @@ class WriteHeads:
         head: tuple[Any, ...] = http[:-2]
         if len("".join(head)) > _LONGEST:
             return read_request(http, self._settings)
-        try:
-            kept = self._kept(head)
-        except NotKept as heavy:
-            kept = heavy.made
-        return new_tuple(DataRequest, (*kept[:-2], http.body, http.if_match))
-
-    def _keepable(self, head: tuple[Any, ...]) -> DataRequest:
-        request = read_request(HttpRequest(*head), self._settings)
-        if weight_of((head, request)) > _HEAVIEST:
-            raise NotKept(request)
-        return request
+        return new_tuple(DataRequest, (*self._kept(head)[:-2], http.body, http.if_match))
