@@ -30,6 +30,11 @@ BY_HAND = {
 }
 #: Of what only one of the two databases has.
 OF_POSTGRESQL = {"prepared_statements"}
+#: Files with an `lru_cache` that is no metric, and why.
+NO_METRIC = {
+    "figures.py": "makes those that are",
+    "records.py": "kinds of constructors of the code's own classes, 128; it is below what counts",
+}
 #: Files in which a dict or a set that is empty at first is kept in an object or a module, and what keeps it small.
 GROWING = {
     "cli/serve.py": "the applications of the command line, one a name",
@@ -118,7 +123,7 @@ def test_a_cache_of_functools_is_made_in_one_place_or_belongs_to_an_object() -> 
             for alias in each.names
         }
         is_said = re.search(r"functools\.(lru_cache|cache)", text) is not None
-        if where(path) != "figures.py" and (uses != owned or is_said or imported & {"cache", "cached_property"}):
+        if where(path) not in NO_METRIC and (uses != owned or is_said or imported & {"cache", "cached_property"}):
             astray.append(where(path))
     assert [] == astray
 

@@ -113,7 +113,7 @@ def _defaults_by_place(cls: type[Any], taken: list[Field]) -> tuple[Any, ...]:
     return tuple(defaults)
 
 
-@lru_cache(None)
+@lru_cache(128)
 def _code_of(ways: tuple[tuple[bool, bool, bool, bool], ...], has_more: bool) -> CodeType:
     """Compile a constructor whose fields are called f0, f1, …; for all classes together three dozen are enough."""
     by_place, by_name, body = ["self"], ["*"], ["pass"]
