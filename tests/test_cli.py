@@ -653,6 +653,13 @@ def test_a_mistake_in_development_is_one_sentence_and_is_corrected_without_a_new
     assert 0 == served.process.returncode
 
 
+def test_a_fork_of_a_process_that_ignores_its_children_is_waited_for() -> None:
+    """The system keeps no exit code of it then."""
+    code = "import os, signal; from portero.cli.reload import Fork; signal.signal(signal.SIGCHLD, signal.SIG_IGN); "
+    code += "pid = os.fork(); os._exit(3) if not pid else print(Fork(pid).wait())"
+    assert "0\n" == subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
 def test_the_reloader_knows_what_it_has_loaded_itself(tmp_path: Path) -> None:
     assert is_loaded([tmp_path / "models.py", Path(socket.__file__)])
     assert not is_loaded([tmp_path / "models.py"])

@@ -2,7 +2,8 @@
 
 The server runs as a child; this process only looks at modification times. A child that fails stays down until the next
 change, so that a typing error is corrected, not started again and again. On Linux the child is a fork: this process has
-loaded everything but the project, and each start is spared that. A change to what is loaded here starts this one anew.
+loaded everything but the project, and each start is spared that. Once a file that is loaded here has changed, each
+child is a process of its own.
 """
 
 from __future__ import annotations
@@ -59,7 +60,11 @@ class Fork:
 
     def _look(self, options: int) -> int | None:
         if self._code is None:
-            pid, status = os.waitpid(self._pid, options)
+            try:
+                pid, status = os.waitpid(self._pid, options)
+            except ChildProcessError:
+                # Whoever started this process lets it ignore its children: the system keeps no code of theirs.
+                pid, status = self._pid, 0
             if pid:
                 self._code = os.waitstatus_to_exitcode(status)
         return self._code
@@ -75,9 +80,9 @@ def run_and_reload(command: Sequence[str], directory: Path) -> int | None:
     Returns:
         The exit code for this process; None in one that was forked, which is to go on and serve.
     """
-    former, child = signal.signal(signal.SIGTERM, _interrupt), None
+    former, child, forks = signal.signal(signal.SIGTERM, _interrupt), None, FORKS
     try:
-        child = _start(command)
+        child = _start(command, forks)
         seen = snapshot(directory)
         while child is not None:
             time.sleep(_TICK)
@@ -88,9 +93,8 @@ def run_and_reload(command: Sequence[str], directory: Path) -> int | None:
             click.echo(f"  {changed[0]} changed; starting again")
             seen = now
             stop(child)
-            if is_loaded(directory / path for path in changed):
-                os.execv(command[0], [*command, "--reload"])  # noqa: S606 - our own command line
-            child = _start(command)
+            forks = forks and not is_loaded(directory / path for path in changed)
+            child = _start(command, forks)
     except KeyboardInterrupt:
         if child is not None:
             stop(child)
@@ -99,9 +103,9 @@ def run_and_reload(command: Sequence[str], directory: Path) -> int | None:
     return None
 
 
-def _start(command: Sequence[str]) -> Server | None:
+def _start(command: Sequence[str], forks: bool) -> Server | None:
     """Start the server; None in the server itself, where it is a fork."""
-    if not FORKS:
+    if not forks:
         return subprocess.Popen([*command, "--no-reload"])  # noqa: S603 - our own command line
     pid = os.fork()
     return Fork(pid) if pid else None

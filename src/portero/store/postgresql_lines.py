@@ -71,7 +71,7 @@ class Line:
     ) -> None:
         self.connection = connection
         self._shared = shared or Shared()
-        self._shared.lines.add(self)
+        self._shared.join(self)
         self._heard = self._shared.altered
         self._begins = begins
         self._longest_silence = longest_silence * 1000

@@ -6,6 +6,7 @@ It runs nothing and knows no connection's state.
 from __future__ import annotations
 
 import re
+import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -39,18 +40,25 @@ class Shared:
         altered: how often a table was found altered: what one line meets, the others need not meet.
         hits: how often a statement was kept already.
         misses: how often not.
-        lines: those there are.
     """
 
-    __slots__ = ("altered", "hits", "lines", "misses")
+    __slots__ = ("_guard", "_lines", "altered", "hits", "misses")
 
     def __init__(self) -> None:
         self.altered = self.hits = self.misses = 0
-        self.lines: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._guard = threading.Lock()
+        self._lines: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def join(self, line: Any) -> None:
+        """Count a line among those there are, while it is there."""
+        with self._guard:
+            self._lines.add(line)
 
     def figures(self, most: int) -> CacheFigures:
         """Give how often a statement was kept; `most` may be in all lines together."""
-        entries = sum(len(line.statements) for line in list(self.lines))
+        with self._guard:
+            lines = list(self._lines)
+        entries = sum(len(line.statements) for line in lines)
         return CacheFigures(self.hits, self.misses, entries, most)
 
 
