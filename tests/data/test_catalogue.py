@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
@@ -50,6 +51,25 @@ def test_only_marked_classes_are_there() -> None:
             caught.value.code,
             caught.value.message,
         )
+
+
+def test_a_class_that_a_function_makes_is_exposed_though_nobody_else_holds_it() -> None:
+    """An application factory may define its models itself."""
+
+    def made() -> type[DeclarativeBase]:
+        class Own(DeclarativeBase):
+            pass
+
+        @expose(select=allow_all)
+        class Thing(Own):
+            __tablename__ = "things"
+            id: Mapped[int] = mapped_column(primary_key=True)
+
+        return Own
+
+    base = made()
+    gc.collect()
+    assert ["things"] == list(build(exposures_of([base.registry]), "sqlite").models)
 
 
 def test_a_near_name_is_suggested_among_the_exposed_ones() -> None:
