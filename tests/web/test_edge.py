@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +14,11 @@ import sqlalchemy as sa
 from flask import Flask
 from tests.data import scene
 from tests.web.callers import Api, code_of
+from tests.web.described_app import make_app
 
 from portero.errors import AuthError, DatabaseUnavailable, DataError, InvalidToken, TokenFault, TooBusy
 from portero.store.prepared import Again
+from portero.testing import running
 from portero.web import problems
 from portero.web.runtime import Runtime, runtime
 
@@ -272,6 +276,19 @@ def test_what_the_database_lacks_is_no_fault_of_the_callers(
         assert "portero db revision" in str(problems.data_error_of(told.value, dev=True).hint)
         refused = problems.data_error_of(told.value)
         assert (500, "XX000", None) == (refused.status, refused.code, refused.hint)
+
+
+def test_what_only_an_operator_can_mend_is_logged_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Here the folder of the database is gone."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    app = make_app()
+    with running(app, tmp_path, database_url=f"sqlite:///{folder / 'app.db'}") as api:
+        held = app.extensions["portero"].freeze(app).database
+        held.close()
+        shutil.rmtree(folder)
+        assert 500 == api.get("/rest/v1/topics").status_code
+    assert "app.db cannot be opened for writing" in caplog.text
 
 
 def test_development_hints_at_a_database_that_the_models_have_left_behind() -> None:

@@ -31,7 +31,7 @@ Policy = Callable[[Any], Any]
 T = TypeVar("T", bound=type)
 
 _MARK = "__portero_exposure__"
-_HELD = "portero_exposed_classes"
+_HELD = "_portero_exposed_classes"
 _SEALED: weakref.WeakSet[sa.MetaData] = weakref.WeakSet()
 
 
@@ -148,7 +148,7 @@ def expose(
         table = getattr(model, "__table__", None)
         if isinstance(table, sa.Table):
             # SQLAlchemy holds a class weakly: one that a function makes would be gone, and not served, at some moment.
-            table.info.setdefault(_HELD, []).append(model)
+            vars(table).setdefault(_HELD, []).append(model)
         return model
 
     return mark

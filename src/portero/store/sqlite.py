@@ -11,7 +11,7 @@ import os
 import queue
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -250,8 +250,10 @@ class SqliteFile:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             for name in ("", "-wal", "-shm", ".writer"):
                 path = self.path.with_name(self.path.name + name)
-                if path.exists() and path.stat().st_mode & 0o077:
-                    path.chmod(0o600)
+                # Another process may close its last connection at any moment, and what is written ahead goes with it.
+                with suppress(FileNotFoundError):
+                    if path.stat().st_mode & 0o077:
+                        path.chmod(0o600)
         except OSError as error:
             if error.errno in _WRONG_PLACE:
                 raise ConfigurationError(f"{self.path} cannot be opened for writing: {error.strerror}.") from None

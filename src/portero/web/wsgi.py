@@ -17,7 +17,7 @@ from portero.data.answer import error_answer
 from portero.data.nodes import DataAnswer, HttpRequest
 from portero.data.request import WRITE_METHODS
 from portero.data.timing import Stopwatch
-from portero.errors import DatabaseUnavailable, DataError, PorteroError, TooBusy
+from portero.errors import AuthError, DatabaseUnavailable, DataError, InvalidToken, TooBusy
 from portero.figures import kept
 from portero.identity.addresses import network_of
 from portero.records import new_tuple
@@ -115,7 +115,7 @@ def respond(environ: Mapping[str, Any], runtime: Runtime, path: str) -> DataAnsw
     except (DatabaseUnavailable, TooBusy) as refusal:
         LOG.warning("%s %s: %s", environ["REQUEST_METHOD"], ascii(path), refusal)
         answer = error_answer(data_error_of(refusal), settings.errors)
-    except PorteroError as refusal:
+    except (DataError, InvalidToken, AuthError) as refusal:
         answer = error_answer(data_error_of(refusal), settings.errors)
     except Exception as fault:
         # The last resort: what nobody foresaw is logged with its trace, and says nothing to the caller.
