@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic.autogenerate import produce_migrations, render_python_code
+from alembic.migration import MigrationContext
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from tests.data.scene import catalogue
 from tests.data.test_relations import exposure
@@ -119,6 +121,25 @@ def test_a_table_is_exposed_by_a_call_and_carries_its_mark() -> None:
     found = build([expose_table(tags, select=allow_all)], "postgresql").model("tags")
     assert () == found.primary_key
     assert "CAST(tags.ctid AS TEXT)" == str(found.row_key[0])
+
+
+def test_nothing_of_an_exposure_is_written_into_a_migration() -> None:
+    """Alembic writes what stands in a table's `info`."""
+
+    class Own(DeclarativeBase):
+        """Models of this test."""
+
+    @expose(select=allow_all)
+    class Thing(Own):
+        __tablename__ = "things"
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    expose_table(sa.Table("tags", Own.metadata, sa.Column("word", sa.Text)), select=allow_all)
+    with sa.create_engine("sqlite://").connect() as connection:
+        migration = produce_migrations(MigrationContext.configure(connection), Own.metadata)
+        written = render_python_code(migration.upgrade_ops)
+    assert 2 == written.count("op.create_table")
+    assert "info" not in written
 
 
 def test_a_table_may_be_exposed_twice_under_two_names() -> None:

@@ -179,13 +179,14 @@ def expose_table(
     options = _Options(policies, given, fill, hidden, name, columns, max_rows, aggregates, require_write_filter, search)
     exposure = options.exposure(table)
     _refuse_sealed(table.metadata, table.name)
-    table.info[_MARK] = exposure
+    # Not in its `info`, which Alembic writes into migrations.
+    setattr(table, _MARK, exposure)
     return exposure
 
 
 def exposure_of_table(table: sa.Table) -> Exposure | None:
     """Give what `expose_table` said about this table."""
-    exposure: Exposure | None = table.info.get(_MARK)
+    exposure: Exposure | None = vars(table).get(_MARK)
     return exposure
 
 
