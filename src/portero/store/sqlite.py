@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -249,11 +250,7 @@ class SqliteFile:
         try:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             for name in ("", "-wal", "-shm", ".writer"):
-                path = self.path.with_name(self.path.name + name)
-                # Another process may close its last connection at any moment, and what is written ahead goes with it.
-                with suppress(FileNotFoundError):
-                    if path.stat().st_mode & 0o077:
-                        path.chmod(0o600)
+                _shut(self.path.with_name(self.path.name + name))
         except OSError as error:
             if error.errno in _WRONG_PLACE:
                 raise ConfigurationError(f"{self.path} cannot be opened for writing: {error.strerror}.") from None
@@ -313,6 +310,13 @@ _inherited: list[Any] = []
 def _note_long(connection: sa.Connection, _cursor: Any, sql: str, *_: Any) -> None:
     if len(sql) > LONGEST_KEPT:
         long_statements.note(connection, sql)
+
+
+def _shut(path: Path) -> None:
+    """Let nobody else read a file, if it is there: another process's last connection takes it along at any moment."""
+    with suppress(FileNotFoundError):
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
 
 
 def _begin(connection: sa.Connection) -> None:
