@@ -283,5 +283,5 @@ def _exposures_of(source: Any) -> list[Exposure]:
     if isinstance(source, Exposure):
         return [source]
     found = () if isinstance(source, sa.MetaData) else catalogue.exposures_of([source.registry])
-    tables = [policy.exposure_of_table(table) for metadata in _metadatas_of(source) for table in metadata.sorted_tables]
+    tables = [policy.exposure_of(table) for metadata in _metadatas_of(source) for table in metadata.sorted_tables]
     return [*found, *(exposure for exposure in tables if exposure is not None)]

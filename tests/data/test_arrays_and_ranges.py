@@ -15,7 +15,7 @@ from portero.data.catalogue import build
 from portero.data.dialects import SQLITE_FUNCTIONS
 from portero.data.nodes import HttpRequest
 from portero.data.pipeline import DataApi
-from portero.data.policy import allow_all, expose_table, exposure_of_table
+from portero.data.policy import allow_all, expose_table, exposure_of
 from portero.principal import NOBODY
 from portero.settings import Settings
 from portero.store import sessions
@@ -58,7 +58,7 @@ def opened(url: str, table: sa.Table, rows: list[dict[str, Any]]) -> Iterator[Da
         OwnTable.metadata.create_all(connection)
         table.metadata.create_all(connection)
         connection.execute(table.insert(), rows)
-    exposure = exposure_of_table(table)
+    exposure = exposure_of(table)
     assert exposure is not None
     yield DataApi(build([exposure], database.dialect_name), database, Settings(), sessions.standing())
     with database.writing() as connection:

@@ -20,7 +20,7 @@ from portero.data.dialects import SQLITE_FUNCTIONS
 from portero.data.intervals import interval_text, read_interval
 from portero.data.nodes import DataAnswer, HttpRequest
 from portero.data.pipeline import DataApi
-from portero.data.policy import allow_all, expose_table, exposure_of_table
+from portero.data.policy import allow_all, expose_table, exposure_of
 from portero.errors import DataError
 from portero.principal import NOBODY
 from portero.settings import Settings
@@ -130,7 +130,7 @@ def opened(url: str) -> Iterator[DataApi]:
             {"at": 2, "word": None, "span": timedelta(seconds=90), "of": 1, "exact": Decimal("99999999999.99")},
         ]
         connection.execute(secrets.insert(), rows)
-    exposures = [exposure for table in (plain, through, secrets) if (exposure := exposure_of_table(table))]
+    exposures = [exposure for table in (plain, through, secrets) if (exposure := exposure_of(table))]
     try:
         yield DataApi(build(exposures, database.dialect_name), database, Settings(), sessions.standing())
     finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -358,3 +360,25 @@ def test_a_table_that_one_line_found_altered_ends_no_transaction_of_another(conn
     assert _prepared(line) == 1
     for each in (reading, line):
         each.close()
+
+
+class _Kept:
+    """What is counted of a line."""
+
+    statements = ("SELECT 1",)
+
+
+def test_lines_are_counted_while_others_join() -> None:
+    """The administrator's metrics are asked for at any moment."""
+    shared, usual = Shared(), sys.getswitchinterval()
+    held = [_Kept() for _ in range(5000)]
+    joining = threading.Thread(target=lambda: [shared.join(each) for each in held])
+    sys.setswitchinterval(1e-6)
+    try:
+        joining.start()
+        while joining.is_alive():
+            shared.figures(1)
+    finally:
+        sys.setswitchinterval(usual)
+        joining.join()
+    assert len(held) == shared.figures(1).entries

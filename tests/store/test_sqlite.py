@@ -96,6 +96,27 @@ def test_a_file_that_others_could_read_is_made_private(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_files_that_another_process_takes_away_meanwhile_are_no_fault(path: Path) -> None:
+    """Whose connection is the last takes the log along, at any moment."""
+    opened: Any = Database.open(f"sqlite:///{path}")
+    beside, ends = path.with_name("app.db-wal"), threading.Event()
+
+    def come_and_go() -> None:
+        while not ends.is_set():
+            beside.touch()
+            beside.unlink()
+
+    other = threading.Thread(target=come_and_go)
+    other.start()
+    try:
+        for _ in range(3000):
+            opened._way._make_private()
+    finally:
+        ends.set()
+        other.join()
+    assert path.exists()
+
+
 def test_a_place_that_cannot_hold_the_file_is_named(tmp_path: Path) -> None:
     database = Database.open(f"sqlite:///{tmp_path / 'nowhere' / 'app.db'}")
     with pytest.raises(ConfigurationError, match="nowhere"):

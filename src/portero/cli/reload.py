@@ -23,7 +23,7 @@ _TICK: Final = 0.5
 _LEFT_OUT: Final = frozenset({"node_modules", "__pycache__", "instance", "venv"})
 _WATCHED: Final = frozenset({".py", ".env"})
 #: Elsewhere libraries of the system do not bear it.
-FORKS: Final = sys.platform == "linux"
+_FORKS: Final = sys.platform == "linux"
 
 
 class Server(Protocol):
@@ -80,7 +80,7 @@ def run_and_reload(command: Sequence[str], directory: Path) -> int | None:
     Returns:
         The exit code for this process; None in one that was forked, which is to go on and serve.
     """
-    former, child, forks = signal.signal(signal.SIGTERM, _interrupt), None, FORKS
+    former, child, forks = signal.signal(signal.SIGTERM, _interrupt), None, _FORKS
     try:
         child = _start(command, forks)
         seen = snapshot(directory)

@@ -24,12 +24,11 @@ from portero.data.request import read_offset
 from portero.figures import kept
 from portero.principal import Principal
 from portero.records import dataclass, new_tuple
+from portero.store.long_statements import LONGEST_KEPT
 from portero.store.prepared import written_out
 
 _EXPLAIN = "EXPLAIN (FORMAT JSON) "
 NO_FORMS: Mapping[str, str] = {}
-#: Characters of a statement that is kept with numbers in it: a caller's may have hundreds of thousands.
-_LONGEST_PLACED = 8192
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,7 +140,7 @@ def fill(compiled: CompiledRead, values: Sequence[str]) -> FilledRead:
     parameters = compiled.layout.filled(values)
     sql = compiled.sql
     if compiled.numbers:
-        place = _placed if len(sql) <= _LONGEST_PLACED else _placed.__wrapped__
+        place = _placed if len(sql) <= LONGEST_KEPT else _placed.__wrapped__
         sql = place(sql, tuple([(name, codec(values[slot])) for name, slot, codec in compiled.numbers]))
     offset = 0 if compiled.offset is None else read_offset(values[compiled.offset])
     return FilledRead(compiled, sql, parameters, offset)

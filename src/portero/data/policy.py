@@ -184,12 +184,6 @@ def expose_table(
     return exposure
 
 
-def exposure_of_table(table: sa.Table) -> Exposure | None:
-    """Give what `expose_table` said about this table."""
-    exposure: Exposure | None = vars(table).get(_MARK)
-    return exposure
-
-
 def seal(metadata: sa.MetaData) -> None:
     """Refuse further exposures of these tables: an application that serves them was frozen."""
     _SEALED.add(metadata)
@@ -203,9 +197,9 @@ def _refuse_sealed(metadata: sa.MetaData | None, name: str) -> None:
         )
 
 
-def exposure_of(model: type) -> Exposure | None:
-    """Give what `expose` said about this very class; a subclass does not inherit it."""
-    exposure: Exposure | None = vars(model).get(_MARK)
+def exposure_of(target: type | sa.Table) -> Exposure | None:
+    """Give what `expose` said about this very class (a subclass does not inherit it), or `expose_table` of a table."""
+    exposure: Exposure | None = vars(target).get(_MARK)
     return exposure
 
 

@@ -21,7 +21,7 @@ _USERNAME: Final = re.compile(r"[a-z0-9_](?:[a-z0-9._-]{0,62}[a-z0-9_])?")
 _PHONE: Final = re.compile(r"[1-9][0-9]{1,14}")
 _LONGEST_EMAIL: Final = 254
 #: An IPv6 address with the name of an interface behind it; a longer one is none, and is not remembered.
-_LONGEST_ADDRESS: Final = 64
+LONGEST_ADDRESS: Final = 64
 
 
 def canonical_email(text: str) -> str:
@@ -81,7 +81,7 @@ def network_of(address: str) -> str:
     >>> network_of("192.0.2.7"), network_of("2001:db8:1:2:3:4:5:6"), network_of("::ffff:192.0.2.7"), network_of("?")
     ('192.0.2.7', '2001:db8:1:2::/64', '192.0.2.7', '')
     """
-    return _network_of(address) if len(address) <= _LONGEST_ADDRESS else ""
+    return _network_of(address) if len(address) <= LONGEST_ADDRESS else ""
 
 
 @kept("networks", 1024)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from portero.records import dataclass
 from portero.store.prepared import Prepared, changing
 from portero.store.tables import COUNTERS as _TABLE
-from portero.store.types import UtcDateTime
+from portero.store.types import ONE, UtcDateTime
 from portero.store.upserts import insert_into
 
 #: How many void counters a new one takes away.
@@ -52,18 +52,17 @@ def over(now: datetime) -> sa.ColumnElement[bool]:
 def _hit(dialect_name: str) -> sa.Executable:
     over = _IS_OVER
     added: Any = insert_into(_TABLE, dialect_name)
-    added = added.values(name=sa.bindparam("name"), hits=_ONE, window_ends_at=sa.bindparam("ends_at"))
+    added = added.values(name=sa.bindparam("name"), hits=ONE, window_ends_at=sa.bindparam("ends_at"))
     hit: sa.Executable = added.on_conflict_do_update(
         index_elements=[_TABLE.c.name],
         set_={
-            "hits": sa.case((over, _ONE), else_=_TABLE.c.hits + _ONE),
+            "hits": sa.case((over, ONE), else_=_TABLE.c.hits + ONE),
             "window_ends_at": sa.case((over, added.excluded.window_ends_at), else_=_TABLE.c.window_ends_at),
         },
     ).returning(_TABLE.c.hits, _TABLE.c.window_ends_at)
     return hit
 
 
-_ONE = sa.literal_column("1", sa.BigInteger)  # part of the text: bound, it would be handed over with each hit
 _IS_OVER = _TABLE.c.window_ends_at <= sa.bindparam("now", type_=UtcDateTime())
 _HIT = Prepared(_hit, tuple)
 # Two sweepers must not wait for each other: on PostgreSQL each takes what the other has not.

@@ -17,7 +17,7 @@ from portero.principal import Principal
 from portero.records import dataclass
 from portero.store.prepared import Begun, Prepared, altered, changing, inserting, made_by
 from portero.store.tables import Session, User
-from portero.store.types import UtcDateTime, second_of
+from portero.store.types import ONE, UtcDateTime, second_of
 
 if TYPE_CHECKING:
     from portero.store.engine import Database
@@ -204,11 +204,10 @@ _MADE = made_by(SessionRecord, COLUMNS)
 _INSERT = inserting(_TABLE)
 _BY_ID = Prepared(sa.select(*_TABLE.c).where(_IS_MEANT), _MADE)
 _LOCKED = Prepared(sa.select(*_TABLE.c).where(_IS_MEANT).with_for_update(), _MADE)
-_ONE = sa.literal_column("1", sa.BigInteger)  # part of the text: bound, it would be handed over each time
 _ADVANCE = changing(
     sa.update(_TABLE)
     .where(_IS_MEANT, _TABLE.c.refresh_counter == sa.bindparam("counter"))
-    .values(refresh_counter=_TABLE.c.refresh_counter + _ONE, refreshed_at=sa.bindparam("now"))
+    .values(refresh_counter=_TABLE.c.refresh_counter + ONE, refreshed_at=sa.bindparam("now"))
 )
 _IS_OF_USER = _TABLE.c.user_id == sa.bindparam("user_id")
 _DELETE = changing(sa.delete(_TABLE).where(_IS_MEANT))

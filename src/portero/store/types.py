@@ -13,6 +13,9 @@ import sqlalchemy as sa
 from portero.figures import kept
 from portero.ids import id_of
 
+#: What a count is raised by, as part of a statement's text: bound, it would be handed over each time.
+ONE: Final = sa.literal_column("1", sa.BigInteger)
+
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
     """An instant: aware UTC in and out, on both databases; kept like SQLAlchemy's own `DateTime`.

@@ -6,10 +6,10 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any, Final
 
+from portero.identity.addresses import LONGEST_ADDRESS
 from portero.identity.context import Caller
 
 _LONGEST_AGENT: Final = 255
-_LONGEST_ADDRESS: Final = 64
 
 
 def caller_of(environ: Mapping[str, Any], trusted_proxies: int) -> Caller:
@@ -40,6 +40,6 @@ def _plain(told: str) -> str:
         text = text.partition(":")[0]
     try:
         # What names the interface behind a `%` may be of any length.
-        return str(ipaddress.ip_address(text)) if len(text) <= _LONGEST_ADDRESS else ""
+        return str(ipaddress.ip_address(text)) if len(text) <= LONGEST_ADDRESS else ""
     except ValueError:
         return ""
