@@ -11,7 +11,8 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -35,6 +36,16 @@ BORN = """
     os.kill(os.getpid(), signal.SIGTERM)
     print(set(ends), "the parent has its own handler")
 """
+
+HAS_BATCHES = hasattr(os, "SCHED_BATCH")  # Linux has
+
+
+@pytest.fixture
+def own_scheduling() -> Iterator[None]:
+    before = os.sched_getscheduler(0) if HAS_BATCHES else 0
+    yield
+    if HAS_BATCHES:
+        os.sched_setscheduler(0, before, os.sched_param(0))
 
 
 class Forked:
@@ -127,3 +138,26 @@ def test_a_workers_threads_take_short_turns() -> None:
         assert sys.getswitchinterval() <= 0.001
     finally:
         sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("own_scheduling")
+def test_threads_that_begin_later_run_as_a_batch_and_who_set_it_before_decides() -> None:
+    assert worker_process.run_as_batch() is HAS_BATCHES
+    assert not worker_process.run_as_batch()
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(_is_batch).result() is HAS_BATCHES
+
+
+@pytest.mark.usefixtures("own_scheduling")
+def test_a_system_that_forbids_batches_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", forbidden, raising=False)
+    assert not worker_process.run_as_batch()
+    monkeypatch.undo()
+    assert not _is_batch()
+
+
+def _is_batch() -> bool:
+    return HAS_BATCHES and os.sched_getscheduler(0) == os.SCHED_BATCH

@@ -29,6 +29,7 @@ from portero.cli.worker_process import (
     PatientServer,
     become_stoppable,
     cores_for,
+    run_as_batch,
     share_arenas,
     stop_from_birth,
     take_short_turns,
@@ -189,6 +190,7 @@ def differences_of(app: Flask) -> list[str]:
 def load_for_worker(path: str) -> Any:
     """Give the frozen application in a worker, before its first request, and begin what is done beside requests."""
     become_stoppable()
+    run_as_batch()
     take_short_turns()
     share_arenas()
     app = _prepared.get(path) or ScriptInfo(app_import_path=path, load_dotenv_defaults=False).load_app()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import queue
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -73,7 +72,9 @@ class SqliteFile:
         self._alone = WriterTurn(self.path.with_name(self.path.name + ".process"))
         use_one_library()
         self._compiled = CompiledStatements(MOST_OWN)
-        self.engine = self._make_engine(self._connect_reader, pool_size=_READERS, max_overflow=0, pool_timeout=2)
+        self.engine = self._make_engine(
+            self._connect_reader, pool_size=_READERS, max_overflow=0, pool_use_lifo=True, pool_timeout=2
+        )
         sa.event.listen(self.engine, "begin", _begin)
         writers = self._make_engine(self._connect_writer, poolclass=sa.StaticPool)
         self._writer = Writer(writers, self._turn, self._prepare, self._limit, self._wait)
@@ -98,8 +99,8 @@ class SqliteFile:
         # The same to the end: all may be closed meanwhile, and be others then.
         readers = self._readers if len(sql) <= LONGEST_KEPT else self._readers_of_long
         try:
-            reader = readers.free.get_nowait()
-        except queue.Empty:
+            reader = readers.free.pop()
+        except IndexError:
             reader = readers.another()
         reader.clock.started = time.monotonic()
         try:
@@ -107,7 +108,7 @@ class SqliteFile:
         except DRIVER.DatabaseError as error:
             raise unavailable(error) or error from error
         finally:
-            readers.free.put(reader)
+            readers.give_back(reader)
         return rows
 
     fetch_documents = fetch_all  # a document comes as bytes anyway

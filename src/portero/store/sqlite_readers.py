@@ -1,13 +1,13 @@
-"""The connections that plain reads take turns on: few, because each keeps pages and programs of its own.
+"""The connections that plain reads share: few, because each keeps pages and programs of its own.
 
 A read is short and asks for no connection in particular, so threads that mostly wait for the disk need none each.
-Whoever finds none free waits for one; where all of them are at long reads, one more is opened. It knows nothing of SQL,
-and never gives one connection to two threads.
+The one given back last is taken first: what it keeps is what the processor's caches hold. Whoever finds none free waits
+for one; where all of them are at long reads, one more is opened. It knows nothing of SQL, and never gives one
+connection to two threads.
 """
 
 from __future__ import annotations
 
-import queue
 import sys
 import threading
 import time
@@ -51,24 +51,27 @@ class Readers:
     """Readers that are free, and all there are; `connect` opens one.
 
     Attributes:
-        free: those that nobody reads on; who takes one puts it back into the same queue.
+        free: those that nobody reads on, the last one first; taking one is one step under the interpreter's lock.
+        waiting: how many threads wait for one.
     """
 
     def __init__(self, connect: Callable[[], Reader]) -> None:
-        self.free: queue.SimpleQueue[Reader] = queue.SimpleQueue()
+        self.free: list[Reader] = []
+        self.waiting = 0
         self._connect = connect
         self._opened: list[Reader] = []
         self._places = 0
         self._guard = threading.Lock()
+        self._given_back = threading.Condition()
 
     def another(self) -> Reader:
-        """Give a reader where none was free: one that is put back soon, or a new one.
+        """Give a reader where none was free: one that is given back soon, or a new one.
 
         Raises:
             Exception: what `connect` raises.
         """
         if not self._take_place(_USUAL):
-            found = self._given_back()
+            found = self._awaited()
             if found is not None:
                 return found
             self._take_place(sys.maxsize)
@@ -81,15 +84,35 @@ class Readers:
         self._opened.append(reader)
         return reader
 
-    def _given_back(self) -> Reader | None:
-        """Wait for one that is put back; None where all are at long reads."""
-        for _ in range(_MOST_MOMENTS):
+    def give_back(self, reader: Reader) -> None:
+        """Let others read on it."""
+        self.free.append(reader)
+        if self.waiting:
+            with self._given_back:
+                self._given_back.notify()
+
+    def _awaited(self) -> Reader | None:
+        """Wait for one that is given back; None where all are at long reads."""
+        with self._given_back:
+            # Counted before the list is looked at: who gives one back looks here after it put it there.
+            self.waiting += 1
             try:
-                return self.free.get(timeout=_MOMENT)
-            except queue.Empty:
-                if _are_long(self._opened):
-                    break
+                return self._given_back_soon()
+            finally:
+                self.waiting -= 1
+
+    def _given_back_soon(self) -> Reader | None:
+        for _ in range(_MOST_MOMENTS):
+            found = self._given_back.wait_for(self._free, _MOMENT)
+            if found is not None or _are_long(self._opened):
+                return found
         return None
+
+    def _free(self) -> Reader | None:
+        try:
+            return self.free.pop()
+        except IndexError:
+            return None
 
     def _take_place(self, most: int) -> bool:
         """Count one that is to be opened, if there are not so many: a process's first requests come all at once."""
@@ -100,7 +123,7 @@ class Readers:
 
     def is_any_taken(self) -> bool:
         """Tell whether somebody reads now."""
-        return self.free.qsize() < len(self._opened)
+        return len(self.free) < len(self._opened)
 
     def close(self) -> None:
         """Close all, free or not."""
