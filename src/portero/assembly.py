@@ -130,6 +130,7 @@ def open_store(app: Flask, models: Iterable[Any]) -> Store:
     database = Database.open(
         _database_url(app, settings),
         statement_timeout=settings.statement_timeout,
+        sqlite_cache=settings.sqlite_cache,
         sqlite_functions=dialects.SQLITE_FUNCTIONS,
     )
     metadatas = tuple(dict.fromkeys(metadata for source in sources for metadata in _metadatas_of(source)))

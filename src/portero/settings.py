@@ -203,6 +203,9 @@ class Settings:
     max_list: int = _row(_whole, 500, "Longest in.(…) list.")
     max_pattern: int = _row(_whole, 256, "Longest LIKE or regular-expression pattern, or full-text query; characters.")
     statement_timeout: timedelta = _row(_seconds, timedelta(seconds=5), "Longest run of one statement.")
+    sqlite_cache: int = _row(
+        _whole, 16, "Megabytes of SQLite's pages that a reading connection keeps; a worker has up to four."
+    )
     require_write_filter: bool = _row(_flag, False, "Refuse PATCH and DELETE without a filter.")
     aggregates: bool = _row(_flag, False, "Allow count(), sum(), avg(), min(), max() in select for every model.")
     openapi: bool = _row(_flag, True, "Describe the data API at its root (OpenAPI), to each caller what they may do.")

@@ -149,6 +149,12 @@ def test_every_connection_syncs_each_commit_and_checks_foreign_keys(database: Da
         assert _pragmas(connection.exec_driver_sql) == {**safe, "busy_timeout": 100, "query_only": 0}
 
 
+def test_a_reading_connection_keeps_so_many_megabytes_of_pages(path: Path) -> None:
+    database = Database.open(f"sqlite:///{path}", sqlite_cache=3)
+    assert database.fetch_all("PRAGMA cache_size") == [(-3_000,)]
+    database.close()
+
+
 def test_a_write_that_need_not_be_durable_leaves_the_next_one_durable(database: Database) -> None:
     with database.writing(durable=False) as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1

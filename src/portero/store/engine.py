@@ -24,6 +24,7 @@ from portero.store.sqlite import LONGEST_WAIT, SqliteFile, SqliteFunction
 Parameters = Sequence[Any] | Mapping[str, Any]
 Made = TypeVar("Made")
 STATEMENT_TIMEOUT = timedelta(seconds=5)
+SQLITE_CACHE = 16
 
 
 class _Way(Protocol):
@@ -70,6 +71,7 @@ class Database:
         *,
         statement_timeout: timedelta = STATEMENT_TIMEOUT,
         longest_wait: timedelta = LONGEST_WAIT,
+        sqlite_cache: int = SQLITE_CACHE,
         sqlite_functions: Sequence[SqliteFunction] = (),
     ) -> Database:
         """Open a database by its SQLAlchemy URL; nothing is connected before the first use.
@@ -78,6 +80,7 @@ class Database:
             url: `sqlite:///…` (a file), `postgresql://…` or `postgresql+psycopg://…`.
             statement_timeout: the longest run of one statement; on SQLite also of one transaction.
             longest_wait: how long a writer waits for its turn (SQLite).
+            sqlite_cache: megabytes of pages that each of SQLite's reading connections keeps.
             sqlite_functions: SQL functions that every SQLite connection gets.
 
         Raises:
@@ -86,7 +89,8 @@ class Database:
         parsed = sa.make_url(url)
         backend = parsed.get_backend_name()
         if backend == "sqlite":
-            return cls(parsed, SqliteFile(parsed, statement_timeout, longest_wait, tuple(sqlite_functions)))
+            functions = tuple(sqlite_functions)
+            return cls(parsed, SqliteFile(parsed, statement_timeout, longest_wait, sqlite_cache, functions))
         if backend == "postgresql":
             return cls(parsed, PostgresqlServer(parsed, statement_timeout))
         raise ConfigurationError(f"Portero keeps its data in SQLite or PostgreSQL, not in {backend!r}.")

@@ -61,11 +61,17 @@ class SqliteFile:
     """One SQLite file, opened by this process on first use."""
 
     def __init__(
-        self, url: sa.URL, statement_timeout: timedelta, longest_wait: timedelta, functions: Sequence[SqliteFunction]
+        self,
+        url: sa.URL,
+        statement_timeout: timedelta,
+        longest_wait: timedelta,
+        cache: int,
+        functions: Sequence[SqliteFunction],
     ) -> None:
         self.path = file_of(url)
         self._limit = statement_timeout.total_seconds()
         self._wait = longest_wait.total_seconds()
+        self._cache = f"cache_size=-{cache * 1000}"  # below zero it is in kibibytes
         self._functions = functions
         self._must_refuse = False
         self._turn = WriterTurn(self.path.with_name(self.path.name + ".writer"))
@@ -260,7 +266,7 @@ class SqliteFile:
     def _open_reader(self, kept: int = _MOST_KEPT) -> Reader:
         self._prepare_once()
         clock = Clock(self._limit)
-        connection = self._connect(clock, "query_only=ON", "wal_autocheckpoint=0", "cache_size=-4000", kept=kept)
+        connection = self._connect(clock, "query_only=ON", "wal_autocheckpoint=0", self._cache, kept=kept)
         return Reader(clock, connection, connection.cursor())
 
     def _connect_reader(self, clock: Clock) -> Any:
