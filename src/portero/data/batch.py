@@ -27,7 +27,8 @@ from portero.data.functions import PREFIX
 from portero.data.nodes import DataAnswer, DataRequest, HttpRequest
 from portero.data.prefer import parse_prefer
 from portero.data.read_errors import refusal_of_read
-from portero.data.reads import PreparedRead, Reads, answered, set_zone
+from portero.data.read_templates import PreparedRead
+from portero.data.reads import Reads, answered, set_zone
 from portero.data.request import READ_METHODS, read_request
 from portero.data.standing import check_session
 from portero.data.statement_errors import refusal_of_statement

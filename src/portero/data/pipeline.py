@@ -21,7 +21,8 @@ from portero.data.functions import PREFIX, Functions
 from portero.data.nodes import DataAnswer, HttpRequest
 from portero.data.openapi import methods_of
 from portero.data.read_errors import refusal_of_read
-from portero.data.reads import PreparedRead, Reads, answered, set_zone
+from portero.data.read_templates import PreparedRead
+from portero.data.reads import Reads, answered, set_zone
 from portero.data.request import READ_METHODS, model_name, read_request
 from portero.data.root import PATHS, Root
 from portero.data.standing import check_session, session_ended, standing_of

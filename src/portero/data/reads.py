@@ -1,8 +1,9 @@
 """Reads, from the request to the row, with the caches that make the usual read cheap (design hot-path.md §2).
 
-Two caches stand one behind the other, both bounded and both free of callers but for the role: the whole request (path,
-query, headers, role) → its filled statement; and (shape, role) → the compiled statement. A refusal is never kept. A new
-catalogue is a new `Reads`, so nothing in them can go stale.
+Three caches stand one behind the other, all bounded and all free of callers but for the role: the whole request (path,
+query, headers, role) → its filled statement; the request without the values of its comparisons → its template; and
+(shape, role) → the compiled statement. A refusal is never kept. A new catalogue is a new `Reads`, so nothing in them can
+go stale.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from datetime import datetime
 from functools import lru_cache
 from sys import getsizeof
 from typing import Any
-from urllib.parse import quote
 
 import sqlalchemy as sa
 
@@ -24,7 +24,6 @@ from portero.data.catalogue import Catalogue
 from portero.data.dialects import sql_of
 from portero.data.execute import (
     CompiledRead,
-    FilledRead,
     ResultSet,
     compile_read,
     fill,
@@ -32,23 +31,33 @@ from portero.data.execute import (
     result_of,
 )
 from portero.data.keys import key_text
-from portero.data.nodes import DataAnswer, DataRequest, HttpRequest, Media, ReadShape
+from portero.data.nodes import DataAnswer, DataRequest, HttpRequest, ReadShape
 from portero.data.operators import Limits
 from portero.data.prefer import applied
 from portero.data.read_plan import Planner
 from portero.data.read_sql import where_of
+from portero.data.read_templates import (
+    PreparedRead,
+    Template,
+    cut,
+    has_marks,
+    location_of,
+    marked,
+    read_marked,
+    template_of,
+)
 from portero.data.request import read_request
 from portero.data.row_version import names_a_row, version_of
 from portero.data.shape_budget import KnownKinds, ShapeBudget
 from portero.data.target_names import warnings
 from portero.figures import CacheFigures, of_lru
 from portero.principal import ANON, SERVICE_ROLE, Principal
-from portero.records import dataclass
 from portero.settings import Settings
 from portero.store.documents import document
 from portero.weights import NotKept, weight_of
 
 _REQUESTS = 8192
+_TEMPLATES = 1024
 _STATEMENTS = 1024
 _STRANGERS = 1024
 #: Bytes of a request that is kept, its statement included, and of a statement that is kept and its shape: everybody can
@@ -57,25 +66,11 @@ _HEAVIEST_REQUEST = 20 * 1024
 _HEAVIEST_STATEMENT = 64 * 1024
 #: Of the objects around the texts of a request, and of a value in a list.
 _OF_A_REQUEST, _OF_AN_ELEMENT = 1024, 64
+#: How many letters a letter of a request is in all that is kept of it: itself, and once more in Content-Location, where
+#: three letters or six may stand for one.
+_COPIES, _COPIES_IN_ASCII = 7, 4
 #: Characters of a request that is kept: a header that means nothing here takes as much room as one that does.
 _LONGEST_KEPT = 2048
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PreparedRead:
-    """One read, ready to run for any caller of its role.
-
-    Attributes:
-        headers: those the request alone decides.
-        estimate: what PostgreSQL's planner is asked for a count that need not be exact.
-        is_row: it may give one whole row, which then has a version.
-    """
-
-    filled: FilledRead
-    media: Media
-    headers: tuple[tuple[str, str], ...]
-    estimate: FilledRead | None = None
-    is_row: bool = False
 
 
 def answered(prepared: PreparedRead, result: ResultSet, method: str) -> DataAnswer:
@@ -113,12 +108,14 @@ class Reads:
         self._thread = threading.local()
         self._strange = KnownKinds(_STRANGERS)
         self._kept = lru_cache(_REQUESTS)(self._keepable)
+        self._templates = lru_cache(_TEMPLATES)(self._keepable_template)
         self.compiled = lru_cache(_STATEMENTS)(self._keepable_statement)
 
     def caches(self) -> dict[str, CacheFigures]:
         """Give the figures of whole requests and of statements that are kept, and of what is known of strangers."""
         return {
             "requests": of_lru(self._kept.cache_info()),
+            "templates": of_lru(self._templates.cache_info()),
             "statements": of_lru(self.compiled.cache_info()),
             "strange_shapes": self._strange.figures(),
             "shape_budgets": self.budget.figures(),
@@ -147,7 +144,7 @@ class Reads:
             request = new.request
         self.pay(role, whose)
         with self._planning():
-            return self._prepare(http, role, guarded, request)
+            return self._made(http, role, guarded, request)
 
     def pay(self, role: str, whose: Callable[[], str] | None) -> None:
         """Have the caller's budget pay for a kind of request that is new.
@@ -168,31 +165,74 @@ class Reads:
             self._thread.plans = False
 
     def _keepable(self, http: HttpRequest, role: str, guarded: bool) -> PreparedRead:
-        prepared = self._prepare(http, role, guarded)
+        prepared = self._made(http, role, guarded)
         length = sum(map(len, http))
         if length > _LONGEST_KEPT or _weight_of_request(http, length, prepared) > _HEAVIEST_REQUEST:
             raise NotKept(prepared)
         return prepared
 
-    def _prepare(self, http: HttpRequest, role: str, guarded: bool, request: DataRequest | None = None) -> PreparedRead:
-        request = request or read_request(http, self.settings)
+    def _made(self, http: HttpRequest, role: str, guarded: bool, request: DataRequest | None = None) -> PreparedRead:
+        """Make a read, of its template if it has one; `request` is what was read of either before it was paid for."""
+        texts, compared = cut(http.query)
+        if compared:
+            key = http[:2] + http[3:], texts, role, guarded
+            template = self._template_of(*key) if request is None else self._template(*key, request)
+            if template is not None:
+                return template.filled(compared)
+        return self._prepare(http, role, guarded, request)
+
+    def _template_of(self, *key: Any) -> Template | None:
         try:
-            compiled = self._compiled_for(request.shape, role, guarded)
+            return self._templates(*key)
+        except NotKept as large:
+            template: Template | None = large.made
+            return template
+
+    def _keepable_template(
+        self, head: tuple[Any, ...], texts: tuple[str, ...], role: str, guarded: bool
+    ) -> Template | None:
+        template = self._template(head, texts, role, guarded)
+        length = sum(map(len, head)) + sum(map(len, texts))
+        weight = _OF_A_REQUEST + length * _COPIES + (0 if template is None else template.compiled.weight)
+        if length > _LONGEST_KEPT or weight > _HEAVIEST_REQUEST:
+            raise NotKept(template)
+        return template
+
+    def _template(
+        self,
+        head: tuple[Any, ...],
+        texts: tuple[str, ...],
+        role: str,
+        guarded: bool,
+        request: DataRequest | None = None,
+    ) -> Template | None:
+        request = request or read_marked(head, texts, self.settings)
+        if request is None or not has_marks(request, texts):
+            return None
+        compiled = self._compiled_or_new(request, role, guarded)
+        is_row = names_a_row(request.shape, self.catalogue.model(request.model))
+        location = location_of(marked(head, texts))
+        return template_of(request, compiled, location, (VARY,), self._more_headers(request), is_row=is_row)
+
+    def _compiled_or_new(self, request: DataRequest, role: str, guarded: bool) -> CompiledRead:
+        try:
+            return self._compiled_for(request.shape, role, guarded)
         except _New:
             raise _New(request) from None
+
+    def _prepare(self, http: HttpRequest, role: str, guarded: bool, request: DataRequest | None = None) -> PreparedRead:
+        request = request or read_request(http, self.settings)
+        compiled = self._compiled_or_new(request, role, guarded)
         estimate = None if compiled.estimate is None else fill(compiled.estimate, request.values)
         is_row = names_a_row(request.shape, self.catalogue.model(request.model))
-        filled, headers = fill(compiled, request.values), self._headers(http, request)
-        return PreparedRead(filled, request.shape.media, headers, estimate, is_row)
+        headers = (VARY, ("Content-Location", location_of(http)), *self._more_headers(request))
+        return PreparedRead(fill(compiled, request.values), request.shape.media, headers, estimate, is_row)
 
-    def _headers(self, http: HttpRequest, request: DataRequest) -> tuple[tuple[str, str], ...]:
-        headers = [VARY, ("Content-Location", _location(http))]
+    def _more_headers(self, request: DataRequest) -> tuple[tuple[str, str], ...]:
         overrides = self.settings.transaction_end.endswith("-override")
         followed = applied(request.preferences, method=request.method, overrides_transaction=overrides)
-        if followed:
-            headers.append(("Preference-Applied", followed))
-        headers.extend(warnings(request.shape))
-        return tuple(headers)
+        preferences = [("Preference-Applied", followed)] if followed else []
+        return (*preferences, *warnings(request.shape))
 
     def _compiled_for(self, shape: ReadShape, role: str, guarded: bool) -> CompiledRead:
         """Anybody can make shapes: an anonymous one is kept only when it comes back, so passers-by push nothing out."""
@@ -293,8 +333,7 @@ class Reads:
 def _weight_of_request(http: HttpRequest, length: int, prepared: PreparedRead) -> int:
     """Count a kept request with all that stays as long as it does, shared or not; each with new values comes here."""
     filled, estimate = prepared.filled, prepared.estimate
-    # Its texts, and once more in Content-Location, where three letters or six may stand for one.
-    own = _OF_A_REQUEST + length * (4 if http.query.isascii() else 7)
+    own = _OF_A_REQUEST + length * (_COPIES_IN_ASCII if http.query.isascii() else _COPIES)
     own += sum(map(getsizeof, filled.parameters))
     own += _OF_AN_ELEMENT * sum([len(each) for each in filled.parameters if isinstance(each, list | tuple)])
     if filled.sql is not filled.compiled.sql:
@@ -307,16 +346,3 @@ def _weight_of_request(http: HttpRequest, length: int, prepared: PreparedRead) -
 def set_zone(connection: sa.Connection, zone: str) -> None:
     """Let this transaction on PostgreSQL show instants in a zone."""
     connection.execute(sa.select(sa.func.set_config("TimeZone", zone, True)))
-
-
-def _location(http: HttpRequest) -> str:
-    path = quote(http.path)
-    if not http.query:
-        return path
-    parts = [part if "=" in part else f"{part}=" for part in http.query.split("&") if part]
-    query = "&".join(sorted(parts, key=lambda part: part.partition("=")[0]))
-    return f"{path}?{quote(query, safe=_QUERY_MARKS)}"
-
-
-#: What may stand in a query as it is (RFC 3986 §3.4), and the percent sign of what is encoded already.
-_QUERY_MARKS = "!$&'()*+,;=:@/?%-._~"
