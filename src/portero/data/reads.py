@@ -2,8 +2,8 @@
 
 Three caches stand one behind the other, all bounded and all free of callers but for the role: the whole request (path,
 query, headers, role) → its filled statement; the request without the values of its comparisons → its template; and
-(shape, role) → the compiled statement. A refusal is never kept. A new catalogue is a new `Reads`, so nothing in them can
-go stale.
+(shape, role) → the compiled statement. A refusal is never kept. A new catalogue is a new `Reads`, so nothing in them
+can go stale.
 """
 
 from __future__ import annotations
