@@ -24,7 +24,7 @@ from portero.store.sqlite import LONGEST_WAIT, SqliteFile, SqliteFunction
 Parameters = Sequence[Any] | Mapping[str, Any]
 Made = TypeVar("Made")
 STATEMENT_TIMEOUT = timedelta(seconds=5)
-SQLITE_CACHE = 16
+SQLITE_CACHE = 32
 
 
 class _Way(Protocol):
