@@ -149,11 +149,12 @@ def test_threads_that_begin_later_run_as_a_batch_and_who_set_it_before_decides()
 
 
 @pytest.mark.usefixtures("own_scheduling")
-def test_a_system_that_forbids_batches_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["sched_getscheduler", "sched_setscheduler"])
+def test_a_system_that_forbids_batches_is_left_as_it_is(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(os, "sched_setscheduler", forbidden, raising=False)
+    monkeypatch.setattr(os, name, forbidden, raising=False)
     assert not worker_process.run_as_batch()
     monkeypatch.undo()
     assert not _is_batch()

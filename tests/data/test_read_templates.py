@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.data.films import Library, headers_of, user
+from tests.data.films import NOBODY, Library, headers_of, user
 
-from portero.data import reads
-from portero.data.nodes import DataAnswer, HttpRequest
-from portero.data.read_templates import cut, has_marks, marked, read_marked
-from portero.settings import Settings
+from portero.data.nodes import DataAnswer
+from portero.principal import Principal
 
 MEMBER = user(UUID(int=7))
+CALLERS = [MEMBER, NOBODY, Principal("service_role", None, None)]
 #: {} stands for a value. Each is asked with several, so that the later ones are made of what the first one left.
 SHARED = [
     "/films?id=eq.{}",
@@ -51,6 +49,13 @@ OTHERS = [
     "/films?nothing=eq.1",
     "/nowhere?id=eq.1",
     "/films?directors=eq.1&select=id,directors(name)",
+    "/films?title=like.x=eq.1",
+    "/films?nothing=eq.%FF1",
+    "/nowhere?id=eq.%001",
+    "/films?id=eq.1&portero-value-0-",
+    '/films?id=eq.1&select=id,"portero-value-0-":title',
+    "/films?id=eq.1&title=like.portero-value-1-",
+    "/films?select=title&limit=eq.1&limit=5&title=like.%70ortero-value-0-",
 ]
 WAYS: list[dict[str, str]] = [
     {},
@@ -64,67 +69,64 @@ WAYS: list[dict[str, str]] = [
 ]
 
 
-def asked(library: Library, target: str, **headers: str) -> DataAnswer:
-    return library.ask(target, MEMBER, **headers)
+#: A preference that is none, so long that a request with it has no template and is not kept.
+LONG = "x" * 2_100
 
 
-@pytest.fixture
-def whole(library: Library, monkeypatch: pytest.MonkeyPatch) -> Callable[..., DataAnswer]:
-    """Asks without templates and without what is kept of earlier requests."""
-
-    def ask(target: str, **headers: str) -> DataAnswer:
-        library.api.reads._kept.cache_clear()
-        with monkeypatch.context() as patched:
-            patched.setattr(reads, "cut", lambda query: ((query,), []))
-            return asked(library, target, **headers)
-
-    return ask
+def asked(library: Library, target: str, who: Principal = MEMBER, method: str = "GET", **headers: str) -> DataAnswer:
+    return library.ask(target, who, method, **headers)
 
 
-def _said(answer: DataAnswer) -> Any:
+def whole(library: Library, target: str, who: Principal = MEMBER, method: str = "GET", **headers: str) -> DataAnswer:
+    """Ask for the same in a request that is read from its own text."""
+    preferences = ", ".join(filter(None, [headers.pop("prefer", ""), LONG]))
+    return library.ask(target, who, method, prefer=preferences, **headers)
+
+
+def said(answer: DataAnswer) -> Any:
     return answer.status, answer.headers, answer.body
 
 
 @pytest.mark.parametrize("target", SHARED)
-def test_what_a_template_gives_is_what_the_request_gives(
-    library: Library, whole: Callable[..., DataAnswer], target: str
-) -> None:
+def test_what_a_template_gives_is_what_the_request_gives(library: Library, target: str) -> None:
     for headers in WAYS:
         for value in VALUES:
             text = target.replace("{}", value)
-            expected = _said(whole(text, **headers))
-            library.api.reads._kept.cache_clear()
-            assert _said(asked(library, text, **headers)) == expected, (text, headers)
+            assert said(asked(library, text, **headers)) == said(whole(library, text, **headers)), (text, headers)
+
+
+@pytest.mark.parametrize("who", CALLERS, ids=["member", "anon", "service"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_every_caller_gets_what_their_request_gives(library: Library, who: Principal, method: str) -> None:
+    for target in SHARED:
+        for value in VALUES[:3]:
+            text = target.replace("{}", value)
+            assert said(asked(library, text, who, method)) == said(whole(library, text, who, method)), text
 
 
 @pytest.mark.parametrize("target", OTHERS)
-def test_what_only_looks_like_a_comparison_is_answered_as_ever(
-    library: Library, whole: Callable[..., DataAnswer], target: str
-) -> None:
-    assert _said(asked(library, target)) == _said(whole(target))
-    assert _said(asked(library, target.replace("1", "2"))) == _said(whole(target.replace("1", "2")))
+def test_what_only_looks_like_a_comparison_is_answered_as_ever(library: Library, target: str) -> None:
+    for text in (target, target.replace("1", "2"), target.replace("1", "3")):
+        assert said(asked(library, text)) == said(whole(library, text))
+        assert asked(library, text).status < 500
 
 
-def test_requests_that_differ_in_values_are_read_once(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked(library, "/films?id=eq.1&year=gt.1&select=id")
-    asked(library, "/films?id=eq.2&year=gt.2&select=id")
-
-    def never(*_: object) -> None:
-        raise AssertionError("it was read again")
-
-    monkeypatch.setattr("portero.data.reads.read_marked", never)
-    monkeypatch.setattr("portero.data.reads.read_request", never)
-    answer = asked(library, "/films?id=eq.3&year=gt.3&select=id")
-    assert headers_of(answer)["Content-Location"] == "/films?id=eq.3&select=id&year=gt.3"
-    assert answer.status == 200
+def test_requests_that_differ_in_values_share_a_template(library: Library) -> None:
+    for number in (1, 2):
+        asked(library, f"/films?id=eq.{number}&year=gt.{number}&select=id")
+    before = library.api.caches()["templates"]
+    for number in range(10, 15):
+        answer = asked(library, f"/films?id=eq.{number}&year=gt.{number}&select=id")
+        assert headers_of(answer)["Content-Location"] == f"/films?id=eq.{number}&select=id&year=gt.{number}"
+    after = library.api.caches()["templates"]
+    assert (after.hits - before.hits, after.misses - before.misses) == (5, 0)
 
 
-def test_a_mark_that_a_caller_sends_spoils_the_template_only() -> None:
-    http = HttpRequest("GET", "/films", "id=eq.1&title=eq.x&name=like.portero-value-1-")
-    texts, compared = cut(http.query)
-    head = http[:2] + http[3:]
-    request = read_marked(head, texts, Settings())
-    assert compared == ["1", "x"]
-    assert request is not None
-    assert not has_marks(request, texts)
-    assert marked(head, texts).path == "/films"
+@pytest.mark.parametrize(
+    "target", ["/films?select=((&id=eq.1&z{}", "/films?limit=eq.1&z{}", "/films?z{}&" + "id=eq.&" * 99]
+)
+def test_what_is_refused_or_heavy_leaves_no_template(library: Library, target: str) -> None:
+    before = library.api.caches()["templates"].entries
+    for number in range(5):
+        asked(library, target.replace("{}", str(number)))
+    assert library.api.caches()["templates"].entries == before

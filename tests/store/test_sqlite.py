@@ -323,7 +323,7 @@ def test_threads_that_read_one_after_the_other_share_a_connection(database: Data
         thread = threading.Thread(target=database.fetch_all, args=("SELECT 1", ()))
         thread.start()
         thread.join()
-    assert (len(way._readers._opened), way._readers.is_any_taken()) == (1, False)
+    assert (len(way._readers._opened), len(way._readers.free)) == (1, 1)
 
 
 def test_however_many_read_for_long_nobody_waits_for_them(path: Path) -> None:
@@ -343,7 +343,7 @@ def test_a_read_that_fails_leaves_its_connection_to_the_next(database: Database)
         with pytest.raises(DRIVER.OperationalError):
             database.fetch_all("SELECT nothing FROM nowhere")
     assert database.fetch_all("SELECT 1") == [(1,)]
-    assert (len(way._readers._opened), way._readers.is_any_taken()) == (1, False)
+    assert (len(way._readers._opened), len(way._readers.free)) == (1, 1)
 
 
 def test_a_thread_that_is_none_of_pythons_may_end(path: Path) -> None:
@@ -365,6 +365,35 @@ def test_a_thread_that_is_none_of_pythons_may_end(path: Path) -> None:
         print(rows)
     """
     assert _run(textwrap.dedent(script), str(path)) == "[(1,), (1,)]"
+
+
+def test_forks_while_others_read_harm_nobody(path: Path) -> None:
+    script = """
+        import os, sys, threading, time, warnings
+        from portero.store.engine import Database
+        warnings.simplefilter("ignore")
+        database = Database.open(f"sqlite:///{sys.argv[1]}")
+        ends, wrong = time.monotonic() + 2, []
+
+        def read():
+            while time.monotonic() < ends:
+                if database.fetch_all("SELECT 1") != [(1,)]:
+                    wrong.append(1)
+                time.sleep(0.0005)
+
+        threads = [threading.Thread(target=read) for _ in range(12)]
+        for each in threads:
+            each.start()
+        while time.monotonic() < ends:
+            child = os.fork()
+            if child == 0:
+                os._exit(0)
+            wrong.append(os.waitpid(child, 0)[1])
+        for each in threads:
+            each.join()
+        print(set(wrong))
+    """
+    assert _run(script, str(path)) == "{0}"
 
 
 def test_a_closed_database_opens_anew(database: Database) -> None:

@@ -21,13 +21,12 @@ import sqlalchemy as sa
 from portero import strict_json
 from portero.data.answer import JSON_TYPE, error_answer
 from portero.data.calls import Call, Calls
-from portero.data.execute import estimated, parameters_of, result_of
+from portero.data.execute import PreparedRead, estimated, parameters_of, result_of
 from portero.data.function_results import shown
 from portero.data.functions import PREFIX
 from portero.data.nodes import DataAnswer, DataRequest, HttpRequest
 from portero.data.prefer import parse_prefer
 from portero.data.read_errors import refusal_of_read
-from portero.data.read_templates import PreparedRead
 from portero.data.reads import Reads, answered, set_zone
 from portero.data.request import READ_METHODS, read_request
 from portero.data.standing import check_session

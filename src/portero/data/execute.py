@@ -27,6 +27,7 @@ from portero.records import dataclass, new_tuple
 from portero.store.long_statements import LONGEST_KEPT
 from portero.store.prepared import written_out
 
+Headers = tuple[tuple[str, str], ...]
 _EXPLAIN = "EXPLAIN (FORMAT JSON) "
 NO_FORMS: Mapping[str, str] = {}
 
@@ -71,6 +72,23 @@ class FilledRead:
     sql: str
     parameters: Parameters
     offset: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedRead:
+    """One read, ready to run for any caller of its role.
+
+    Attributes:
+        headers: those the request alone decides.
+        estimate: what PostgreSQL's planner is asked for a count that need not be exact.
+        is_row: it may give one whole row, which then has a version.
+    """
+
+    filled: FilledRead
+    media: Media
+    headers: Headers
+    estimate: FilledRead | None = None
+    is_row: bool = False
 
 
 class ResultSet(NamedTuple):

@@ -16,12 +16,11 @@ from portero.data import batch
 from portero.data.answer import error_answer
 from portero.data.calls import Around, Calls, session_on
 from portero.data.catalogue import Catalogue
-from portero.data.execute import FilledRead, ResultSet, estimated, parameters_of, result_of
+from portero.data.execute import FilledRead, PreparedRead, ResultSet, estimated, parameters_of, result_of
 from portero.data.functions import PREFIX, Functions
 from portero.data.nodes import DataAnswer, HttpRequest
 from portero.data.openapi import methods_of
 from portero.data.read_errors import refusal_of_read
-from portero.data.read_templates import PreparedRead
 from portero.data.reads import Reads, answered, set_zone
 from portero.data.request import READ_METHODS, model_name, read_request
 from portero.data.root import PATHS, Root

@@ -8,42 +8,26 @@ has a template only if the parser made each mark one value and nothing else. It 
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
-from portero.data.execute import CompiledRead, FilledRead, fill
+from portero.data.execute import CompiledRead, Headers, PreparedRead, fill
 from portero.data.nodes import DataRequest, HttpRequest, Media
 from portero.data.request import decode, read_request
 from portero.errors import DataError
-from portero.records import dataclass, new_tuple
+from portero.records import dataclass
 from portero.settings import Settings
 
-Headers = tuple[tuple[str, str], ...]
 #: A comparison with one value. What else looks like one, the parser refuses or reads as something else.
-_COMPARED: Final = re.compile(r"(=(?:not\.)?(?:n?eq|[gl]te?)\.)([^&]*)")
-_MARK: Final = "portero-value-{}-"
-_MARKS: Final = re.compile(r"portero-value-([0-9]+)-")
+_COMPARED: Final = re.compile(r"((?:^|&)[^=&]*=(?:not\.)?(?:n?eq|[gl]te?)\.)([^&]*)")
+#: Stands for a value. Nobody can send one: each process has its own.
+_MARK: Final = f"v{secrets.token_hex(8)}-{{}}-"
+_MARKS: Final = re.compile(_MARK.format("([0-9]+)"))
 #: What may stand in a query as it is (RFC 3986 §3.4), and the percent sign of what is encoded already.
 _QUERY_MARKS: Final = "!$&'()*+,;=:@/?%-._~"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PreparedRead:
-    """One read, ready to run for any caller of its role.
-
-    Attributes:
-        headers: those the request alone decides.
-        estimate: what PostgreSQL's planner is asked for a count that need not be exact.
-        is_row: it may give one whole row, which then has a version.
-    """
-
-    filled: FilledRead
-    media: Media
-    headers: Headers
-    estimate: FilledRead | None = None
-    is_row: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,18 +52,19 @@ class Template:
     before: Headers
     after: Headers
 
-    def filled(self, compared: Sequence[str]) -> PreparedRead:
+    def filled(self, compared: Sequence[str], decoded: Sequence[str]) -> PreparedRead:
         """Put the values in place.
 
         Args:
             compared: the values as they stand in the query.
+            decoded: the same, decoded.
 
         Raises:
-            DataError: PGRST100 a value that is not UTF-8; what the codecs refuse.
+            DataError: 22P02, 22003, 22007, 22008 and the like: a value that is none of its column's type.
         """
         values = list(self.values)
-        for place, raw in zip(self.places, compared, strict=True):
-            values[place] = decode(raw)
+        for place, value in zip(self.places, decoded, strict=True):
+            values[place] = value
         location = self.location[0]
         for number, text in zip(self.order, self.location[1:], strict=True):
             location += quote(compared[number], safe=_QUERY_MARKS) + text
@@ -93,7 +78,7 @@ def cut(query: str) -> tuple[tuple[str, ...], list[str]]:
     """Cut a query at the values of its comparisons.
 
     >>> cut("select=id&id=eq.7&age=not.lt.18&order=id")
-    (('select=id&id', '=eq.', '&age', '=not.lt.', '&order=id'), ['7', '18'])
+    (('select=id', '&id=eq.', '', '&age=not.lt.', '&order=id'), ['7', '18'])
 
     Returns:
         What is left, and the values.
@@ -104,30 +89,31 @@ def cut(query: str) -> tuple[tuple[str, ...], list[str]]:
     return tuple(parts), compared
 
 
-def read_marked(head: tuple[Any, ...], texts: Sequence[str], settings: Settings) -> DataRequest | None:
-    """Read the request with marks in place of its values; None if it is refused: read with them it says what is wrong.
-
-    Args:
-        head: the request without its query.
-        texts: what `cut` left of its query.
-        settings: the limits.
-    """
+def decoded_all(compared: Sequence[str]) -> list[str] | None:
+    """Decode the values; None if one is refused: the request is refused as a whole then."""
     with suppress(DataError):
-        return read_request(marked(head, texts), settings)
+        return list(map(decode, compared))
     return None
 
 
-def has_marks(request: DataRequest, texts: Sequence[str]) -> bool:
-    """Say whether each mark was read as one value, and so as nothing else: it stands in the query once."""
-    return all(request.values.count(_MARK.format(number)) == 1 for number in range(len(texts) // 2))
-
-
-def marked(head: tuple[Any, ...], texts: Sequence[str]) -> HttpRequest:
-    """Give the request with marks in place of its values."""
+def marked(http: HttpRequest, texts: Sequence[str]) -> HttpRequest:
+    """Give the request with marks in place of its values; `texts` is what `cut` left of its query."""
     parts = [texts[0]]
     for number in range(len(texts) // 2):
         parts += (texts[2 * number + 1], _MARK.format(number), texts[2 * number + 2])
-    return new_tuple(HttpRequest, (*head[:2], "".join(parts), *head[2:]))
+    return http._replace(query="".join(parts))
+
+
+def read_marked(http: HttpRequest, settings: Settings) -> DataRequest | None:
+    """Read a request with marks; None if it is refused: read with its values it says what is wrong with it."""
+    with suppress(DataError):
+        return read_request(http, settings)
+    return None
+
+
+def has_marks(request: DataRequest, count: int) -> bool:
+    """Say whether each of so many marks was read as a value, and so, standing in the query once, as nothing else."""
+    return all(request.values.count(_MARK.format(number)) == 1 for number in range(count))
 
 
 def template_of(

@@ -24,6 +24,8 @@ from portero.data.catalogue import Catalogue
 from portero.data.dialects import sql_of
 from portero.data.execute import (
     CompiledRead,
+    Headers,
+    PreparedRead,
     ResultSet,
     compile_read,
     fill,
@@ -37,9 +39,9 @@ from portero.data.prefer import applied
 from portero.data.read_plan import Planner
 from portero.data.read_sql import where_of
 from portero.data.read_templates import (
-    PreparedRead,
     Template,
     cut,
+    decoded_all,
     has_marks,
     location_of,
     marked,
@@ -66,9 +68,11 @@ _HEAVIEST_REQUEST = 20 * 1024
 _HEAVIEST_STATEMENT = 64 * 1024
 #: Of the objects around the texts of a request, and of a value in a list.
 _OF_A_REQUEST, _OF_AN_ELEMENT = 1024, 64
-#: How many letters a letter of a request is in all that is kept of it: itself, and once more in Content-Location, where
-#: three letters or six may stand for one.
-_COPIES, _COPIES_IN_ASCII = 7, 4
+#: Of the texts around a value in a template.
+_OF_A_COMPARISON = 160
+#: How many letters a letter of a request is in all that is kept of it: itself, of up to four bytes, and once more in
+#: Content-Location, where three letters or twelve may stand for one.
+_COPIES, _COPIES_IN_ASCII = 16, 4
 #: Characters of a request that is kept: a header that means nothing here takes as much room as one that does.
 _LONGEST_KEPT = 2048
 
@@ -82,11 +86,12 @@ def answered(prepared: PreparedRead, result: ResultSet, method: str) -> DataAnsw
 
 
 class _New(Exception):
-    """No such request was planned yet, and nobody has paid for it; what was read of it comes along."""
+    """No such request was planned yet, and nobody has paid for it; what was read of it, or with marks, comes along."""
 
-    def __init__(self, request: DataRequest | None = None) -> None:
+    def __init__(self, request: DataRequest | None = None, marked: DataRequest | None = None) -> None:
         super().__init__()
         self.request = request
+        self.marked = marked
 
 
 class Reads:
@@ -112,7 +117,7 @@ class Reads:
         self.compiled = lru_cache(_STATEMENTS)(self._keepable_statement)
 
     def caches(self) -> dict[str, CacheFigures]:
-        """Give the figures of whole requests and of statements that are kept, and of what is known of strangers."""
+        """Give the figures of requests, templates and statements that are kept, and of what is known of strangers."""
         return {
             "requests": of_lru(self._kept.cache_info()),
             "templates": of_lru(self._templates.cache_info()),
@@ -141,10 +146,10 @@ class Reads:
             prepared: PreparedRead = large.made
             return prepared
         except _New as new:
-            request = new.request
+            paid = new
         self.pay(role, whose)
         with self._planning():
-            return self._made(http, role, guarded, request)
+            return self._made(http, role, guarded, paid)
 
     def pay(self, role: str, whose: Callable[[], str] | None) -> None:
         """Have the caller's budget pay for a kind of request that is new.
@@ -166,53 +171,51 @@ class Reads:
 
     def _keepable(self, http: HttpRequest, role: str, guarded: bool) -> PreparedRead:
         prepared = self._made(http, role, guarded)
-        length = sum(map(len, http))
-        if length > _LONGEST_KEPT or _weight_of_request(http, length, prepared) > _HEAVIEST_REQUEST:
+        if sum(map(len, http)) > _LONGEST_KEPT or _weight_of_request(http, prepared) > _HEAVIEST_REQUEST:
             raise NotKept(prepared)
         return prepared
 
-    def _made(self, http: HttpRequest, role: str, guarded: bool, request: DataRequest | None = None) -> PreparedRead:
-        """Make a read, of its template if it has one; `request` is what was read of either before it was paid for."""
+    def _made(self, http: HttpRequest, role: str, guarded: bool, paid: _New | None = None) -> PreparedRead:
+        """Make a read, of its template if it has one; `paid` brings what was read of either before it was paid for."""
         texts, compared = cut(http.query)
-        if compared:
-            key = http[:2] + http[3:], texts, role, guarded
-            template = self._template_of(*key) if request is None else self._template(*key, request)
+        decoded = decoded_all(compared) if compared and sum(map(len, http)) <= _LONGEST_KEPT else None
+        if decoded is not None:
+            template = self._template_for(http._replace(query=""), texts, role, guarded, paid)
             if template is not None:
-                return template.filled(compared)
-        return self._prepare(http, role, guarded, request)
+                return template.filled(compared, decoded)
+        return self._prepare(http, role, guarded, None if paid is None else paid.request)
 
-    def _template_of(self, *key: Any) -> Template | None:
+    def _template_for(
+        self, head: HttpRequest, texts: tuple[str, ...], role: str, guarded: bool, paid: _New | None
+    ) -> Template | None:
+        if paid is not None:
+            return self._template(marked(head, texts), paid.marked, role, guarded) if paid.marked else None
         try:
-            return self._templates(*key)
-        except NotKept as large:
-            template: Template | None = large.made
+            return self._templates(head, texts, role, guarded)
+        except NotKept as other:
+            template: Template | None = other.made
             return template
 
     def _keepable_template(
-        self, head: tuple[Any, ...], texts: tuple[str, ...], role: str, guarded: bool
+        self, head: HttpRequest, texts: tuple[str, ...], role: str, guarded: bool
     ) -> Template | None:
-        template = self._template(head, texts, role, guarded)
-        length = sum(map(len, head)) + sum(map(len, texts))
-        weight = _OF_A_REQUEST + length * _COPIES + (0 if template is None else template.compiled.weight)
-        if length > _LONGEST_KEPT or weight > _HEAVIEST_REQUEST:
+        http, count = marked(head, texts), len(texts) // 2
+        request = read_marked(http, self.settings)
+        if request is None or not has_marks(request, count):
+            raise NotKept(None)
+        try:
+            template = self._template(http, request, role, guarded)
+        except _New as new:
+            raise _New(marked=new.request) from None
+        weight = template.compiled.weight + _own_weight(http) + count * _OF_A_COMPARISON
+        if weight > _HEAVIEST_REQUEST:
             raise NotKept(template)
         return template
 
-    def _template(
-        self,
-        head: tuple[Any, ...],
-        texts: tuple[str, ...],
-        role: str,
-        guarded: bool,
-        request: DataRequest | None = None,
-    ) -> Template | None:
-        request = request or read_marked(head, texts, self.settings)
-        if request is None or not has_marks(request, texts):
-            return None
+    def _template(self, http: HttpRequest, request: DataRequest, role: str, guarded: bool) -> Template:
         compiled = self._compiled_or_new(request, role, guarded)
         is_row = names_a_row(request.shape, self.catalogue.model(request.model))
-        location = location_of(marked(head, texts))
-        return template_of(request, compiled, location, (VARY,), self._more_headers(request), is_row=is_row)
+        return template_of(request, compiled, location_of(http), (VARY,), self._more_headers(request), is_row=is_row)
 
     def _compiled_or_new(self, request: DataRequest, role: str, guarded: bool) -> CompiledRead:
         try:
@@ -228,7 +231,7 @@ class Reads:
         headers = (VARY, ("Content-Location", location_of(http)), *self._more_headers(request))
         return PreparedRead(fill(compiled, request.values), request.shape.media, headers, estimate, is_row)
 
-    def _more_headers(self, request: DataRequest) -> tuple[tuple[str, str], ...]:
+    def _more_headers(self, request: DataRequest) -> Headers:
         overrides = self.settings.transaction_end.endswith("-override")
         followed = applied(request.preferences, method=request.method, overrides_transaction=overrides)
         preferences = [("Preference-Applied", followed)] if followed else []
@@ -330,11 +333,15 @@ class Reads:
         return where_of(model, planned, request.values, self.sql, self.limits)
 
 
-def _weight_of_request(http: HttpRequest, length: int, prepared: PreparedRead) -> int:
+def _own_weight(http: HttpRequest) -> int:
+    is_ascii = http.query.isascii() and http.path.isascii()
+    return _OF_A_REQUEST + sum(map(len, http)) * (_COPIES_IN_ASCII if is_ascii else _COPIES)
+
+
+def _weight_of_request(http: HttpRequest, prepared: PreparedRead) -> int:
     """Count a kept request with all that stays as long as it does, shared or not; each with new values comes here."""
     filled, estimate = prepared.filled, prepared.estimate
-    own = _OF_A_REQUEST + length * (_COPIES_IN_ASCII if http.query.isascii() else _COPIES)
-    own += sum(map(getsizeof, filled.parameters))
+    own = _own_weight(http) + sum(map(getsizeof, filled.parameters))
     own += _OF_AN_ELEMENT * sum([len(each) for each in filled.parameters if isinstance(each, list | tuple)])
     if filled.sql is not filled.compiled.sql:
         own += getsizeof(filled.sql)

@@ -40,6 +40,8 @@ _READERS = 32
 _MOST_KEPT, _MOST_KEPT_POOLED = 256, 64
 #: How many of SQLite's steps pass between two looks at the clock: some milliseconds; a short statement never looks.
 _STEPS = 100_000
+#: What SQLite can count; beyond it keeps nothing.
+_MOST_CACHE = 2**31 - 1
 _JOURNAL_LIMIT = 64 * 1024 * 1024
 _WRONG_PLACE = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR}
 
@@ -71,7 +73,7 @@ class SqliteFile:
         self.path = file_of(url)
         self._limit = statement_timeout.total_seconds()
         self._wait = longest_wait.total_seconds()
-        self._cache = f"cache_size=-{cache * 1000}"  # below zero it is in kibibytes
+        self._cache = f"cache_size=-{min(cache * 1000, _MOST_CACHE)}"  # below zero it is in kibibytes
         self._functions = functions
         self._must_refuse = False
         self._turn = WriterTurn(self.path.with_name(self.path.name + ".writer"))
@@ -200,19 +202,17 @@ class SqliteFile:
             self._must_refuse = True
             return
         self._writer.mutex.acquire()
-        is_any_taken = self._readers.is_any_taken() or self._readers_of_long.is_any_taken()
-        reads = is_any_taken or self.engine.pool.checkedout()  # type: ignore[attr-defined]
-        self._must_refuse = bool(reads)
+        is_idle = self._readers.close_if_idle() and self._readers_of_long.close_if_idle()
+        self._must_refuse = not is_idle or bool(self.engine.pool.checkedout())  # type: ignore[attr-defined]
         if not self._must_refuse:
             self._close()
         self._writer.mutex.release()
 
     def after_fork(self) -> None:
         """Forget what was inherited; refuse later use where another thread's connection came along."""
-        inherited = self._writer.after_fork()
-        if self._must_refuse:
-            _inherited.append((self._readers, self._readers_of_long, inherited, self.engine.pool))
-            self.engine.dispose(close=False)
+        # Whatever another thread opened until the very fork is among it.
+        _inherited.append((self._readers, self._readers_of_long, self._writer.after_fork(), self.engine.pool))
+        self.engine.dispose(close=False)
         self._turn.after_fork()
         self._alone.after_fork()
         self._reset()

@@ -2,25 +2,28 @@
 
 A read is short and asks for no connection in particular, so threads that mostly wait for the disk need none each.
 The one given back last is taken first: what it keeps is what the processor's caches hold. Whoever finds none free waits
-for one; where all of them are at long reads, one more is opened. It knows nothing of SQL, and never gives one
-connection to two threads.
+for one. Where all of them are at long reads, one more is opened; where they are short and somebody still found none for
+half a second, a few more. It knows nothing of SQL, never gives one connection to two threads, and closes none that
+somebody reads on.
 """
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, Final
 
 from portero.records import dataclass
 
-#: Connections that are opened without a wait before.
-_USUAL: Final = 4
+#: Connections that are opened without a wait before, and all that short reads get.
+_USUAL, _CROWD = 4, 8
 #: Seconds: a read that takes more is a long one.
 _MOMENT: Final = 0.05
-#: Moments after which one more is opened, whatever the others do: on a lock nobody's turn is sure to come.
+#: Moments after which a crowd gets one more: who comes later may take what was given back before who waits wakes up.
 _MOST_MOMENTS: Final = 10
 
 
@@ -52,15 +55,17 @@ class Readers:
 
     Attributes:
         free: those that nobody reads on, the last one first; taking one is one step under the interpreter's lock.
-        waiting: how many threads wait for one.
+        is_watched: somebody waits for one, or all are to be closed: what is given back is looked at.
     """
 
     def __init__(self, connect: Callable[[], Reader]) -> None:
         self.free: list[Reader] = []
-        self.waiting = 0
+        self.is_watched = False
         self._connect = connect
         self._opened: list[Reader] = []
         self._places = 0
+        self._waiting = 0
+        self._is_closed = False
         self._guard = threading.Lock()
         self._given_back = threading.Condition()
 
@@ -74,7 +79,6 @@ class Readers:
             found = self._awaited()
             if found is not None:
                 return found
-            self._take_place(sys.maxsize)
         try:
             reader = self._connect()
         except BaseException:
@@ -87,26 +91,65 @@ class Readers:
     def give_back(self, reader: Reader) -> None:
         """Let others read on it."""
         self.free.append(reader)
-        if self.waiting:
-            with self._given_back:
+        if self.is_watched:
+            self._note_given_back()
+
+    def close(self) -> None:
+        """Close all that are free, and the others when they are given back."""
+        with self._given_back:
+            self._is_closed = self.is_watched = True
+        _close(self._all_free())
+
+    def close_if_idle(self) -> bool:
+        """Close all and begin anew, if nobody reads now; else change nothing. Give whether it was done."""
+        with self._guard:  # nobody opens one meanwhile
+            found = self._all_free()
+            is_idle = len(found) == self._places
+            if is_idle:
+                _close(found)
+                self._opened, self._places = [], 0
+        if not is_idle:
+            for reader in reversed(found):
+                self.give_back(reader)
+        return is_idle
+
+    def _all_free(self) -> list[Reader]:
+        found = []
+        with suppress(IndexError):
+            while True:
+                found.append(self.free.pop())
+        return found
+
+    def _note_given_back(self) -> None:
+        with self._given_back:
+            if not self._is_closed:
                 self._given_back.notify()
+                return
+        _close(self._all_free())
 
     def _awaited(self) -> Reader | None:
-        """Wait for one that is given back; None where all are at long reads."""
+        """Wait for one that is given back; None where there is a place for one more, which is taken."""
         with self._given_back:
-            # Counted before the list is looked at: who gives one back looks here after it put it there.
-            self.waiting += 1
+            # Said before the list is looked at: who gives one back looks here after it put it there.
+            self._waiting, self.is_watched = self._waiting + 1, True
             try:
-                return self._given_back_soon()
+                return self._given_back_in_time()
             finally:
-                self.waiting -= 1
+                self._waiting -= 1
+                self.is_watched = self._is_closed or self._waiting > 0
 
-    def _given_back_soon(self) -> Reader | None:
-        for _ in range(_MOST_MOMENTS):
+    def _given_back_in_time(self) -> Reader | None:
+        for moments in itertools.count(1):
             found = self._given_back.wait_for(self._free, _MOMENT)
-            if found is not None or _are_long(self._opened):
+            if found is not None or self._take_place(self._most(moments)):
                 return found
-        return None
+        raise AssertionError("it counts for ever")
+
+    def _most(self, moments: int) -> int:
+        """How many there may be after a wait of so many moments."""
+        if _are_long(self._opened):
+            return sys.maxsize
+        return _USUAL if moments < _MOST_MOMENTS else _CROWD
 
     def _free(self) -> Reader | None:
         try:
@@ -121,14 +164,10 @@ class Readers:
             self._places += is_room
             return is_room
 
-    def is_any_taken(self) -> bool:
-        """Tell whether somebody reads now."""
-        return len(self.free) < len(self._opened)
 
-    def close(self) -> None:
-        """Close all, free or not."""
-        for reader in self._opened:
-            reader.connection.close()
+def _close(readers: Iterable[Reader]) -> None:
+    for reader in readers:
+        reader.connection.close()
 
 
 def _are_long(readers: Iterable[Reader]) -> bool:
