@@ -204,7 +204,9 @@ class Settings:
     max_pattern: int = _row(_whole, 256, "Longest LIKE or regular-expression pattern, or full-text query; characters.")
     statement_timeout: timedelta = _row(_seconds, timedelta(seconds=5), "Longest run of one statement.")
     sqlite_cache: int = _row(
-        _whole, 32, "Most megabytes of SQLite's pages in a reading connection; a worker has four, more under long or many reads."
+        _whole,
+        32,
+        "Megabytes of SQLite's pages that a reading connection keeps; a worker has four, more under heavy reads.",
     )
     require_write_filter: bool = _row(_flag, False, "Refuse PATCH and DELETE without a filter.")
     aggregates: bool = _row(_flag, False, "Allow count(), sum(), avg(), min(), max() in select for every model.")
