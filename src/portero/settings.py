@@ -206,7 +206,7 @@ class Settings:
     sqlite_cache: int = _row(
         _whole,
         32,
-        "Megabytes of SQLite's pages that a reading connection keeps; a worker has four, more under heavy reads.",
+        "Megabytes of SQLite's pages that a reading connection keeps; of these a worker has four or more.",
     )
     require_write_filter: bool = _row(_flag, False, "Refuse PATCH and DELETE without a filter.")
     aggregates: bool = _row(_flag, False, "Allow count(), sum(), avg(), min(), max() in select for every model.")
