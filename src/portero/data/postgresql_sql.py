@@ -222,7 +222,9 @@ class PostgresqlSql:
     def keys(self, types: Sequence[TypeEngine[Any]]) -> tuple[sa.FromClause, list[Clause], Clause]:
         """Give the keys of a keyed read as rows: (source, key columns, position)."""
         document = sa.cast(sa.bindparam(KEYS, type_=sa.Text()), JSONB())
-        each = sa.func.jsonb_array_elements(document).table_valued(
+        # As an array it is taken for ten rows, by itself for a hundred: a table of ten thousand was read as a whole.
+        elements = sa.select(sa.func.jsonb_array_elements(document)).scalar_subquery()
+        each = sa.func.unnest(sa.func.array(elements)).table_valued(
             sa.column("value", JSONB()), with_ordinality="place", name="k"
         )
         each = each.render_derived()
