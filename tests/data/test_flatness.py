@@ -16,8 +16,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from portero.data import write_sql
 from portero.data.binds import KEYS
 from portero.data.catalogue import build
-from portero.data.dialects import SQLITE_FUNCTIONS
+from portero.data.dialects import SQLITE_FUNCTIONS, sql_of
 from portero.data.execute import parameters_of
+from portero.data.keys import joined_by
 from portero.data.nodes import HttpRequest
 from portero.data.parameters import facts_of
 from portero.data.pipeline import DataApi
@@ -164,17 +165,41 @@ def test_new_rows_are_checked_by_their_keys_alone(database: Database) -> None:
         assert "notes_owner_created_at" not in _plan_without_figures(connection, compiled)
 
 
+def test_postgresql_looks_few_keys_up_in_a_table_that_it_could_read_as_a_whole(empty_postgresql_url: str) -> None:
+    """For as many keys as PostgreSQL takes the elements of a document for, it would read the whole table."""
+    database, sql = Database.open(empty_postgresql_url), sql_of("postgresql")
+    table = sa.Table(
+        "letters", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), sa.Column("text", sa.Text)
+    )
+    with database.writing() as connection:
+        table.create(connection)
+        connection.execute(sa.insert(table), [{"id": number, "text": "x" * 300} for number in range(6_000)])
+    with database.writing() as connection:
+        connection.exec_driver_sql("ANALYZE letters")
+        statement = (
+            sa.select(table.c.text).select_from(joined_by([table.c.id], table, sql)).params({KEYS: "[[5], [7]]"})
+        )
+        compiled = statement.compile(dialect=sql.compiler)
+        assert connection.execute(statement).scalars().all() == ["x" * 300] * 2
+        plan = _plan(connection, compiled)
+    database.close()
+    assert "letters_pkey" in plan
+
+
 def _plan_without_figures(connection: sa.Connection, compiled: Any) -> str:
+    if connection.dialect.name != "sqlite":
+        # Every index that can serve is preferred to reading the table.
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+    return _plan(connection, compiled)
+
+
+def _plan(connection: sa.Connection, compiled: Any) -> str:
     names = compiled.positiontup
     values = tuple(
         compiled._bind_processors[name](compiled.params[name]) if name in compiled._bind_processors else value
         for name, value in ((name, compiled.params[name]) for name in names)
     )
-    is_sqlite = connection.dialect.name == "sqlite"
-    if not is_sqlite:
-        # Every index that can serve is preferred to reading the table.
-        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-    word = "EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN "
+    word = "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "
     return "\n".join(str(row[-1]) for row in connection.exec_driver_sql(word + compiled.string, values))
 
 
