@@ -613,6 +613,23 @@ def test_a_worker_has_loaded_nothing_that_only_other_commands_need_and_never_wal
         assert {"loaded": [], "collects": True, "frozen": True} == served.ask("/loaded")
 
 
+SCHEDULING = """
+
+@app.get("/scheduling")
+def scheduling():
+    import os
+
+    return {"way": os.sched_getscheduler(0) if hasattr(os, "SCHED_BATCH") else None}
+"""
+
+
+def test_the_threads_of_a_worker_run_as_a_batch(project: Path) -> None:
+    with (project / "app" / "routes.py").open("a") as routes:
+        routes.write(SCHEDULING)
+    with Served(project, "--workers", "1") as served:
+        assert {"way": getattr(os, "SCHED_BATCH", None)} == served.ask("/scheduling")
+
+
 def test_a_new_database_file_is_given_its_tables_by_serve(project: Path) -> None:
     for file in (project / "instance").glob("*.db*"):
         file.unlink()

@@ -337,6 +337,22 @@ def test_however_many_read_for_long_nobody_waits_for_them(path: Path) -> None:
     assert found == [[(1,)]] * many
 
 
+def test_the_connection_that_was_given_back_last_reads_next(path: Path) -> None:
+    both_read = threading.Barrier(2)
+    meeting = SqliteFunction("meet", 0, lambda: both_read.wait(30) >= 0)
+    database = Database.open(f"sqlite:///{path}", sqlite_functions=[meeting])
+    way: Any = database._way
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: database.fetch_all("SELECT meet()"), range(2)))
+    first, last = way._readers.free
+    before = first.clock.started
+    for _ in range(3):
+        database.fetch_all("SELECT 1")
+    assert way._readers.free == [first, last]
+    assert first.clock.started == before < last.clock.started
+    database.close()
+
+
 def test_a_read_that_fails_leaves_its_connection_to_the_next(database: Database) -> None:
     way: Any = database._way
     for _ in range(2):

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Final
 from urllib.parse import quote
 
+from portero.data.answer import VARY
 from portero.data.execute import CompiledRead, Headers, PreparedRead, fill
 from portero.data.nodes import DataRequest, HttpRequest, Media
 from portero.data.request import decode, read_request
@@ -39,7 +40,7 @@ class Template:
         places: the slots of the comparisons, in their order in the query.
         location: the texts of `Content-Location` around the values.
         order: which comparison's value follows each of these texts but the last.
-        before, after: the other headers the request alone decides, around `Content-Location`.
+        headers: the other ones that the request alone decides, but for `Vary`.
     """
 
     compiled: CompiledRead
@@ -49,8 +50,7 @@ class Template:
     places: tuple[int, ...]
     location: tuple[str, ...]
     order: tuple[int, ...]
-    before: Headers
-    after: Headers
+    headers: Headers
 
     def filled(self, compared: Sequence[str], decoded: Sequence[str]) -> PreparedRead:
         """Put the values in place.
@@ -70,7 +70,7 @@ class Template:
             location += quote(compared[number], safe=_QUERY_MARKS) + text
         compiled = self.compiled
         estimate = None if compiled.estimate is None else fill(compiled.estimate, values)
-        headers = (*self.before, ("Content-Location", location), *self.after)
+        headers = (VARY, ("Content-Location", location), *self.headers)
         return PreparedRead(fill(compiled, values), self.media, headers, estimate, self.is_row)
 
 
@@ -117,21 +117,15 @@ def has_marks(request: DataRequest, count: int) -> bool:
 
 
 def template_of(
-    request: DataRequest,
-    compiled: CompiledRead,
-    location: str,
-    before: Headers,
-    after: Headers,
-    *,
-    is_row: bool,
+    request: DataRequest, compiled: CompiledRead, location: str, headers: Headers, *, is_row: bool
 ) -> Template:
-    """Make the template of a request that was read with marks.
+    """Make the template of a request.
 
     Args:
         request: one that `has_marks`.
         compiled: its statement.
         location: its `Content-Location`.
-        before, after: as of `Template`.
+        headers: as of `Template`.
         is_row: as of `PreparedRead`.
     """
     texts = _MARKS.split(location)
@@ -144,8 +138,7 @@ def template_of(
         places=tuple(request.values.index(_MARK.format(number)) for number in range(len(order))),
         location=tuple(texts[::2]),
         order=order,
-        before=before,
-        after=after,
+        headers=headers,
     )
 
 

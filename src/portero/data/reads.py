@@ -215,7 +215,7 @@ class Reads:
     def _template(self, http: HttpRequest, request: DataRequest, role: str, guarded: bool) -> Template:
         compiled = self._compiled_or_new(request, role, guarded)
         is_row = names_a_row(request.shape, self.catalogue.model(request.model))
-        return template_of(request, compiled, location_of(http), (VARY,), self._more_headers(request), is_row=is_row)
+        return template_of(request, compiled, location_of(http), self._more_headers(request), is_row=is_row)
 
     def _compiled_or_new(self, request: DataRequest, role: str, guarded: bool) -> CompiledRead:
         try:

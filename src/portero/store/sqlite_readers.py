@@ -9,7 +9,6 @@ somebody reads on.
 
 from __future__ import annotations
 
-import itertools
 import sys
 import threading
 import time
@@ -139,11 +138,12 @@ class Readers:
                 self.is_watched = self._is_closed or self._waiting > 0
 
     def _given_back_in_time(self) -> Reader | None:
-        for moments in itertools.count(1):
+        moments = 0
+        while True:
             found = self._given_back.wait_for(self._free, _MOMENT)
+            moments += 1
             if found is not None or self._take_place(self._most(moments)):
                 return found
-        raise AssertionError("it counts for ever")
 
     def _most(self, moments: int) -> int:
         """How many there may be after a wait of so many moments."""
