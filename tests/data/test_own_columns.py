@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
@@ -42,6 +43,22 @@ ROWS = sa.Table(
     sa.Column("gone", sa.Text),
 )
 
+NAMES = (
+    *(f"{letter}{number}" for letter in "eknqrt" for number in range(1, 8)),
+    "a%b",
+    'q"',
+    "ñandú",
+    "Select",
+    "x" * 63,
+)
+NAMED = sa.Table(
+    "named",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("named_id", sa.Integer, sa.ForeignKey("named.id")),
+    *[sa.Column(name, sa.Text) for name in NAMES],
+)
+
 
 def exposed(table: sa.Table, policy: Policy, **fill: Any) -> Exposure:
     """Everything is allowed that the policy allows."""
@@ -58,7 +75,8 @@ def scene(database_url: str) -> Iterator[Scene]:
         made = {"id": app.ANNA, "email": "anna@example.org", "created_at": app.NOW, "updated_at": app.NOW}
         connection.execute(sa.insert(User).values(made))
         connection.execute(sa.insert(Session).values(id=app.SESSIONS[app.ANNA], user_id=app.ANNA, created_at=app.NOW))
-    catalogue = build([exposed(ROWS, lambda row: row.v1 != "no", gone=None)], database.dialect_name)
+    models = [exposed(ROWS, lambda row: row.v1 != "no", gone=None), exposed(NAMED, allow_all)]
+    catalogue = build(models, database.dialect_name)
     yield Scene(database, DataApi(catalogue, database, Settings(), app.standing()))
     database.close()
 
@@ -91,3 +109,18 @@ def test_a_default_that_asks_for_the_context_of_sqlalchemy_is_refused_when_the_a
     table.append_column(sa.Column("copy", sa.Integer, default=lambda context: context.get_current_parameters()["id"]))
     with pytest.raises(ConfigurationError, match=r"default of asking\.copy asks for SQLAlchemy's context"):
         build([exposed(table, allow_all)], "sqlite")
+
+
+def test_columns_may_have_the_names_that_a_statement_gives_its_rows(scene: Scene) -> None:
+    """And any other that both databases take: at the top, in the lists of embeds, in whole rows and in some columns."""
+    first = {"id": 1, "named_id": None, **dict.fromkeys(NAMES, "a")}
+    second = {"id": 2, "named_id": 1, **dict.fromkeys(NAMES)}
+    assert 201 == scene.ask("POST", "/named", [first, second]).status
+    assert (200, [first, second]) == answered(scene.ask("GET", "/named?order=id"))
+    listed = [{"id": 1, "named": [second]}, {"id": 2, "named": []}]
+    assert (200, listed) == answered(scene.ask("GET", "/named?select=id,named!named_id(*)&order=id"))
+    inside = [first | {"named_id": None}, second | {"named_id": first}]
+    assert (200, inside) == answered(scene.ask("GET", "/named?select=*,named_id(*)&order=id"))
+    for name in NAMES:
+        asked = "/named?id=eq.1&select=" + quote('"' + name.replace('"', '\\"') + '"')
+        assert (200, [{name: "a"}]) == answered(scene.ask("GET", asked)), name

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -22,11 +22,10 @@ from portero.records import new_tuple
 Headers = list[tuple[str, str]]
 JSON_TYPE: Final = "application/json; charset=utf-8"
 VARY: Final = ("Vary", "Accept, Prefer, Range")
+Cells = dict[type, Callable[[Any], str]]
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 #: What PostgreSQL quotes in the text of a row.
 _QUOTED: Final = re.compile(r'[\s",()\\]')
-#: PostgreSQL's text of an offset has no minutes where there are none.
-_MINUTES: Final = re.compile(r"([+-][0-9]{2}):00$")
 
 
 def read_answer(result: ResultSet, media: Media, static: Sequence[tuple[str, str]]) -> DataAnswer:
@@ -107,32 +106,39 @@ def write_csv(body: bytes, keys: Sequence[str], forms: Mapping[str, str] = NO_FO
         forms: `array` and `moment`, of the columns whose JSON does not show their type.
     """
     rows = json.loads(body, parse_float=Number, parse_int=Number)
-    lines = [",".join(_quoted(key) if key else "" for key in map(_safe, keys))]
-    lines += [",".join([_cell(row.get(key), forms.get(key)) for key in keys]) for row in rows]
+    lines = [",".join(_text(key) if key else "" for key in keys)]
+    columns = [(key, _CELLS_OF.get(forms.get(key, ""), _CELLS)) for key in keys]
+    lines += [",".join([cells[type(value := row.get(key))](value) for key, cells in columns]) for row in rows]
     return "\n".join(lines).encode()
 
 
-def _cell(value: Any, form: str | None) -> str:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "t" if value else "f"
-        case Number():
-            return str(value)
-        case str() if form == "moment":
-            return _quoted(_MINUTES.sub(r"\1", value.replace("T", " ", 1)))
-        case str():
-            return _quoted(_safe(value))
-    return _quoted(literal(value) if form == "array" else spaced(value))
-
-
-def _safe(text: str) -> str:
-    return "'" + text if text.startswith(_FORMULA_STARTS) else text
+def _text(text: str) -> str:
+    return _quoted("'" + text if text.startswith(_FORMULA_STARTS) else text)
 
 
 def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if not text or _QUOTED.search(text) else text
+
+
+def _moment(text: str) -> str:
+    """Write an instant; PostgreSQL's text of an offset has no minutes where there are none."""
+    has_minutes = text[-6:-5] not in {"+", "-"} or not text.endswith(":00")
+    return _quoted((text if has_minutes else text[:-3]).replace("T", " ", 1))
+
+
+#: How a cell shows a value of each type that JSON has here; and where the column's form says more.
+_CELLS: Final[Cells] = {
+    type(None): lambda _: "",
+    bool: lambda value: "t" if value else "f",
+    Number: str,
+    str: _text,
+    list: lambda value: _quoted(spaced(value)),
+    dict: lambda value: _quoted(spaced(value)),
+}
+_CELLS_OF: Final[Mapping[str, Cells]] = {
+    "array": _CELLS | dict.fromkeys((list, dict), lambda value: _quoted(literal(value))),
+    "moment": _CELLS | {str: _moment},
+}
 
 
 def _without_nulls(value: Any) -> Any:

@@ -19,7 +19,7 @@ from sqlalchemy.sql import visitors
 from portero.data.catalogue import Catalogue, Model
 from portero.data.execute import ResultSet
 from portero.data.nodes import STAR, ColumnItem, DataRequest, Item
-from portero.data.request import read_limit, read_offset
+from portero.data.request import limit_up_to, read_offset
 from portero.data.sources import POSITION
 from portero.errors import DataError
 
@@ -128,7 +128,7 @@ def rows_of(values: Any, request: DataRequest, most: int) -> ResultSet:
     page = next(iter(shape.pages), None)
     limit, offset = most, 0
     if page is not None and page.limit is not None:
-        limit = min(most, read_limit(request.values[page.limit]))
+        limit = limit_up_to(most)(request.values[page.limit])
     if page is not None and page.offset is not None:
         offset = read_offset(request.values[page.offset])
     rows = [_narrowed(each, shape.items) for each in every[offset : offset + limit]]

@@ -5,7 +5,7 @@ Nothing here comes from a request but bound values.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -27,6 +27,8 @@ Clause = sa.ColumnElement[Any]
 
 _MOST_PAIRS = 50
 """`json_build_object` takes 100 arguments (FUNC_MAX_ARGS)."""
+_LONGEST_NAME = 63
+"""Bytes of an identifier (NAMEDATALEN - 1)."""
 _SEARCHES = {
     "fts": "to_tsquery",
     "plfts": "plainto_tsquery",
@@ -69,6 +71,13 @@ class PostgresqlSql:
         for text in texts[1:-1]:
             joined = joined.concat(sa.literal_column("','")).concat(sa.func.substr(sa.func.left(text, -1), 2))
         return sa.cast(joined.concat(sa.literal_column("','")).concat(sa.func.substr(texts[-1], 2)), sa.JSON())
+
+    def names_members(self, keys: Iterable[str]) -> bool:
+        """Say whether rows of columns named so may be collected as they are, a quarter cheaper than objects.
+
+        An object is built of keys and values whose types are looked up for each; a name longer than 63 bytes is cut.
+        """
+        return all(len(key.encode()) <= _LONGEST_NAME for key in keys)
 
     def json_array(self, element: Clause) -> Clause:
         """Collect elements; no rows give `[]`."""

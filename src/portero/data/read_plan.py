@@ -376,6 +376,11 @@ def keys_of(node: PlannedNode) -> tuple[str, ...]:
     return tuple(members_of(node))
 
 
+def known_keys(node: PlannedNode) -> set[str]:
+    """Give the keys that are the catalogue's own words and not the request's."""
+    return {*node.model.columns, *(embed.relation.target for embed in node.embeds)}
+
+
 def _unaliased(node: PlannedNode, target: Field) -> Field:
     """An order by an embed's member may name it as the answer does."""
     if target.name in node.model.columns or target.steps:

@@ -36,9 +36,10 @@ from portero.data.read_plan import (
     ReadPlan,
     is_grouped,
     keys_of,
+    known_keys,
     members_of,
 )
-from portero.data.request import read_limit, read_offset
+from portero.data.request import limit_up_to, read_offset
 from portero.data.semi_joins import caller_first, callers_collected
 from portero.data.sources import POSITION, ROW, Source, rows_of, shared_rows, source_of
 from portero.data.visible_share import counted_first, found_by_share, is_sorted
@@ -79,13 +80,13 @@ class ReadSql:
         self.zone = plan.shape.zone
         self._counts = plan.shape.count == "exact"
         page, total = self._page_and_total(plan)
-        array = self.sql.json_array(self.row(plan.root, page))
+        array, rows = self._array(plan.root, page)
         columns: list[Clause] = [self.sql.whole_body(array).label("body"), sa.func.count().label("page")]
         if total is not None:
             columns.append(total.label("total"))
         if standing is not None:
             columns.append(standing.label("standing"))
-        return sa.select(*columns).select_from(page.rows)
+        return sa.select(*columns).select_from(rows)
 
     def _page_and_total(self, plan: ReadPlan) -> tuple[Source, Clause | None]:
         """Give the page, and the count if it is asked for; where the count helps to find the page it is made first."""
@@ -224,14 +225,23 @@ class ReadSql:
 
     def row(self, node: PlannedNode, source: Source) -> Clause:
         """Write the JSON object of one row of a node."""
-        known = {*node.model.columns, *(embed.relation.target for embed in node.embeds)}
+        known = known_keys(node)
+        return self.sql.json_object([(_key(key, known), value) for key, value in self._members(node, source).items()])
+
+    def _members(self, node: PlannedNode, source: Source) -> dict[str, Clause]:
         if source.members is not None:
-            pairs = [(_key(key, known), source.members[key]) for key in keys_of(node)]
-        else:
-            pairs = [
-                (_key(key, known), self._member(node, item, source, key)) for key, item in members_of(node).items()
-            ]
-        return self.sql.json_object(pairs)
+            return {key: source.members[key] for key in keys_of(node)}
+        return {key: self._member(node, item, source, key) for key, item in members_of(node).items()}
+
+    def _array(self, node: PlannedNode, page: Source) -> tuple[Clause, sa.FromClause]:
+        """Collect the JSON objects of a page's rows; give the array, and what it is selected from."""
+        members = self._members(node, page)
+        if members.keys() <= known_keys(node) and self.sql.names_members(members):
+            rows = sa.select(*[value.label(key) for key, value in members.items()]).select_from(page.rows)
+            named = rows.subquery(self._name("r"))
+            # With `.*` it is the row, even where a column has the name of these rows.
+            return self.sql.json_array(sa.literal_column(f"{named.name}.*")), named
+        return self.sql.json_array(self.row(node, page)), page.rows
 
     def member(self, node: PlannedNode, source: Source, key: str) -> Clause:
         """Write the value of one member of a node's rows."""
@@ -253,8 +263,8 @@ class ReadSql:
         if embed.relation.to_one:
             first = sa.select(self.row(embed.node, page)).select_from(page.rows).limit(sa.literal_column("1"))
             return first.scalar_subquery()
-        array = self.sql.json_array(self.row(embed.node, page))
-        return sa.select(array).select_from(page.rows).scalar_subquery()
+        array, rows = self._array(embed.node, page)
+        return sa.select(array).select_from(rows).scalar_subquery()
 
     def spread(self, embed: PlannedEmbed, parent: Source, key: str) -> Clause:
         """Lift one member of an embed into the parent's row: a to-one child's value, a to-many one's array.
@@ -290,9 +300,7 @@ class ReadSql:
             relation = embed.relation
             pairs = relation.pairs if relation.junction is None else relation.junction.source_pairs
             names.update(dict.fromkeys(column.name for column, _ in pairs))
-        if not names:
-            return [sa.literal_column("1").label("one")]
-        return [source.columns[name].label(name) for name in names]
+        return [source.columns[name].label(name) for name in names] or [sa.literal_column("1").label("one")]
 
     def window(self, query: sa.Select[Any], node: PlannedNode, most: int | None = None) -> sa.Select[Any]:
         """Cut the rows down to the page that was asked for, or to the largest there is."""
@@ -300,7 +308,7 @@ class ReadSql:
         if node.limit is None:
             query = query.limit(sa.literal_column(str(most)))
         else:
-            query = query.limit(self.sql.page_number(node.limit, _limit_up_to(most), self.binds))
+            query = query.limit(self.sql.page_number(node.limit, limit_up_to(most), self.binds))
         if node.offset is not None:
             query = query.offset(self.sql.page_number(node.offset, read_offset, self.binds))
         return query
@@ -374,13 +382,6 @@ def _names_rows(node: PlannedNode) -> bool:
         and frozenset({one.column.name}) in node.model.unique_keys
         for one in node.filters
     )
-
-
-def _limit_up_to(most: int) -> Any:
-    def codec(text: str) -> int:
-        return min(read_limit(text), most)
-
-    return codec
 
 
 def _key(key: str, known: Collection[str]) -> Clause:

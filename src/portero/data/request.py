@@ -6,6 +6,7 @@ The query is never folded into a dict: a repeated key is two conditions. Raises 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -228,6 +229,11 @@ def read_limit(text: str) -> int:
     if (limit := int(text)) < 0:
         raise bad_range(_NO_LIMIT)
     return limit
+
+
+def limit_up_to(most: int) -> Callable[[str], int]:
+    """Give what reads a limit and takes it for `most` if it is more; it raises what `read_limit` does."""
+    return lambda text: min(read_limit(text), most)
 
 
 def read_offset(text: str) -> int:

@@ -8,7 +8,7 @@ comes from a request but bound values.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -80,6 +80,10 @@ class SqliteSql:
     def json_object(self, pairs: Sequence[tuple[Clause, Clause]]) -> Clause:
         """Build one JSON object; SQLite takes up to 1,000 arguments."""
         return sa.func.json_object(*[side for pair in pairs for side in pair], type_=sa.Text())
+
+    def names_members(self, keys: Iterable[str]) -> bool:
+        """Deny it: SQLite has no function that makes an object of a whole row."""
+        return False
 
     def json_array(self, element: Clause) -> Clause:
         """Collect elements; no rows give `[]`."""
