@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from benchmarks.curves.application import Growing, mail_of
 from benchmarks.curves.databases import Databases
-from benchmarks.curves.rows import Found, fill_notes, gathered, in_turn
+from benchmarks.curves.rows import Found, Works, fill_notes, gathered, in_turn
 from benchmarks.curves.timing import Turns
 from benchmarks.data import PASSWORD
 from portero.store.tables import AUDIT, Session
@@ -24,7 +24,7 @@ _AUTH = "/auth/v1"
 
 def users(databases: Databases, turns: Turns, sizes: Sequence[int]) -> Found:
     """Users with a session each; fifty of them ask, all over the table."""
-    works: dict[tuple[str, int], Callable[[], None]] = {}
+    works: Works = {}
     for size in sizes:
         growing = Growing(databases.new(str(size)))
         growing.copy_users(size)
@@ -40,7 +40,7 @@ def users(databases: Databases, turns: Turns, sizes: Sequence[int]) -> Found:
 
 def ended(databases: Databases, turns: Turns, sizes: Sequence[int]) -> Found:
     """What is kept of sessions that have ended: their entries in the audit, until they are swept."""
-    works: dict[tuple[str, int], Callable[[], None]] = {}
+    works: Works = {}
     for size in sizes:
         growing = Growing(databases.new(str(size)))
         callers = list(range(1, CALLERS + 1))

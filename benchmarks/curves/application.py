@@ -11,6 +11,7 @@ from flask import Flask
 
 import portero
 from benchmarks.asking import ask, raw
+from benchmarks.curves.by_hand import ByHand
 from benchmarks.curves.filling import Filling
 from benchmarks.curves.models import Base
 from benchmarks.data import PASSWORD
@@ -90,6 +91,10 @@ class Growing:
     def ask(self, method: str, path: str, token: str | None = None, body: str = "", **headers: str) -> Answer:
         """Prepare and ask once."""
         return self.answer(self.request(method, path, token, body, **headers))
+
+    def by_hand(self) -> ByHand:
+        """Give a connection of the driver's to the same database."""
+        return ByHand(self.database.url, self.runtime.settings.sqlite_cache)
 
     def _literal(self, value: UUID) -> str:
         return f"'{value}'" if self.database.dialect_name == "postgresql" else f"'{value.hex}'"

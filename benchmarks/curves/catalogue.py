@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks.curves import accounts, rows, served, shapes
@@ -44,12 +44,30 @@ class Curve:
     unit: str = "µs a request"
 
     def faults(self, database: str, found: Found) -> list[str]:
-        """Say which series have not the shape they are to have."""
-        judged = [
-            (name, _fall(values) if self.shape == "kept" else _fault(self.shape, found["x"], values))
-            for name, values in found["series"].items()
-        ]
-        return [f"{self.title}, {name} on {database}: {fault}" for name, fault in judged if fault]
+        """Say which series have not the shape they are to have, and cost more and more than the same by hand."""
+        return [told for told, is_own in self._misshapen(database, found) if is_own]
+
+    def grown(self, database: str, found: Found) -> list[str]:
+        """Say which series have not their shape only because the same by hand has it not."""
+        return [told for told, is_own in self._misshapen(database, found) if not is_own]
+
+    def _misshapen(self, database: str, found: Found) -> Iterator[tuple[str, bool]]:
+        """Give what is not in shape, and whether it becomes more of what it costs by hand."""
+        for name, values in found["series"].items():
+            fault = _fall(values) if self.shape == "kept" else _fault(self.shape, found["x"], values)
+            if fault is None:
+                continue
+            told = f"{self.title}, {name} on {database}: {fault}"
+            hand = found.get("by_hand", {}).get(name)
+            if hand is None:
+                yield told, True
+                continue
+            # What grows evenly is compared with the point before: the first one is all that a request costs by itself.
+            before = 0 if self.shape == "flat" else -2
+            times = values[before] / hand[before], values[-1] / hand[-1]
+            point = "first" if self.shape == "flat" else "point before"
+            told += f"; it costs {times[1]:.2f} × what it does by hand, at the {point} {times[0]:.2f} ×"
+            yield told, times[1] > times[0]
 
 
 def _fault(shape: str, x: Sequence[float], y: Sequence[float]) -> str | None:
@@ -118,8 +136,7 @@ CURVES = (
     ),
     Curve(
         "answer", "Rows in the answer", "rows", rows.answer, (1, 10, 100, 1_000, 10_000), "linear",
-        "Own notes, newest first; `PORTERO_MAX_ROWS` raised. PostgreSQL sorts ten thousand of them beyond its "
-        "`work_mem`, and takes fresh memory from the system for each of its copies of an answer of 3.7 MB.",
+        "Own notes, newest first; `PORTERO_MAX_ROWS` raised.",
     ),
     Curve(
         "clients", "Clients at one time", "clients", served.clients, (1, 2, 4, 8, 16, 32, 64, 128, 256, 512), "kept",

@@ -21,6 +21,8 @@ processes that answer it too, without waits for the disk: the least of several t
 
 *Flat* means that the last point costs at most {BOUND} × the first. *Linear* means that what one more costs, counted
 from the first point, is at the last point at most {BOUND} × what it is at the point before.
+*By hand* is what a developer would write for the same rows, through the database's driver alone: no token, no session,
+no policy but the owner's condition. What has not its shape falls short, unless it grows no faster than the same by hand.
 """
 _COUNT = f"""## A page and its exact count under a policy that looks into another table
 
@@ -54,6 +56,16 @@ def judged(measured: dict[str, dict[str, Any]]) -> list[str]:
     return short
 
 
+def grown(measured: dict[str, dict[str, Any]]) -> list[str]:
+    """Say what has not its shape because the database has it not; `measured` as in `judged`."""
+    return [
+        told
+        for curve in CURVES
+        for database, found in measured.get(curve.name, {}).items()
+        for told in curve.grown(NAMES[database], found)
+    ]
+
+
 def _slow(name: str, rates: dict[str, dict[str, float]]) -> list[str]:
     return [
         f"{name}, {found['visible']:,} of {MANY_ROWS:,} visible, {what}: {rate:.0f} a second."
@@ -73,6 +85,8 @@ def as_markdown(results: dict[str, Any], reasons: str) -> str:
     counts, bulks = _counts(measured), _bulks(measured)
     lines += [_COUNT, *counts, ""] if counts else []
     lines += [_BULK, *bulks, ""] if bulks else []
+    grows = grown(measured)
+    lines += ["## What grows with the database", "", *[f"* {one}" for one in grows], ""] if grows else []
     lines += ["## What falls short", "", *([f"* {one}" for one in results["short"]] or ["Nothing."])]
     lines += ["", reasons] if reasons else []
     lines += ["", "## Measured on", ""]
@@ -94,6 +108,8 @@ def _curve(curve: Curve, found: dict[str, Any]) -> list[str]:
     for database, measured in found.items():
         for name, values in (measured["series"] | measured.get("beside", {})).items():
             lines.append(_row(NAMES[database], name, *[_figure(value) for value in values]))
+        for name, values in measured.get("by_hand", {}).items():
+            lines.append(_row(NAMES[database], f"{name}, by hand", *[_figure(value) for value in values]))
     return [*lines, ""]
 
 

@@ -27,7 +27,10 @@ def draw(curve: Curve, found: dict[str, Any], file: pathlib.Path) -> None:
         axes.set_prop_cycle(None)
         for name, values in measured["series"].items():
             label = name if len(found) == 1 else f"{name}, {NAMES[database]}"
-            axes.plot(measured["x"], values, _STYLES[database], marker="o", markersize=3.5, linewidth=1.4, label=label)
+            style = {"marker": "o", "markersize": 3.5, "linewidth": 1.4, "label": label}
+            [line] = axes.plot(measured["x"], values, _STYLES[database], **style)
+            for hand in filter(None, [measured.get("by_hand", {}).get(name)]):
+                axes.plot(measured["x"], hand, ":", color=line.get_color(), linewidth=1)
             highest, lowest = max(highest or 0, *values), min(lowest or values[0], *values)
         if measured["x"][-1] > _FAR * max(1, measured["x"][0]):
             axes.set_xscale("log")

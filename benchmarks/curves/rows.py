@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.curves.application import Growing, indexes_of
+from benchmarks.curves.by_hand import BY_ID, COUNT, NEWEST_OWN
 from benchmarks.curves.databases import Databases
 from benchmarks.curves.models import COLUMNS, Note
 from benchmarks.curves.timing import Turns
@@ -17,6 +18,7 @@ EACH = 100
 CALLERS = 20
 MOST_ROWS = 10_000
 Found = dict[str, Any]
+Works = dict[tuple[str, int], Callable[[], None]]
 
 
 def fill_notes(growing: Growing, rows: int, owners: int) -> None:
@@ -52,7 +54,8 @@ def in_turn(growing: Growing, prepared: Sequence[Any], status: tuple[int, ...] =
 
 def rows(databases: Databases, turns: Turns, sizes: Sequence[int]) -> Found:
     """One's own hundred notes among ever more of others: by id, a page, a page with its count; others insert."""
-    works: dict[tuple[str, int], Callable[[], None]] = {}
+    works: Works = {}
+    by_hand: Works = {}
     for size in sizes:
         growing = Growing(databases.new(str(size)))
         owners = size // EACH
@@ -64,12 +67,9 @@ def rows(databases: Databases, turns: Turns, sizes: Sequence[int]) -> Found:
         inserting = range(owners + 1, owners + CALLERS + 1)
         tokens = {number: one.access_token for number, one in zip(callers, growing.sign_in(callers), strict=True)}
         notes = "/rest/v1/notes?"
+        known = [(number + owners * turn, number) for number in tokens for turn in range(5)]
         asked = {
-            "one by id": [
-                growing.request("GET", f"{notes}id=eq.{number + owners * turn}", token)
-                for number, token in tokens.items()
-                for turn in range(5)
-            ],
+            "one by id": [growing.request("GET", f"{notes}id=eq.{note}", tokens[owner]) for note, owner in known],
             "page of 20": [growing.request("GET", notes + NEWEST, token) for token in tokens.values()],
             "page and exact count": [
                 growing.request("GET", notes + NEWEST, token, prefer="count=exact") for token in tokens.values()
@@ -77,11 +77,16 @@ def rows(databases: Databases, turns: Turns, sizes: Sequence[int]) -> Found:
         }
         for name, requests in asked.items():
             works[name, size] = in_turn(growing, requests)
+        hand = growing.by_hand()
+        pages = [((NEWEST_OWN, (hand.id_of(number),)),) for number in tokens]
+        by_hand["one by id", size] = hand.in_turn([((BY_ID, (note, hand.id_of(owner))),) for note, owner in known])
+        by_hand["page of 20", size] = hand.in_turn(pages)
+        by_hand["page and exact count", size] = hand.in_turn([(page, (COUNT, page[1])) for [page] in pages])
         adding = {"prefer": "return=representation"}
         adders = [one.access_token for one in growing.sign_in(inserting)]
         inserts = [growing.request("POST", "/rest/v1/notes", token, NEW_NOTE, **adding) for token in adders]
         works["insert", size] = in_turn(growing, inserts, (201,))
-    return gathered(turns.micro(works))
+    return compared(turns, works, by_hand)
 
 
 def gathered(micro: dict[tuple[str, int], float]) -> Found:
@@ -91,6 +96,13 @@ def gathered(micro: dict[tuple[str, int], float]) -> Found:
     return {"x": x, "series": {name: [micro[name, value] for value in x] for name in names}}
 
 
+def compared(turns: Turns, works: Works, by_hand: Works) -> Found:
+    """Measure both in the same turns; give x, the series, and those of the statements by hand."""
+    micro = turns.micro({(each is by_hand, *key): work for each in (works, by_hand) for key, work in each.items()})
+    told, hand = (gathered({key: micro[each is by_hand, *key] for key in each}) for each in (works, by_hand))
+    return told | {"by_hand": hand["series"]}
+
+
 def answer(databases: Databases, turns: Turns, sizes: Sequence[int]) -> Found:
     """More rows in one answer."""
     growing = Growing(databases.new("answer"), max_rows=MOST_ROWS)
@@ -98,14 +110,17 @@ def answer(databases: Databases, turns: Turns, sizes: Sequence[int]) -> Found:
     fill_notes(growing, MOST_ROWS, 1)
     growing.filling.settle()
     [caller] = growing.sign_in([1])
-    works = {}
+    hand = growing.by_hand()
+    works: Works = {}
+    by_hand: Works = {}
     for size in sizes:
         path = f"/rest/v1/notes?order=created_at.desc&limit={size}"
         request = growing.request("GET", path, caller.access_token)
         assert len(json.loads(growing.answer(request).body)) == size
         works["JSON", size] = in_turn(growing, [request])
         works["CSV", size] = in_turn(growing, [growing.request("GET", path, caller.access_token, accept="text/csv")])
-    return gathered(turns.micro(works))
+        by_hand["JSON", size] = hand.in_turn([((hand.as_json(size), (hand.id_of(1),)),)])
+    return compared(turns, works, by_hand)
 
 
 def columns(databases: Databases, turns: Turns, sizes: Sequence[int]) -> Found:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from benchmarks.curves.application import Growing
 from benchmarks.curves.databases import Databases
 from benchmarks.curves.models import CHAIN, LOOKED_INTO
-from benchmarks.curves.rows import Found, gathered, in_turn
+from benchmarks.curves.rows import Found, Works, gathered, in_turn
 from benchmarks.curves.timing import Turns
 
 PAPERS = 100_000
@@ -37,7 +37,7 @@ def looks(databases: Databases, turns: Turns, sizes: Sequence[int]) -> Found:
         filling.insert(f"papers{size}", PAPERS, columns)
     filling.settle()
     tokens = [one.access_token for one in growing.sign_in(range(1, OWNERS + 1, 5))]
-    works: dict[tuple[str, int], Callable[[], None]] = {}
+    works: Works = {}
     for size in sizes:
         path = f"/rest/v1/papers{size}?order=created_at.desc&limit=20"
         pages = [growing.request("GET", path, token) for token in tokens]
@@ -59,7 +59,7 @@ def depth(databases: Databases, turns: Turns, sizes: Sequence[int]) -> Found:
         growing.filling.insert(f"steps{number}", STEPS, columns)
     growing.filling.settle()
     [caller] = growing.sign_in([1])
-    works: dict[tuple[str, int], Callable[[], None]] = {}
+    works: Works = {}
     for size in sizes:
         for name, chain in (("to-one", range(size + 1)), ("to-many", range(CHAIN - 1, CHAIN - 2 - size, -1))):
             selected = ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -22,6 +22,7 @@ from portero.records import new_tuple
 Headers = list[tuple[str, str]]
 JSON_TYPE: Final = "application/json; charset=utf-8"
 VARY: Final = ("Vary", "Accept, Prefer, Range")
+_DECODER: Final = json.JSONDecoder(parse_float=Number, parse_int=Number)
 Cells = dict[type, Callable[[Any], str]]
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 #: What PostgreSQL quotes in the text of a row.
@@ -105,11 +106,22 @@ def write_csv(body: bytes, keys: Sequence[str], forms: Mapping[str, str] = NO_FO
         keys: the columns, in order.
         forms: `array` and `moment`, of the columns whose JSON does not show their type.
     """
-    rows = json.loads(body, parse_float=Number, parse_int=Number)
     lines = [",".join(_text(key) if key else "" for key in keys)]
     columns = [(key, _CELLS_OF.get(forms.get(key, ""), _CELLS)) for key in keys]
-    lines += [",".join([cells[type(value := row.get(key))](value) for key, cells in columns]) for row in rows]
+    lines += [
+        ",".join([cells[type(value := row.get(key))](value) for key, cells in columns])
+        for row in _objects(body.decode())
+    ]
     return "\n".join(lines).encode()
+
+
+def _objects(array: str) -> Iterator[dict[str, Any]]:
+    """Read the objects of an array one after the other: all at once, they take three times the memory of the text."""
+    scan, at = _DECODER.scan_once, array.find("{")  # type: ignore[attr-defined]
+    while at >= 0:
+        row, end = scan(array, at)
+        yield row
+        at = array.find("{", end)
 
 
 def _text(text: str) -> str:
