@@ -29,8 +29,7 @@ from portero.data.execute import (
     ResultSet,
     compile_read,
     fill,
-    parameters_of,
-    result_of,
+    run_on,
 )
 from portero.data.keys import key_text
 from portero.data.nodes import DataAnswer, DataRequest, HttpRequest, ReadShape
@@ -55,7 +54,6 @@ from portero.data.target_names import warnings
 from portero.figures import CacheFigures, of_lru
 from portero.principal import ANON, SERVICE_ROLE, Principal
 from portero.settings import Settings
-from portero.store.documents import document
 from portero.weights import NotKept, weight_of
 
 _REQUESTS = 8192
@@ -317,9 +315,7 @@ class Reads:
         compiled = self.keyed_statement(request, principal.role)
         filled = fill(compiled, request.values)
         text = key_text(keys, [key.type for key in self.catalogue.model(request.model).row_key], self.sql)
-        if compiled.zone is not None:
-            set_zone(connection, compiled.zone)
-        return result_of(filled, document(connection, filled.sql, parameters_of(filled, principal, now, text)))
+        return run_on(connection, filled, principal, now, text)
 
     def where(self, request: DataRequest, role: str) -> sa.ColumnElement[Any] | None:
         """Write a write's own filters over its model's table; None if it has none.
@@ -348,8 +344,3 @@ def _weight_of_request(http: HttpRequest, prepared: PreparedRead) -> int:
     if estimate is not None:
         own += getsizeof(estimate.sql) + sum(map(getsizeof, estimate.parameters))
     return filled.compiled.weight + own
-
-
-def set_zone(connection: sa.Connection, zone: str) -> None:
-    """Let this transaction on PostgreSQL show instants in a zone."""
-    connection.execute(sa.select(sa.func.set_config("TimeZone", zone, True)))
