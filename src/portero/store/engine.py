@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from portero import deadline
 from portero.errors import ConfigurationError
 from portero.figures import CacheFigures, CommitFigures
+from portero.settings import SQLITE_CACHE, STATEMENT_TIMEOUT
 from portero.store.group_commit import Undo
 from portero.store.postgresql import PostgresqlServer
 from portero.store.prepared import Again
@@ -23,8 +24,6 @@ from portero.store.sqlite import LONGEST_WAIT, SqliteFile, SqliteFunction
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 Made = TypeVar("Made")
-STATEMENT_TIMEOUT = timedelta(seconds=5)
-SQLITE_CACHE = 32
 
 
 class _Way(Protocol):
