@@ -29,7 +29,7 @@ from portero.data.write_answer import Written
 from portero.data.write_plan import DeletePlan, InsertPlan, InsertRules, RowGroup, UpdatePlan, WritePlan
 from portero.principal import Principal
 from portero.records import dataclass
-from portero.store.prepared import settle
+from portero.store.driver_calls import settle
 
 Key = tuple[Any, ...]
 
