@@ -38,8 +38,9 @@ sqlite_driver.use_one_library()
 from portero import users  # noqa: E402
 from portero.data.caller import me  # noqa: E402
 from portero.data.decimals import Decimal  # noqa: E402
+from portero.data.exposure import expose, expose_table, own  # noqa: E402
 from portero.data.functions import rpc  # noqa: E402
-from portero.data.policy import allow_all, deny_all, expose, expose_table, own  # noqa: E402
+from portero.data.policy import allow_all, deny_all  # noqa: E402
 from portero.errors import AuthError, ConfigurationError, DatabaseUnavailable, DataError, PorteroError, Refused  # noqa: E402
 from portero.extension import JWTManager, Portero  # noqa: E402
 from portero.identity.hooks import on  # noqa: E402

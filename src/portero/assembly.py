@@ -24,10 +24,10 @@ from portero.crypto.algorithms import ALGORITHMS
 from portero.crypto.claims import LONGEST_LIFETIME, Issuing
 from portero.crypto.passwords import Passwords
 from portero.crypto.secret_rules import check_fallbacks, check_secret
-from portero.data import catalogue, dialects, policy, search_index
+from portero.data import catalogue, dialects, search_index
+from portero.data.exposure import Exposure, exposure_of, exposures_of, seal
 from portero.data.functions import Functions
 from portero.data.pipeline import DataApi
-from portero.data.policy import Exposure
 from portero.errors import ConfigurationError
 from portero.identity import factor_secrets, mail
 from portero.identity.access_tokens import AccessTokens
@@ -111,7 +111,7 @@ def assemble(
         store.database.close()
         raise
     for metadata in store.metadatas:
-        policy.seal(metadata)
+        seal(metadata)
     transport = hook_assembly.transport_of(store.settings, asked)
     worker = None if transport is None else MailWorker(context, transport)
     return Runtime(store.settings, store.database, context, data, worker, sweeper(store.settings, store.database))
@@ -283,6 +283,6 @@ def _metadatas_of(source: Any) -> list[sa.MetaData]:
 def _exposures_of(source: Any) -> list[Exposure]:
     if isinstance(source, Exposure):
         return [source]
-    found = () if isinstance(source, sa.MetaData) else catalogue.exposures_of([source.registry])
-    tables = [policy.exposure_of(table) for metadata in _metadatas_of(source) for table in metadata.sorted_tables]
-    return [*found, *(exposure for exposure in tables if exposure is not None)]
+    found = () if isinstance(source, sa.MetaData) else exposures_of([source.registry])
+    tables = [exposure_of(table) for metadata in _metadatas_of(source) for table in metadata.sorted_tables]
+    return [*found, *(each for each in tables if each is not None)]

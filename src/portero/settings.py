@@ -19,6 +19,9 @@ from portero.errors import ConfigurationError
 from portero.records import dataclass
 
 PREFIX = "PORTERO_"
+#: Defaults of settings that the store has too, where it is opened without any.
+STATEMENT_TIMEOUT: Final = timedelta(seconds=5)
+SQLITE_CACHE: Final = 32
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 #: What users can be told by mail without having asked for one.
 NOTICES: Final = (
@@ -202,10 +205,10 @@ class Settings:
     max_conditions: int = _row(_whole, 100, "Most filter conditions and order terms in one request.")
     max_list: int = _row(_whole, 500, "Longest in.(…) list.")
     max_pattern: int = _row(_whole, 256, "Longest LIKE or regular-expression pattern, or full-text query; characters.")
-    statement_timeout: timedelta = _row(_seconds, timedelta(seconds=5), "Longest run of one statement.")
+    statement_timeout: timedelta = _row(_seconds, STATEMENT_TIMEOUT, "Longest run of one statement.")
     sqlite_cache: int = _row(
         _whole,
-        32,
+        SQLITE_CACHE,
         "Megabytes of SQLite's pages that a reading connection keeps; of these a worker has four or more.",
     )
     require_write_filter: bool = _row(_flag, False, "Refuse PATCH and DELETE without a filter.")

@@ -23,9 +23,10 @@ from sqlalchemy.dialects.postgresql import INT4RANGE, TSVECTOR
 from portero import Decimal
 from portero.data.catalogue import build
 from portero.data.dialects import SQLITE_FUNCTIONS
+from portero.data.exposure import Exposure
 from portero.data.nodes import HttpRequest
 from portero.data.pipeline import DataApi
-from portero.data.policy import Exposure, Verb, allow_all
+from portero.data.policy import Verb, allow_all
 from portero.data.search_index import make_with_table
 from portero.principal import NOBODY
 from portero.settings import Settings

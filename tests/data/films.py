@@ -16,9 +16,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from portero.data.caller import me
 from portero.data.catalogue import Catalogue, build
 from portero.data.dialects import SQLITE_FUNCTIONS
+from portero.data.exposure import expose, exposure_of
 from portero.data.nodes import DataAnswer, HttpRequest
 from portero.data.pipeline import DataApi
-from portero.data.policy import allow_all, expose, exposure_of
+from portero.data.policy import allow_all
 from portero.principal import NOBODY, Principal
 from portero.settings import Settings
 from portero.store import sessions

@@ -17,9 +17,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column
 from portero.data.caller import me
 from portero.data.catalogue import Catalogue, build
 from portero.data.dialects import SQLITE_FUNCTIONS
+from portero.data.exposure import Exposure, expose, exposure_of, own
 from portero.data.nodes import DataAnswer, HttpRequest
 from portero.data.pipeline import DataApi
-from portero.data.policy import Exposure, Verb, allow_all, expose, exposure_of, own
+from portero.data.policy import Verb, allow_all
 from portero.principal import ANON, AUTHENTICATED, SERVICE_ROLE, Principal
 from portero.settings import Settings
 from portero.store.engine import Database

@@ -13,9 +13,10 @@ from tests.data.films import NOW
 
 from portero.data.catalogue import build
 from portero.data.dialects import SQLITE_FUNCTIONS
+from portero.data.exposure import expose_table, exposure_of
 from portero.data.nodes import HttpRequest
 from portero.data.pipeline import DataApi
-from portero.data.policy import allow_all, expose_table, exposure_of
+from portero.data.policy import allow_all
 from portero.principal import NOBODY
 from portero.settings import Settings
 from portero.store import sessions

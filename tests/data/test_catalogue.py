@@ -13,8 +13,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from tests.data.scene import catalogue
 from tests.data.test_relations import exposure
 
-from portero.data.catalogue import Model, build, exposures_of
-from portero.data.policy import allow_all, expose, expose_table, own
+from portero.data.catalogue import Model, build
+from portero.data.exposure import expose, expose_table, exposures_of, own
+from portero.data.policy import allow_all
 from portero.errors import ConfigurationError, DataError
 
 

@@ -17,10 +17,11 @@ from tests.data.films import NOW, headers_of
 
 from portero.data.catalogue import build
 from portero.data.dialects import SQLITE_FUNCTIONS
+from portero.data.exposure import expose_table, exposure_of
 from portero.data.intervals import interval_text, read_interval
 from portero.data.nodes import DataAnswer, HttpRequest
 from portero.data.pipeline import DataApi
-from portero.data.policy import allow_all, expose_table, exposure_of
+from portero.data.policy import allow_all
 from portero.errors import DataError
 from portero.principal import NOBODY
 from portero.settings import Settings

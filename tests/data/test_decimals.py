@@ -18,9 +18,10 @@ from portero import Decimal
 from portero.data.catalogue import build
 from portero.data.decimals import compared
 from portero.data.dialects import SQLITE_FUNCTIONS
+from portero.data.exposure import expose, exposure_of
 from portero.data.nodes import DataAnswer, HttpRequest
 from portero.data.pipeline import DataApi
-from portero.data.policy import allow_all, expose, exposure_of
+from portero.data.policy import allow_all
 from portero.errors import ConfigurationError, DataError
 from portero.principal import NOBODY
 from portero.settings import Settings

@@ -18,11 +18,12 @@ from portero.data.binds import KEYS
 from portero.data.catalogue import build
 from portero.data.dialects import SQLITE_FUNCTIONS, sql_of
 from portero.data.execute import parameters_of
+from portero.data.exposure import expose, exposure_of, own
 from portero.data.keys import joined_by
 from portero.data.nodes import HttpRequest
 from portero.data.parameters import facts_of
 from portero.data.pipeline import DataApi
-from portero.data.policy import Verb, allow_all, expose, exposure_of, own
+from portero.data.policy import Verb, allow_all
 from portero.principal import Principal
 from portero.settings import Settings
 from portero.store import sessions

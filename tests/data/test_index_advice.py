@@ -10,8 +10,9 @@ from tests.data import films, scene
 
 from portero.data.caller import me
 from portero.data.catalogue import Catalogue, build
+from portero.data.exposure import Exposure
 from portero.data.index_advice import missing_indexes
-from portero.data.policy import Exposure, Policy, Verb, allow_all
+from portero.data.policy import Policy, Verb, allow_all
 from portero.store.engine import Database
 
 METADATA = sa.MetaData()

@@ -17,10 +17,11 @@ from tests.data import films, scene
 
 from portero.data.caller import me
 from portero.data.catalogue import Catalogue, build
+from portero.data.exposure import Exposure
 from portero.data.native_policies import script
 from portero.data.nodes import HttpRequest
 from portero.data.pipeline import DataApi
-from portero.data.policy import Exposure, Policy, Verb
+from portero.data.policy import Policy, Verb
 from portero.errors import ConfigurationError
 from portero.principal import NOBODY, Principal
 

@@ -15,8 +15,9 @@ from tests.data import films, scene
 from tests.data.films import ANNA, ANNAS_SESSION, Library, headers_of, user
 
 from portero.data.catalogue import Catalogue, build
+from portero.data.exposure import Exposure
 from portero.data.openapi import document
-from portero.data.policy import Exposure, Verb, allow_all, deny_all
+from portero.data.policy import Verb, allow_all, deny_all
 from portero.principal import NOBODY, Principal
 
 ROLES = ("anon", "authenticated", "service_role")

@@ -14,8 +14,9 @@ from tests.data.scene import Scene, answered
 from portero.data import prepared_writes
 from portero.data.catalogue import build
 from portero.data.dialects import SQLITE_FUNCTIONS
+from portero.data.exposure import Exposure
 from portero.data.pipeline import DataApi
-from portero.data.policy import Exposure, Policy, Verb, allow_all
+from portero.data.policy import Policy, Verb, allow_all
 from portero.errors import ConfigurationError
 from portero.settings import Settings
 from portero.store.engine import Database

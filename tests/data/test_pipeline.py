@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from tests.data.films import ANNA, ANNAS_SESSION, BEN, NOW, Library, headers_of, opened, user
 
 from portero.data.nodes import HttpRequest
+from portero.data.reads import Reads
 from portero.data.request import read_request
 from portero.data.shape_budget import ShapeBudget
 from portero.errors import DataError
@@ -18,6 +19,10 @@ from portero.principal import NOBODY, Principal
 from portero.settings import Settings
 from portero.store.tables import Session, User
 from portero.weights import weight_of
+
+
+def kept(reads: Reads, what: str) -> int:
+    return reads.caches()[what].entries
 
 
 @pytest.fixture
@@ -61,7 +66,7 @@ def test_a_refusal_is_never_kept_and_a_kept_request_builds_nothing(
     library.rows("/films?select=id&id=eq.1", anna)
     library.refusal("/films?select=nope", anna)
     reads = library.api.reads
-    assert 1 == reads.compiled.cache_info().currsize
+    assert 1 == kept(reads, "statements")
 
     def built(*_: object) -> None:
         raise AssertionError("a statement was built")
@@ -79,14 +84,14 @@ def test_what_is_long_is_not_kept(library: Library, monkeypatch: pytest.MonkeyPa
     long = " " * 3000
     for http in (plain._replace(range=long), plain._replace(accept=long), plain._replace(prefer=long)):
         reads.prepare(http, "anon", guarded=False)
-    assert 0 == reads._kept.cache_info().currsize
+    assert 0 == kept(reads, "requests")
     embeds = ",".join(f"a{number}:films(*)" for number in range(45))
     monkeypatch.setattr("portero.data.reads._HEAVIEST_STATEMENT", 32_768)
     for _ in range(2):
         reads.prepare(HttpRequest("GET", "/directors", f"select={embeds}"), "authenticated", guarded=False)
-    assert (0, 1) == (reads._kept.cache_info().currsize, reads.compiled.cache_info().currsize), "the short one only"
+    assert (0, 1) == (kept(reads, "requests"), kept(reads, "statements")), "the short one only"
     reads.prepare(plain, "anon", guarded=False)
-    assert 1 == reads._kept.cache_info().currsize
+    assert 1 == kept(reads, "requests")
 
 
 def test_a_request_that_asks_for_too_much_is_refused_soon(library: Library) -> None:
@@ -102,11 +107,11 @@ def test_shapes_of_strangers_are_kept_only_when_they_come_back(library: Library)
     """And the list of strangers is bounded."""
     reads = library.api.reads
     library.rows("/films?select=id")
-    assert 0 == reads.compiled.cache_info().currsize
+    assert 0 == kept(reads, "statements")
     library.rows("/films?select=id&")
-    assert 1 == reads.compiled.cache_info().currsize
+    assert 1 == kept(reads, "statements")
     for number in range(1100):
-        library.api.reads._strange.add(number)
+        library.api.reads._anonymous.add(number)
     library.rows("/films?select=title")
     figures = reads.caches()["strange_shapes"]
     assert figures.entries <= figures.most
@@ -141,7 +146,7 @@ def test_a_very_long_query_is_answered_and_not_kept(library: Library) -> None:
     """Longer than 2 KiB."""
     query = "select=id&" + "&".join(f"title=neq.{'x' * 60}{n}" for n in range(40))
     assert 4 == len(library.rows(f"/films?{query}"))
-    assert 0 == library.api.reads._kept.cache_info().currsize
+    assert 0 == kept(library.api.reads, "requests")
 
 
 @pytest.mark.parametrize("part", ["id,", "id=eq.1&", "a->0->", "id::text,", "or=(id.eq.1,id.eq.2)&"])

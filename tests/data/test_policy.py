@@ -16,18 +16,9 @@ from tests.data.test_relations import exposure
 from portero.data import truth_guard
 from portero.data.caller import me
 from portero.data.catalogue import Model, build
+from portero.data.exposure import expose, exposure_of, own
 from portero.data.native_policies import script
-from portero.data.policy import (
-    Policies,
-    Verb,
-    allow_all,
-    deny_all,
-    expose,
-    exposure_of,
-    own,
-    readable_rows,
-    refused,
-)
+from portero.data.policy import Policies, Verb, allow_all, deny_all, readable_rows, refused
 from portero.errors import ConfigurationError, DataError
 from portero.store.engine import Database
 from portero.store.tables import OwnTable, User

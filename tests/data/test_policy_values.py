@@ -22,10 +22,11 @@ from portero.data.caller import me
 from portero.data.catalogue import build
 from portero.data.dialects import SQLITE_FUNCTIONS
 from portero.data.explain import explain
+from portero.data.exposure import Exposure
 from portero.data.native_policies import script
 from portero.data.nodes import HttpRequest
 from portero.data.pipeline import DataApi
-from portero.data.policy import Exposure, Verb
+from portero.data.policy import Verb
 from portero.errors import ConfigurationError
 from portero.settings import Settings
 from portero.store.engine import Database

@@ -8,7 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from portero.data.catalogue import Catalogue, build
-from portero.data.policy import Exposure, Verb, allow_all
+from portero.data.exposure import Exposure
+from portero.data.policy import Verb, allow_all
 from portero.data.relations import Cardinality, default_name, unique_keys
 from portero.errors import ConfigurationError, DataError
 

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from portero.data.caller import me
 from portero.data.catalogue import Catalogue, build
-from portero.data.policy import Exposure, Policy, Verb, allow_all
+from portero.data.exposure import Exposure
+from portero.data.policy import Policy, Verb, allow_all
 from portero.data.request_advice import Advice, advice_of
 from portero.settings import Settings
 from portero.store.engine import Database

@@ -13,7 +13,7 @@ from tests.data import scene as app
 from tests.data.scene import ANNA, Note, Scene, answered, refused
 
 from portero.store import sessions
-from portero.store.prepared import LINE
+from portero.store.driver_calls import LINE
 
 SHOW = "return=representation"
 

@@ -18,10 +18,11 @@ from portero.alembic import create_search, drop_search
 from portero.data import search_index
 from portero.data.catalogue import build
 from portero.data.dialects import SQLITE_FUNCTIONS
+from portero.data.exposure import expose, exposure_of, own
 from portero.data.nodes import DataAnswer, HttpRequest
 from portero.data.openapi import document
 from portero.data.pipeline import DataApi
-from portero.data.policy import allow_all, expose, exposure_of, own
+from portero.data.policy import allow_all
 from portero.data.search_queries import match_of
 from portero.errors import ConfigurationError, DataError
 from portero.settings import Settings

@@ -17,9 +17,10 @@ from portero.data.caller import me
 from portero.data.catalogue import build
 from portero.data.dialects import SQLITE_FUNCTIONS
 from portero.data.execute import parameters_of
+from portero.data.exposure import Exposure
 from portero.data.nodes import HttpRequest
 from portero.data.pipeline import DataApi
-from portero.data.policy import Exposure, Verb, allow_all
+from portero.data.policy import Verb, allow_all
 from portero.data.semi_joins import caller_first, callers_collected
 from portero.principal import Principal
 from portero.settings import Settings

@@ -13,8 +13,9 @@ from tests.data.scene import ANNA, BEN, Scene, refused
 
 from portero.data.caller import me
 from portero.data.catalogue import build
+from portero.data.exposure import Exposure
 from portero.data.pipeline import DataApi
-from portero.data.policy import Exposure, Verb, allow_all
+from portero.data.policy import Verb, allow_all
 from portero.settings import Settings
 from portero.store import sessions
 from portero.store.tables import Session

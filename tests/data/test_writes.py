@@ -27,9 +27,10 @@ from tests.data.scene import (
 )
 
 from portero.data.catalogue import build
+from portero.data.exposure import Exposure
 from portero.data.nodes import HttpRequest
 from portero.data.pipeline import DataApi
-from portero.data.policy import Exposure, Verb, allow_all
+from portero.data.policy import Verb, allow_all
 from portero.data.shape_budget import ShapeBudget
 from portero.errors import DataError
 

@@ -13,9 +13,9 @@ import pytest
 import sqlalchemy as sa
 
 from portero.errors import DatabaseUnavailable
+from portero.store.driver_calls import run
 from portero.store.engine import Database
 from portero.store.group_commit import MOST, GroupCommit, Undo, _Job
-from portero.store.prepared import run
 from portero.store.sqlite import SqliteFile
 
 FEW = 8

@@ -18,10 +18,10 @@ from psycopg.types.json import Jsonb
 
 from portero.errors import DatabaseUnavailable
 from portero.store import postgresql_lines
+from portero.store.driver_calls import Again
 from portero.store.long_statements import LONGEST_KEPT
 from portero.store.postgresql_lines import Line, LostConnection
 from portero.store.postgresql_statements import Shared
-from portero.store.prepared import Again
 
 
 def _prepared(connection: Line) -> int:

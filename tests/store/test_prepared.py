@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from portero.errors import DatabaseUnavailable
-from portero.store import prepared, users
+from portero.store import driver_calls, prepared, users
 from portero.store.engine import Database
 from portero.store.prepared import Prepared
 from portero.store.tables import IDENTITIES, User
@@ -120,7 +120,7 @@ def test_a_judge_that_agrees_is_heard_once_and_in_order(database: Database, ana:
             assert ["first [(1,)]", "second [(1,)]"] == heard
             heard.clear()
             ONE.judged(connection, lambda found: heard.append("last"))
-            prepared.settle(connection)
+            driver_calls.settle(connection)
             assert ["last"] == heard
             heard.clear()
     with database.reading() as connection:

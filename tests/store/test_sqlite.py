@@ -19,7 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from portero.errors import ConfigurationError, DatabaseUnavailable
-from portero.store import prepared
+from portero.store import driver_calls
 from portero.store.engine import Database
 from portero.store.long_statements import LONGEST_KEPT
 from portero.store.sqlite import SqliteFunction
@@ -576,7 +576,7 @@ def test_a_connection_that_ran_too_many_long_statements_is_replaced(database: Da
         with opened() as connection:
             for number in range(3):
                 connection.execute(sa.text(f"SELECT {number} -- {'x' * length}"))
-                prepared.run(connection, f"SELECT {number} -- {'y' * length}", ()).fetchall()
+                driver_calls.run(connection, f"SELECT {number} -- {'y' * length}", ()).fetchall()
             return connection.connection.dbapi_connection
 
     for opened in (database.reading, database.writing):

@@ -17,7 +17,7 @@ from tests.web.callers import Api, code_of
 from tests.web.described_app import make_app
 
 from portero.errors import AuthError, DatabaseUnavailable, DataError, InvalidToken, TokenFault, TooBusy
-from portero.store.prepared import Again
+from portero.store.driver_calls import Again
 from portero.testing import running
 from portero.web import problems
 from portero.web.runtime import Runtime, runtime

@@ -21,13 +21,13 @@ import sqlalchemy as sa
 from portero import strict_json
 from portero.data.answer import JSON_TYPE, error_answer
 from portero.data.calls import Call, Calls
-from portero.data.execute import PreparedRead, estimated, parameters_of, result_of
+from portero.data.execute import PreparedRead, run_prepared_on, set_zone
 from portero.data.function_results import shown
 from portero.data.functions import PREFIX
 from portero.data.nodes import DataAnswer, DataRequest, HttpRequest
 from portero.data.prefer import parse_prefer
 from portero.data.read_errors import refusal_of_read
-from portero.data.reads import Reads, answered, set_zone
+from portero.data.reads import Reads, answered
 from portero.data.request import READ_METHODS, read_request
 from portero.data.standing import check_session
 from portero.data.statement_errors import refusal_of_statement
@@ -38,7 +38,6 @@ from portero.errors import DataError
 from portero.principal import Principal
 from portero.records import dataclass
 from portero.settings import Settings
-from portero.store.documents import document
 
 PATH: Final = "/-/batch"
 _SHOWN: Final = re.compile(r"([0-9]+)-([0-9]+)/")
@@ -168,8 +167,7 @@ class Batch:
                 return _Operation(partial(self._call, call, principal, now), call.function.is_read_only, True)
             if http.method in READ_METHODS:
                 prepared = self.reads.prepare(http, principal.role, guarded=False, whose=whose)
-                zone = read_request(http, self.settings).shape.zone
-                return _Operation(partial(self._read, http, prepared, zone, principal, now), is_read=True)
+                return _Operation(partial(self._read, http, prepared, principal, now), is_read=True)
             request = read_request(http, self.settings)
             plan = self.writes.plan(request, principal.role)
             self.writes.pay(plan, principal.role, whose)
@@ -188,25 +186,16 @@ class Batch:
         self,
         http: HttpRequest,
         prepared: PreparedRead,
-        zone: str | None,
         principal: Principal,
         now: datetime,
         connection: sa.Connection,
     ) -> _Done:
-        filled = prepared.filled
-        if filled.compiled.zone is not None:
-            set_zone(connection, filled.compiled.zone)
         try:
-            parameters = parameters_of(filled, principal, now)
-            result = result_of(filled, document(connection, filled.sql, parameters, prepares=False))
-            if prepared.estimate is not None:
-                asked = tuple(parameters_of(prepared.estimate, principal, now))
-                plan = connection.exec_driver_sql(prepared.estimate.sql, asked).scalar()
-                result = estimated(result, plan, self.reads.settings.max_rows)
+            result = run_prepared_on(connection, prepared, principal, now, self.settings.max_rows)
         except sa.exc.DBAPIError as error:
             raise refusal_of_read(error) from error
         answer = answered(prepared, result, http.method)
-        return _Done(_in_utc(answer, zone, connection), result.size)
+        return _Done(_in_utc(answer, prepared.filled.compiled.zone, connection), result.size)
 
     def _write(
         self, request: DataRequest, plan: WritePlan, principal: Principal, now: datetime, connection: sa.Connection

@@ -22,14 +22,14 @@ from sqlalchemy.orm import Session
 
 from portero import strict_json
 from portero.data.answer import VARY, check_affected, not_single, read_answer
-from portero.data.execute import ResultSet, compile_read, fill, parameters_of, result_of
+from portero.data.execute import ResultSet, compile_read, fill, run_on
 from portero.data.filter_grammar import has_operator
 from portero.data.function_results import is_set, model_of, one_of, picked, rows_of
 from portero.data.functions import PREFIX, Function, Functions
 from portero.data.nodes import DataAnswer, DataRequest, HttpRequest
 from portero.data.prefer import applied
 from portero.data.read_errors import refusal_of_read
-from portero.data.reads import Reads, set_zone
+from portero.data.reads import Reads
 from portero.data.request import RESERVED, check_profile, decode, read_request
 from portero.data.row_version import check_no_version
 from portero.data.standing import check_session
@@ -39,7 +39,6 @@ from portero.errors import DataError
 from portero.principal import Principal
 from portero.records import dataclass
 from portero.settings import Settings
-from portero.store.documents import document
 from portero.store.engine import Database
 from portero.store.prepared import Prepared
 
@@ -175,14 +174,10 @@ class Calls:
         plan.root.origin = picked(statement, model, plan.root.policy)
         compiled = compile_read(plan, self.reads.sql, self.reads.limits, None)
         filled = fill(compiled, call.request.values)
-        if compiled.zone is not None:
-            set_zone(connection, compiled.zone)
         try:
-            parameters = parameters_of(filled, principal, now)
-            result = result_of(filled, document(connection, filled.sql, parameters, prepares=False))
+            return run_on(connection, filled, principal, now, prepares=False)
         except sa.exc.DBAPIError as error:
             raise refusal_of_read(error) from error
-        return result
 
     def _answered(self, call: Call, value: Any) -> DataAnswer:
         request, media = call.request, call.request.shape.media

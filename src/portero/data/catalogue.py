@@ -16,7 +16,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from portero.data import policy, relations
-from portero.data.policy import Exposure, Policies
+from portero.data.exposure import Exposure
+from portero.data.policy import Policies
 from portero.data.policy_values import check_values, spelled_out
 from portero.data.relations import Relation, Side
 from portero.data.search_index import SearchColumn, index_name, key_of
@@ -116,15 +117,6 @@ class Catalogue:
         return relations.find(source.relations, source.name, target, hint, self.sides)
 
 
-def exposures_of(registries: Iterable[sa.orm.registry]) -> tuple[Exposure, ...]:
-    """Collect what `expose` marked among the mapped classes of these registries, in order of name."""
-    marked: list[Exposure | None] = []
-    for registry in registries:
-        registry.configure()
-        marked += [policy.exposure_of(mapper.class_) for mapper in registry.mappers]
-    return tuple(sorted((each for each in marked if each), key=lambda each: str(each.target.__name__)))
-
-
 def build(exposures: Iterable[Exposure], dialect: str) -> Catalogue:
     """Build the catalogue of these exposures for `sqlite` or `postgresql`.
 
@@ -184,7 +176,7 @@ class _Draft:
             row_key=tuple(self.table.primary_key) or (_row_id(self.table, dialect),),
             unique_keys=relations.unique_keys(self.table),
             relations=tuple(found),
-            policies=policy.evaluate(exposure, self.name, self.table, dialect),
+            policies=policy.evaluate(exposure.policies, exposure.row, self.name, self.table, dialect),
             fill=MappingProxyType({name: _filled(value, self.name, name) for name, value in exposure.fill.items()}),
             max_rows=exposure.max_rows,
             aggregates=exposure.aggregates,

@@ -24,6 +24,7 @@ from portero.data.request import read_offset
 from portero.figures import kept
 from portero.principal import Principal
 from portero.records import dataclass, new_tuple
+from portero.store.documents import document
 from portero.store.long_statements import LONGEST_KEPT
 from portero.store.prepared import written_out
 
@@ -187,6 +188,56 @@ def result_of(filled: FilledRead, row: Sequence[Any]) -> ResultSet:
     stands = not compiled.is_guarded or row[-1] == 1
     made = (body, row[1], total, filled.offset, compiled.keys, stands, True, compiled.forms)
     return new_tuple(ResultSet, made)
+
+
+def run_on(
+    connection: sa.Connection,
+    filled: FilledRead,
+    principal: Principal,
+    now: datetime,
+    keys: str | None = None,
+    *,
+    prepares: bool = True,
+) -> ResultSet:
+    """Run a read inside the connection's transaction, which keeps the read's time zone.
+
+    Args:
+        connection: one of the database's own.
+        filled: the read.
+        principal: who asks.
+        now: aware UTC.
+        keys: those of a keyed read.
+        prepares: as for `documents.document`.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: as the database says it; `refusal_of_read` names it.
+        DatabaseUnavailable: the connection was lost.
+    """
+    if filled.compiled.zone is not None:
+        set_zone(connection, filled.compiled.zone)
+    parameters = parameters_of(filled, principal, now, keys)
+    return result_of(filled, document(connection, filled.sql, parameters, prepares=prepares))
+
+
+def run_prepared_on(
+    connection: sa.Connection, prepared: PreparedRead, principal: Principal, now: datetime, most: int
+) -> ResultSet:
+    """Run a read and the estimate it asks for, as `run_on`; `most` as for `planned_total`.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: as `run_on`.
+        DatabaseUnavailable: as `run_on`.
+    """
+    result = run_on(connection, prepared.filled, principal, now, prepares=False)
+    if prepared.estimate is None:
+        return result
+    parameters = tuple(parameters_of(prepared.estimate, principal, now))
+    return estimated(result, connection.exec_driver_sql(prepared.estimate.sql, parameters).scalar(), most)
+
+
+def set_zone(connection: sa.Connection, zone: str) -> None:
+    """Let this transaction on PostgreSQL show instants in a zone."""
+    connection.execute(sa.select(sa.func.set_config("TimeZone", zone, True)))
 
 
 def estimated(result: ResultSet, plan: Any, most: int) -> ResultSet:

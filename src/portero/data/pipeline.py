@@ -16,12 +16,20 @@ from portero.data import batch
 from portero.data.answer import error_answer
 from portero.data.calls import Around, Calls, session_on
 from portero.data.catalogue import Catalogue
-from portero.data.execute import FilledRead, PreparedRead, ResultSet, estimated, parameters_of, result_of
+from portero.data.execute import (
+    FilledRead,
+    PreparedRead,
+    ResultSet,
+    estimated,
+    parameters_of,
+    result_of,
+    run_prepared_on,
+)
 from portero.data.functions import PREFIX, Functions
 from portero.data.nodes import DataAnswer, HttpRequest
 from portero.data.openapi import methods_of
 from portero.data.read_errors import refusal_of_read
-from portero.data.reads import Reads, answered, set_zone
+from portero.data.reads import Reads, answered
 from portero.data.request import READ_METHODS, model_name, read_request
 from portero.data.root import PATHS, Root
 from portero.data.standing import check_session, session_ended, standing_of
@@ -31,7 +39,6 @@ from portero.errors import DataError
 from portero.figures import CacheFigures
 from portero.principal import Principal
 from portero.settings import Settings
-from portero.store.documents import document
 from portero.store.engine import Database
 
 
@@ -147,21 +154,14 @@ class DataApi:
         compiled = filled.compiled
         try:
             if compiled.zone is not None:
-                return self._run_in_zone(prepared, compiled.zone, principal, now)
+                # PostgreSQL is told the time zone first, in a transaction of its own.
+                with self.database.reading() as connection:
+                    return run_prepared_on(connection, prepared, principal, now, self.settings.max_rows)
             rows = self.database.fetch_documents(filled.sql, parameters_of(filled, principal, now))
             result = result_of(filled, rows[0])
             return result if prepared.estimate is None else self._estimated(result, prepared.estimate, principal, now)
         except (self._driver_error, sa.exc.DBAPIError) as error:
             raise refusal_of_read(error) from error
-
-    def _run_in_zone(self, prepared: PreparedRead, zone: str, principal: Principal, now: datetime) -> ResultSet:
-        """Tell PostgreSQL the time zone first, in a transaction of its own."""
-        with self.database.reading() as connection:
-            set_zone(connection, zone)
-            filled = prepared.filled
-            row = document(connection, filled.sql, parameters_of(filled, principal, now), prepares=False)
-        result = result_of(filled, row)
-        return result if prepared.estimate is None else self._estimated(result, prepared.estimate, principal, now)
 
     def _estimated(self, result: ResultSet, estimate: FilledRead, principal: Principal, now: datetime) -> ResultSet:
         """Ask PostgreSQL's planner how many rows there are."""

@@ -1,38 +1,31 @@
 """Which rows who may read and write: policies as SQLAlchemy expressions over the row and the caller.
 
-`expose` marks a model and holds no application state. At freeze every policy is called once, under a guard that turns
-truth-testing a clause (`and`, `or`, `not`, `if`, `in`) into an error. The caller's facts are bound parameters or
-subqueries on the caller's own row, so that one statement serves all callers. Nothing here executes SQL.
+At freeze every policy that a model was exposed with (`exposure`) is called once, under a guard that turns truth-testing
+a clause (`and`, `or`, `not`, `if`, `in`) into an error. The caller's facts are bound parameters or subqueries on the
+caller's own row, so that one statement serves all callers. Nothing here executes SQL.
 
 Obeys design house.md §4.
 """
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 
 from portero.data import truth_guard
-from portero.data.caller import ME_ID, me
+from portero.data.caller import ME_ID
 from portero.data.policy_values import check_values, spelled_out
-from portero.data.search_index import make_with_table
 from portero.errors import ConfigurationError, DataError
 from portero.principal import ANON, SERVICE_ROLE
 from portero.records import dataclass
 
 Clause = sa.ColumnElement[bool]
 Policy = Callable[[Any], Any]
-T = TypeVar("T", bound=type)
-
-_MARK = "__portero_exposure__"
-_HELD = "_portero_exposed_classes"
-_SEALED: weakref.WeakSet[sa.MetaData] = weakref.WeakSet()
 
 
 class Verb(StrEnum):
@@ -42,22 +35,6 @@ class Verb(StrEnum):
     INSERT = "insert"
     UPDATE = "update"
     DELETE = "delete"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Exposure:
-    """What `expose` or `expose_table` says about one model; its policies are not evaluated yet."""
-
-    target: Any
-    policies: Mapping[Verb, Policy]
-    fill: Mapping[str, Any]
-    hidden: tuple[str, ...]
-    name: str | None
-    columns: tuple[str, ...] | None
-    max_rows: int | None
-    aggregates: bool | None
-    require_write_filter: bool | None
-    search: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,177 +83,24 @@ def deny_all(row: Any) -> Clause:
     return sa.false()
 
 
-def expose(
-    policies: Own | None = None,
-    *,
-    select: Policy | None = None,
-    insert: Policy | None = None,
-    update: Policy | None = None,
-    delete: Policy | None = None,
-    fill: Mapping[str, Any] | None = None,
-    hidden: Iterable[str] = (),
-    name: str | None = None,
-    columns: Iterable[str] | None = None,
-    max_rows: int | None = None,
-    aggregates: bool | None = None,
-    require_write_filter: bool | None = None,
-    search: Iterable[str] = (),
-) -> Callable[[T], T]:
-    """Mark a mapped class as part of the data API.
+def evaluate(policies: Mapping[Verb, Policy], row: Any, name: str, table: sa.Table, dialect: str) -> Policies:
+    """Call every policy of a model once, under the guard; one that stands for several verbs gives one clause.
 
     Args:
-        policies: `own("owner_id")`, which gives all four policies and the fill; the named ones win over it.
-        select, insert, update, delete: each a function from the model to a SQLAlchemy condition. Insert is checked
-            against the new row as stored, update against the old and the new row. A verb without one is refused to
-            everybody but `service_role`.
-        fill: column name → what the server sets on insert (`me.id`, a value, a SQL expression). A caller who sends
-            something else for such a column is refused.
-        hidden: columns that do not exist for the API: not read, filtered, ordered, written or named in errors.
-        name: the name on the wire; default: the table's.
-        columns: the only columns the API knows; default: all that are not hidden.
-        max_rows, aggregates, require_write_filter: for this model, instead of the settings of these names.
-        search: text columns that SQLite searches by words (`fts`, `plfts`, `phfts`, `wfts`), by an index made with the
-            table; PostgreSQL searches any text.
-    """
-    given = {Verb.SELECT: select, Verb.INSERT: insert, Verb.UPDATE: update, Verb.DELETE: delete}
-    options = _Options(policies, given, fill, hidden, name, columns, max_rows, aggregates, require_write_filter, search)
-
-    def mark(model: T) -> T:
-        exposure = options.exposure(model)
-        _refuse_sealed(getattr(model, "metadata", None), model.__name__)
-        setattr(model, _MARK, exposure)
-        table = getattr(model, "__table__", None)
-        if isinstance(table, sa.Table):
-            # SQLAlchemy holds a class weakly: one that a function makes would be gone, and not served, at some moment.
-            vars(table).setdefault(_HELD, []).append(model)
-        return model
-
-    return mark
-
-
-def expose_table(
-    table: sa.Table,
-    policies: Own | None = None,
-    *,
-    select: Policy | None = None,
-    insert: Policy | None = None,
-    update: Policy | None = None,
-    delete: Policy | None = None,
-    fill: Mapping[str, Any] | None = None,
-    hidden: Iterable[str] = (),
-    name: str | None = None,
-    columns: Iterable[str] | None = None,
-    max_rows: int | None = None,
-    aggregates: bool | None = None,
-    require_write_filter: bool | None = None,
-    search: Iterable[str] = (),
-) -> Exposure:
-    """Make a plain table (a junction, say) part of the data API; its policies are given `table.c`.
-
-    Arguments as for `expose`.
-    """
-    given = {Verb.SELECT: select, Verb.INSERT: insert, Verb.UPDATE: update, Verb.DELETE: delete}
-    options = _Options(policies, given, fill, hidden, name, columns, max_rows, aggregates, require_write_filter, search)
-    exposure = options.exposure(table)
-    _refuse_sealed(table.metadata, table.name)
-    # Not in its `info`, which Alembic writes into migrations.
-    setattr(table, _MARK, exposure)
-    return exposure
-
-
-def seal(metadata: sa.MetaData) -> None:
-    """Refuse further exposures of these tables: an application that serves them was frozen."""
-    _SEALED.add(metadata)
-
-
-def _refuse_sealed(metadata: sa.MetaData | None, name: str) -> None:
-    if metadata is not None and metadata in _SEALED:
-        raise ConfigurationError(
-            f"{name} is exposed after the application was frozen (at its first request, or by `portero serve`): "
-            "import its module where the application is made."
-        )
-
-
-def exposure_of(target: type | sa.Table) -> Exposure | None:
-    """Give what `expose` said about this very class (a subclass does not inherit it), or `expose_table` of a table."""
-    exposure: Exposure | None = vars(target).get(_MARK)
-    return exposure
-
-
-@dataclass(frozen=True, slots=True)
-class Own:
-    """The policies of rows that belong to one user; made by `own`."""
-
-    column: str
-
-    def owns(self, row: Any) -> Clause:
-        """Compare the owner's column with the caller."""
-        owner: Clause = getattr(row, self.column) == me.id
-        return owner
-
-
-def own(column: str) -> Own:
-    """Allow all four verbs on the rows whose `column` is the caller's id, and fill it on insert.
-
-    A row without an owner (NULL) belongs to nobody: a comparison with NULL is never true.
-    """
-    return Own(column)
-
-
-@dataclass(frozen=True, slots=True)
-class _Options:
-    policies: Own | None
-    given: Mapping[Verb, Policy | None]
-    fill: Mapping[str, Any] | None
-    hidden: Iterable[str]
-    name: str | None
-    columns: Iterable[str] | None
-    max_rows: int | None
-    aggregates: bool | None
-    require_write_filter: bool | None
-    search: Iterable[str]
-
-    def exposure(self, target: Any) -> Exposure:
-        label = getattr(target, "__name__", None) or getattr(target, "name", "?")
-        if self.policies is not None and not isinstance(self.policies, Own):
-            raise ConfigurationError(f"expose({label}): a policy is given by name (select=…), only own(…) without one.")
-        if any(isinstance(names, str) for names in (self.hidden, self.columns, self.search)):
-            raise ConfigurationError(f"expose({label}): hidden, columns and search are lists of column names.")
-        policies: dict[Verb, Policy] = {}
-        if self.policies:
-            policies.update(dict.fromkeys(Verb, self.policies.owns))
-        policies.update({verb: policy for verb, policy in self.given.items() if policy is not None})
-        fill = {self.policies.column: me.id} if self.policies else {}
-        search = tuple(self.search)
-        table = target if isinstance(target, sa.Table) else getattr(target, "__table__", None)
-        if search and isinstance(table, sa.Table):
-            make_with_table(table, search)
-        return Exposure(
-            target=target,
-            policies=policies,
-            fill={**fill, **(self.fill or {})},
-            hidden=tuple(self.hidden),
-            name=self.name,
-            columns=None if self.columns is None else tuple(self.columns),
-            max_rows=self.max_rows,
-            aggregates=self.aggregates,
-            require_write_filter=self.require_write_filter,
-            search=search,
-        )
-
-
-def evaluate(exposure: Exposure, name: str, table: sa.Table, dialect: str) -> Policies:
-    """Call every policy of an exposure once, under the guard; one that stands for several verbs gives one clause.
+        policies: by verb.
+        row: what they are called with: the mapped class, or a plain table's columns.
+        name: the model's on the wire.
+        table: the model's.
+        dialect: `sqlite` or `postgresql`.
 
     Raises:
         ConfigurationError: a policy is not callable, truth-tests a clause, or gives anything but a condition.
     """
-    row = table.c if isinstance(exposure.target, sa.Table) else exposure.target
     made: dict[int, Clause] = {}
-    for verb, policy in exposure.policies.items():
+    for verb, policy in policies.items():
         if id(policy) not in made:
             made[id(policy)] = _evaluated(policy, row, f"the {verb.value} policy of {name!r}", table, dialect)
-    return Policies(name, **{verb.value: made[id(policy)] for verb, policy in exposure.policies.items()})
+    return Policies(name, **{verb.value: made[id(policy)] for verb, policy in policies.items()})
 
 
 def _evaluated(policy: Policy, row: Any, what: str, table: sa.Table, dialect: str) -> Clause:

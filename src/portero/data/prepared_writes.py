@@ -22,7 +22,8 @@ from portero.data.write_plan import InsertRules
 from portero.figures import kept
 from portero.principal import Principal
 from portero.records import dataclass
-from portero.store.prepared import Prepared, run, written_out
+from portero.store.driver_calls import run
+from portero.store.prepared import Prepared, written_out
 from portero.store.types import quick_binder
 
 Clause = sa.ColumnElement[Any]

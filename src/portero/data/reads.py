@@ -4,6 +4,10 @@ Three caches stand one behind the other, all bounded and all free of callers but
 query, headers, role) → its filled statement; the request without the values of its comparisons → its template; and
 (shape, role) → the compiled statement. A refusal is never kept. A new catalogue is a new `Reads`, so nothing in them
 can go stale.
+
+An `lru_cache` keeps whatever its function returns, so what is not to be kept leaves the function as an exception:
+`NotKept` brings what was made, `_Unpaid` says that the request is of a new kind, whose planning the caller's budget has
+to pay for first. The functions behind the caches are called `…_to_keep`.
 """
 
 from __future__ import annotations
@@ -29,8 +33,7 @@ from portero.data.execute import (
     ResultSet,
     compile_read,
     fill,
-    parameters_of,
-    result_of,
+    run_on,
 )
 from portero.data.keys import key_text
 from portero.data.nodes import DataAnswer, DataRequest, HttpRequest, ReadShape
@@ -55,7 +58,6 @@ from portero.data.target_names import warnings
 from portero.figures import CacheFigures, of_lru
 from portero.principal import ANON, SERVICE_ROLE, Principal
 from portero.settings import Settings
-from portero.store.documents import document
 from portero.weights import NotKept, weight_of
 
 _REQUESTS = 8192
@@ -85,7 +87,7 @@ def answered(prepared: PreparedRead, result: ResultSet, method: str) -> DataAnsw
     return DataAnswer(answer.status, answer.headers) if method == "HEAD" else answer
 
 
-class _New(Exception):
+class _Unpaid(Exception):
     """No such request was planned yet, and nobody has paid for it; what was read of it, or with marks, comes along."""
 
     def __init__(self, request: DataRequest | None = None, marked: DataRequest | None = None) -> None:
@@ -111,18 +113,18 @@ class Reads:
         self.limits = Limits(settings.max_list, settings.max_pattern, settings.max_sources)
         self.budget = ShapeBudget(settings.max_new_shapes)
         self._thread = threading.local()
-        self._strange = KnownKinds(_STRANGERS)
-        self._kept = lru_cache(_REQUESTS)(self._keepable)
-        self._templates = lru_cache(_TEMPLATES)(self._keepable_template)
-        self.compiled = lru_cache(_STATEMENTS)(self._keepable_statement)
+        self._anonymous = KnownKinds(_STRANGERS)
+        self._cached_read = lru_cache(_REQUESTS)(self._read_to_keep)
+        self._cached_template = lru_cache(_TEMPLATES)(self._template_to_keep)
+        self._cached_statement = lru_cache(_STATEMENTS)(self._statement_to_keep)
 
     def caches(self) -> dict[str, CacheFigures]:
         """Give the figures of requests, templates and statements that are kept, and of what is known of strangers."""
         return {
-            "requests": of_lru(self._kept.cache_info()),
-            "templates": of_lru(self._templates.cache_info()),
-            "statements": of_lru(self.compiled.cache_info()),
-            "strange_shapes": self._strange.figures(),
+            "requests": of_lru(self._cached_read.cache_info()),
+            "templates": of_lru(self._cached_template.cache_info()),
+            "statements": of_lru(self._cached_statement.cache_info()),
+            "strange_shapes": self._anonymous.figures(),
             "shape_budgets": self.budget.figures(),
         }
 
@@ -141,15 +143,15 @@ class Reads:
             DataError: everything the parser, the planner and the codecs refuse; PORTERO429.
         """
         try:
-            return self._kept(http, role, guarded)
+            return self._cached_read(http, role, guarded)
         except NotKept as large:
             prepared: PreparedRead = large.made
             return prepared
-        except _New as new:
-            paid = new
+        except _Unpaid as refused:
+            unpaid = refused
         self.pay(role, whose)
-        with self._planning():
-            return self._made(http, role, guarded, paid)
+        with self._paid():
+            return self._make(http, role, guarded, unpaid)
 
     def pay(self, role: str, whose: Callable[[], str] | None) -> None:
         """Have the caller's budget pay for a kind of request that is new.
@@ -161,71 +163,71 @@ class Reads:
             self.budget.spend(whose())
 
     @contextmanager
-    def _planning(self) -> Iterator[None]:
+    def _paid(self) -> Iterator[None]:
         """Let this thread plan what is new: it is paid for."""
-        self._thread.plans = True
+        self._thread.has_paid = True
         try:
             yield
         finally:
-            self._thread.plans = False
+            self._thread.has_paid = False
 
-    def _keepable(self, http: HttpRequest, role: str, guarded: bool) -> PreparedRead:
-        prepared = self._made(http, role, guarded)
+    def _read_to_keep(self, http: HttpRequest, role: str, guarded: bool) -> PreparedRead:
+        prepared = self._make(http, role, guarded)
         if sum(map(len, http)) > _LONGEST_KEPT or _weight_of_request(http, prepared) > _HEAVIEST_REQUEST:
             raise NotKept(prepared)
         return prepared
 
-    def _made(self, http: HttpRequest, role: str, guarded: bool, paid: _New | None = None) -> PreparedRead:
-        """Make a read, of its template if it has one; `paid` brings what was read of either before it was paid for."""
+    def _make(self, http: HttpRequest, role: str, guarded: bool, unpaid: _Unpaid | None = None) -> PreparedRead:
+        """Make a read, of its template if it has one; `unpaid` brings what was read before it was paid for."""
         texts, compared = cut(http.query)
         decoded = decoded_all(compared) if compared and sum(map(len, http)) <= _LONGEST_KEPT else None
         if decoded is not None:
-            template = self._template_for(http._replace(query=""), texts, role, guarded, paid)
+            template = self._template_for(http._replace(query=""), texts, role, guarded, unpaid)
             if template is not None:
                 return template.filled(compared, decoded)
-        return self._prepare(http, role, guarded, None if paid is None else paid.request)
+        return self._make_without_template(http, role, guarded, None if unpaid is None else unpaid.request)
 
     def _template_for(
-        self, head: HttpRequest, texts: tuple[str, ...], role: str, guarded: bool, paid: _New | None
+        self, head: HttpRequest, texts: tuple[str, ...], role: str, guarded: bool, unpaid: _Unpaid | None
     ) -> Template | None:
-        if paid is not None:
-            return self._template(marked(head, texts), paid.marked, role, guarded) if paid.marked else None
+        if unpaid is not None:
+            return self._make_template(marked(head, texts), unpaid.marked, role, guarded) if unpaid.marked else None
         try:
-            return self._templates(head, texts, role, guarded)
+            return self._cached_template(head, texts, role, guarded)
         except NotKept as other:
             template: Template | None = other.made
             return template
 
-    def _keepable_template(
-        self, head: HttpRequest, texts: tuple[str, ...], role: str, guarded: bool
-    ) -> Template | None:
+    def _template_to_keep(self, head: HttpRequest, texts: tuple[str, ...], role: str, guarded: bool) -> Template | None:
         http, count = marked(head, texts), len(texts) // 2
         request = read_marked(http, self.settings)
         if request is None or not has_marks(request, count):
             raise NotKept(None)
         try:
-            template = self._template(http, request, role, guarded)
-        except _New as new:
-            raise _New(marked=new.request) from None
+            template = self._make_template(http, request, role, guarded)
+        except _Unpaid as unpaid:
+            raise _Unpaid(marked=unpaid.request) from None
         weight = template.compiled.weight + _own_weight(http) + count * _OF_A_COMPARISON
         if weight > _HEAVIEST_REQUEST:
             raise NotKept(template)
         return template
 
-    def _template(self, http: HttpRequest, request: DataRequest, role: str, guarded: bool) -> Template:
-        compiled = self._compiled_or_new(request, role, guarded)
+    def _make_template(self, http: HttpRequest, request: DataRequest, role: str, guarded: bool) -> Template:
+        compiled = self._statement_of(request, role, guarded)
         is_row = names_a_row(request.shape, self.catalogue.model(request.model))
         return template_of(request, compiled, location_of(http), self._more_headers(request), is_row=is_row)
 
-    def _compiled_or_new(self, request: DataRequest, role: str, guarded: bool) -> CompiledRead:
+    def _statement_of(self, request: DataRequest, role: str, guarded: bool) -> CompiledRead:
         try:
-            return self._compiled_for(request.shape, role, guarded)
-        except _New:
-            raise _New(request) from None
+            return self._statement_of_shape(request.shape, role, guarded)
+        except _Unpaid:
+            raise _Unpaid(request) from None
 
-    def _prepare(self, http: HttpRequest, role: str, guarded: bool, request: DataRequest | None = None) -> PreparedRead:
+    def _make_without_template(
+        self, http: HttpRequest, role: str, guarded: bool, request: DataRequest | None = None
+    ) -> PreparedRead:
         request = request or read_request(http, self.settings)
-        compiled = self._compiled_or_new(request, role, guarded)
+        compiled = self._statement_of(request, role, guarded)
         estimate = None if compiled.estimate is None else fill(compiled.estimate, request.values)
         is_row = names_a_row(request.shape, self.catalogue.model(request.model))
         headers = (VARY, ("Content-Location", location_of(http)), *self._more_headers(request))
@@ -237,27 +239,27 @@ class Reads:
         preferences = [("Preference-Applied", followed)] if followed else []
         return (*preferences, *warnings(request.shape))
 
-    def _compiled_for(self, shape: ReadShape, role: str, guarded: bool) -> CompiledRead:
+    def _statement_of_shape(self, shape: ReadShape, role: str, guarded: bool) -> CompiledRead:
         """Anybody can make shapes: an anonymous one is kept only when it comes back, so passers-by push nothing out."""
         # Of a stranger's shape its hash is remembered only: the shape itself may be as long as a URL can be.
-        if role == ANON and self._strange.has_new(shape):
+        if role == ANON and self._anonymous.has_new(shape):
             self._refuse_unpaid()
-            self._strange.add(shape)
+            self._anonymous.add(shape)
             return self.compile(shape, role, guarded)
-        return self._statement(shape, role, guarded)
+        return self._kept_statement(shape, role, guarded)
 
-    def _statement(self, shape: ReadShape, role: str, guarded: bool) -> CompiledRead:
+    def _kept_statement(self, shape: ReadShape, role: str, guarded: bool) -> CompiledRead:
         try:
-            return self.compiled(shape, role, guarded)
+            return self._cached_statement(shape, role, guarded)
         except NotKept as large:
             compiled: CompiledRead = large.made
             return compiled
 
     def _refuse_unpaid(self) -> None:
-        if not getattr(self._thread, "plans", False):
-            raise _New
+        if not getattr(self._thread, "has_paid", False):
+            raise _Unpaid
 
-    def _keepable_statement(self, shape: ReadShape, role: str, guarded: bool) -> CompiledRead:
+    def _statement_to_keep(self, shape: ReadShape, role: str, guarded: bool) -> CompiledRead:
         self._refuse_unpaid()
         compiled = self.compile(shape, role, guarded)
         if compiled.weight + weight_of(shape) > _HEAVIEST_STATEMENT:
@@ -288,11 +290,11 @@ class Reads:
         """
         shape = request.shape.keyed
         try:
-            return self._statement(shape, role, False)
-        except _New:
+            return self._kept_statement(shape, role, False)
+        except _Unpaid:
             self.pay(role, whose)
-        with self._planning():
-            return self._statement(shape, role, False)
+        with self._paid():
+            return self._kept_statement(shape, role, False)
 
     def keyed(
         self,
@@ -317,9 +319,7 @@ class Reads:
         compiled = self.keyed_statement(request, principal.role)
         filled = fill(compiled, request.values)
         text = key_text(keys, [key.type for key in self.catalogue.model(request.model).row_key], self.sql)
-        if compiled.zone is not None:
-            set_zone(connection, compiled.zone)
-        return result_of(filled, document(connection, filled.sql, parameters_of(filled, principal, now, text)))
+        return run_on(connection, filled, principal, now, text)
 
     def where(self, request: DataRequest, role: str) -> sa.ColumnElement[Any] | None:
         """Write a write's own filters over its model's table; None if it has none.
@@ -348,8 +348,3 @@ def _weight_of_request(http: HttpRequest, prepared: PreparedRead) -> int:
     if estimate is not None:
         own += getsizeof(estimate.sql) + sum(map(getsizeof, estimate.parameters))
     return filled.compiled.weight + own
-
-
-def set_zone(connection: sa.Connection, zone: str) -> None:
-    """Let this transaction on PostgreSQL show instants in a zone."""
-    connection.execute(sa.select(sa.func.set_config("TimeZone", zone, True)))

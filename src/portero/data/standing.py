@@ -15,7 +15,8 @@ from portero.data.caller import ME_ID
 from portero.data.dialects import Sql
 from portero.errors import DataError
 from portero.principal import Principal
-from portero.store.prepared import Prepared, settle
+from portero.store.driver_calls import settle
+from portero.store.prepared import Prepared
 from portero.store.sessions import NOW, SESSION_ID
 
 

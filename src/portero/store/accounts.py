@@ -7,21 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from portero.records import dataclass
+from portero.store.engine import Database
 from portero.store.factors import FactorRecord
 from portero.store.identities import IdentityRecord
 from portero.store.prepared import Prepared, made_by
 from portero.store.sessions import SessionRecord
 from portero.store.tables import FACTORS, IDENTITIES, Session, User
 from portero.store.users import UserRecord
-
-if TYPE_CHECKING:
-    from portero.store.engine import Database
 
 _USERS, _SESSIONS = User.__table__, Session.__table__
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from portero.store.prepared import LINE, on_line, run
+from portero.store.driver_calls import LINE, on_line, run
 
 
 def document(connection: sa.Connection, sql: str, parameters: Sequence[Any], *, prepares: bool = True) -> Sequence[Any]:
@@ -24,8 +24,8 @@ def document(connection: sa.Connection, sql: str, parameters: Sequence[Any], *, 
         prepares: without, PostgreSQL prepares nothing, and it never has to be done `Again`.
 
     Raises:
-        sqlalchemy.exc.DBAPIError: as `prepared.run`.
-        DatabaseUnavailable: as `prepared.run`.
+        sqlalchemy.exc.DBAPIError: as `driver_calls.run`.
+        DatabaseUnavailable: as `driver_calls.run`.
     """
     if connection.dialect.name != "postgresql":
         row: Sequence[Any] = run(connection, sql, parameters).fetchall()[0]

@@ -16,15 +16,14 @@ import sqlalchemy as sa
 from portero import deadline
 from portero.errors import ConfigurationError
 from portero.figures import CacheFigures, CommitFigures
+from portero.settings import SQLITE_CACHE, STATEMENT_TIMEOUT
+from portero.store.driver_calls import Again
 from portero.store.group_commit import Undo
 from portero.store.postgresql import PostgresqlServer
-from portero.store.prepared import Again
 from portero.store.sqlite import LONGEST_WAIT, SqliteFile, SqliteFunction
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 Made = TypeVar("Made")
-STATEMENT_TIMEOUT = timedelta(seconds=5)
-SQLITE_CACHE = 32
 
 
 class _Way(Protocol):

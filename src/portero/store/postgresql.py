@@ -19,8 +19,8 @@ from portero.errors import ConfigurationError, DatabaseUnavailable
 from portero.figures import CacheFigures, CommitFigures
 from portero.store import forking
 from portero.store.compiled_statements import MOST_OWN, CompiledStatements
+from portero.store.driver_calls import LINE, Again
 from portero.store.group_commit import Undo
-from portero.store.prepared import LINE, Again
 
 Made = TypeVar("Made")
 

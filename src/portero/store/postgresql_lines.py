@@ -21,9 +21,9 @@ from psycopg import errors, pq
 from psycopg.adapt import Transformer
 
 from portero.errors import DatabaseUnavailable
+from portero.store.driver_calls import Again
 from portero.store.long_statements import LONGEST_KEPT
 from portero.store.postgresql_statements import Bound, Context, Document, Outcome, Parameters, Shared, Statement
-from portero.store.prepared import Again
 
 Judge = Callable[[list[tuple[Any, ...]]], None]
 #: Texts that a connection keeps prepared (the server keeps a plan for each, in each of its processes), each for so many

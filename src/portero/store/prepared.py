@@ -8,33 +8,23 @@ are applied, so a value looks as it does through SQLAlchemy. It holds no values 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
-from portero.errors import DatabaseUnavailable
 from portero.figures import kept
 from portero.records import dataclass
-from portero.store import long_statements
+from portero.store.driver_calls import line_of, run
+from portero.store.engine import Database
 from portero.store.hidden_values import HidingDialect
 from portero.store.types import quick_binder, quick_reader
 from portero.store.wide_rows import columns_of, packed, reader_of, unpacked
-
-if TYPE_CHECKING:
-    from portero.store.engine import Database
 
 Made = TypeVar("Made")
 Record = TypeVar("Record")
 Process = Callable[[Any], Any]
 Conversions = tuple[tuple[int, Process, bool], ...]
-#: Where a connection to PostgreSQL keeps its line, in SQLAlchemy's `info`.
-LINE = "portero_line"
-
-
-class Again(DatabaseUnavailable):
-    """The statement was not run, for a reason that is over: what reads only, or is not committed, can be done again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +152,7 @@ class Prepared(Generic[Made]):
             Exception: what `judge` raises.
         """
         text = self._text(connection.dialect.name)
-        line = _line_of(connection)
+        line = line_of(connection)
         if line is None:
             judge(self.all(connection, **values))
             return
@@ -237,89 +227,6 @@ def written_out(compiled: Any) -> WrittenOut:
     state = compiled._process_parameters_for_postcompile(values)
     names = tuple(state.positiontup or ())
     return WrittenOut(state.statement, names, state.parameters, {**processors, **state.processors})
-
-
-def run(connection: sa.Connection, sql: str, parameters: Sequence[Any]) -> Any:
-    """Hand one statement to the driver, inside the connection's transaction; give the driver's cursor, or its like.
-
-    Raises:
-        sqlalchemy.exc.DBAPIError: as SQLAlchemy would raise it; the values may be secrets, and are not told.
-        DatabaseUnavailable: the connection was lost.
-    """
-    if connection.dialect.name == "postgresql":
-        return _run_on_postgresql(connection, sql, parameters)
-    driver: Any = connection.connection.dbapi_connection
-    if len(sql) > long_statements.LONGEST_KEPT:
-        long_statements.note(connection, sql)
-    if not driver.in_transaction:  # of a group's transaction SQLAlchemy may not know
-        connection.begin()
-    try:
-        return driver.execute(sql, parameters)
-    except connection.dialect.loaded_dbapi.Error as error:
-        raise named(error, connection, sql) from error
-
-
-def _run_on_postgresql(connection: sa.Connection, sql: str, parameters: Sequence[Any]) -> Any:
-    if not connection.in_transaction():
-        connection.begin()
-    line = _line_of(connection)
-    if line is None:
-        with as_sqlalchemy(connection, sql):
-            driver: Any = connection.connection.driver_connection
-            return driver.execute(sql, parameters)
-    with on_line(connection, line, sql):
-        return line.run(sql, parameters)
-
-
-def settle(connection: sa.Connection) -> None:
-    """Let the judges speak that have not yet: see `Prepared.judged`.
-
-    Raises:
-        sqlalchemy.exc.DBAPIError: as `run`.
-        DatabaseUnavailable: as `run`.
-        Exception: what a judge raises.
-    """
-    line = _line_of(connection)
-    if line is not None:
-        with on_line(connection, line, ""):
-            line.settle()
-
-
-@contextmanager
-def as_sqlalchemy(connection: sa.Connection, sql: str) -> Iterator[None]:
-    """Name the driver's errors as SQLAlchemy does.
-
-    Raises:
-        sqlalchemy.exc.DBAPIError: in the place of the driver's own.
-    """
-    try:
-        yield
-    except connection.dialect.loaded_dbapi.Error as error:
-        raise named(error, connection, sql) from error
-
-
-@contextmanager
-def on_line(connection: sa.Connection, line: Any, sql: str) -> Iterator[None]:
-    """Name errors as SQLAlchemy does; a connection that was lost is not used again."""
-    try:
-        with as_sqlalchemy(connection, sql):
-            yield
-    except BaseException:
-        if line.is_lost:
-            connection.invalidate()
-        raise
-
-
-def named(error: Exception, connection: sa.Connection, sql: str) -> Exception:
-    """Give a driver's error as SQLAlchemy would raise it."""
-    dialect = connection.dialect
-    every = dialect.loaded_dbapi.Error
-    return sa.exc.DBAPIError.instance(sql, None, error, every, hide_parameters=True, dialect=dialect)
-
-
-def _line_of(connection: sa.Connection) -> Any:
-    """Give PostgreSQL's own way to this connection: `postgresql_lines.Line`."""
-    return connection.info.get(LINE) if connection.dialect.name == "postgresql" else None
 
 
 def inserting(table: sa.Table) -> Prepared[None]:

@@ -8,19 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
 from portero.principal import Principal
 from portero.records import dataclass
+from portero.store.engine import Database
 from portero.store.prepared import Begun, Prepared, altered, changing, inserting, made_by
 from portero.store.tables import Session, User
 from portero.store.types import ONE, UtcDateTime, second_of
-
-if TYPE_CHECKING:
-    from portero.store.engine import Database
 
 _TABLE = Session.__table__
 COLUMNS = tuple(_TABLE.c.keys())

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from portero import deadline
 from portero.errors import DatabaseUnavailable
 from portero.store import long_statements
-from portero.store.prepared import named
+from portero.store.driver_calls import named
 from portero.store.sqlite_driver import DRIVER
 from portero.store.sqlite_errors import not_now
 from portero.store.sqlite_readers import Clock

@@ -24,7 +24,7 @@ from portero.errors import (
     TooBusy,
 )
 from portero.records import dataclass
-from portero.store.prepared import Again
+from portero.store.driver_calls import Again
 
 VERSION_HEADER: Final = "X-Supabase-Api-Version"
 _VERSION: Final = "2024-01-01"
