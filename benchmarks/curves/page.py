@@ -22,7 +22,7 @@ processes that answer it too, without waits for the disk: the least of several t
 *Flat* means that the last point costs at most {BOUND} × the first. *Linear* means that what one more costs, counted
 from the first point, is at the last point at most {BOUND} × what it is at the point before.
 *By hand* is what a developer would write for the same rows, through the database's driver alone: no token, no session,
-no policy but the owner's condition. What has not its shape falls short, unless it grows no faster than the same by hand.
+no policy but the owner's condition. What has not its shape falls short, unless the same by hand grows as fast.
 """
 _COUNT = f"""## A page and its exact count under a policy that looks into another table
 
