@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -60,6 +61,16 @@ NAMED = sa.Table(
     *[sa.Column(name, sa.Text) for name in NAMES],
 )
 
+COUNTED = itertools.count(1)
+TOUCHED = sa.Table(
+    "touched",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("s0", sa.Text),
+    sa.Column("made", sa.Integer, default=lambda: next(COUNTED)),
+    sa.Column("times", sa.Integer, onupdate=lambda: next(COUNTED)),
+)
+
 
 def exposed(table: sa.Table, policy: Policy, **fill: Any) -> Exposure:
     """Everything is allowed that the policy allows."""
@@ -76,7 +87,11 @@ def scene(database_url: str) -> Iterator[Scene]:
         made = {"id": app.ANNA, "email": "anna@example.org", "created_at": app.NOW, "updated_at": app.NOW}
         connection.execute(sa.insert(User).values(made))
         connection.execute(sa.insert(Session).values(id=app.SESSIONS[app.ANNA], user_id=app.ANNA, created_at=app.NOW))
-    models = [exposed(ROWS, lambda row: row.v1 != "no", gone=None), exposed(NAMED, allow_all)]
+    models = [
+        exposed(ROWS, lambda row: row.v1 != "no", gone=None),
+        exposed(NAMED, allow_all),
+        exposed(TOUCHED, allow_all),
+    ]
     catalogue = build(models, database.dialect_name)
     yield Scene(database, DataApi(catalogue, database, Settings(), app.standing()))
     database.close()
@@ -125,3 +140,39 @@ def test_columns_may_have_the_names_that_a_statement_gives_its_rows(scene: Scene
     for name in NAMES:
         asked = "/named?id=eq.1&select=" + quote('"' + name.replace('"', '\\"') + '"')
         assert (200, [{name: "a"}]) == answered(scene.ask("GET", asked)), name
+
+
+def test_a_value_that_python_makes_is_made_at_each_update(scene: Scene) -> None:
+    """Whether the column has it because the row changes, or because the caller leaves it to the default."""
+    assert 201 == scene.ask("POST", "/touched", [{"id": 1}, {"id": 2}]).status
+
+    def change(query: str, body: Any, **headers: str) -> Any:
+        return answered(scene.ask("PATCH", f"/touched?{query}", body, **headers))[1]
+
+    shown = {"prefer": "return=representation"}
+    times = [change("id=eq.1", {"s0": "a"}, **shown)[0]["times"] for _ in range(3)]
+    assert [times[0], times[0] + 1, times[0] + 2] == times
+    left = {"prefer": "return=representation, missing=default"}
+    made = [change("id=eq.1&columns=s0,made", {"s0": "b"}, **left)[0]["made"] for _ in range(3)]
+    assert 3 == len(set(made))
+
+
+def test_rows_are_changed_and_deleted_by_few_conditions_as_by_many(scene: Scene) -> None:
+    """The statements of few are kept: with other values they pick other rows."""
+    many = "".join(f"&s0=neq.no{number}" for number in range(12))
+    assert 201 == scene.ask("POST", "/touched", [{"id": number, "s0": "a"} for number in range(1, 7)]).status
+
+    def ids(method: str, query: str, body: Any = None) -> tuple[int, list[int]]:
+        status, rows = answered(scene.ask(method, f"/touched?{query}&select=id", body, prefer="return=representation"))
+        return status, sorted(row["id"] for row in rows)
+
+    for more in ("", many):
+        assert [(200, [1]), (200, [2])] == [ids("PATCH", f"id=eq.{key}{more}", {"s0": "b"}) for key in (1, 2)]
+        assert [(200, [3]), (200, [1, 2])] == [
+            ids("PATCH", f"id=in.({keys}){more}", {"s0": "c"}) for keys in ("3", "1,2")
+        ]
+        assert (200, []) == ids("PATCH", f"id=eq.9{more}", {"s0": "d"})
+    assert [(200, [1]), (200, [2])] == [ids("DELETE", f"id=eq.{key}{more}") for key, more in ((1, ""), (2, many))]
+    silent = [scene.ask("DELETE", f"/touched?id=eq.{key}{more}").status for key, more in ((3, ""), (4, many), (5, ""))]
+    assert [204] * 3 == silent
+    assert [6] == [row["id"] for row in answered(scene.ask("GET", "/touched?select=id"))[1]]

@@ -12,7 +12,7 @@ from tests.data.scene import catalogue
 
 from portero.data.nodes import DataRequest, Preferences, ReadShape
 from portero.data.put import check_put
-from portero.data.write_plan import DEFAULT, InsertPlan, InsertRules, plan_delete, plan_insert, plan_update
+from portero.data.write_plan import DEFAULT, InsertPlan, InsertRules, Picked, plan_delete, plan_insert, plan_update
 from portero.errors import DataError
 from portero.settings import Settings
 
@@ -77,8 +77,10 @@ def test_rows_with_the_same_absent_columns_go_together() -> None:
 def test_an_update_is_bound_to_what_is_seen_what_may_be_changed_and_what_was_asked() -> None:
     model = CATALOGUE.model("notes")
     asked = request("PATCH", "notes", [{"stars": 3}], missing="default", columns=("stars", "done"))
-    plan = plan_update(asked, model, "authenticated", Settings(), model.table.c.id == 7)
-    assert f"{OWNED} AND notes.id = ?" == sql(plan.rows)
+    plan = plan_update(
+        asked, model, "authenticated", Settings(), Picked(model.table.c.id == 7, {}, is_kept=True, kind=())
+    )
+    assert f"{OWNED} AND notes.id = ?" == sql(plan.rows.condition)
     assert [("stars", 3), ("done", DEFAULT)] == [(column.name, value) for column, value in plan.values]
     assert "DEFAULT" == repr(DEFAULT)
 
@@ -86,7 +88,7 @@ def test_an_update_is_bound_to_what_is_seen_what_may_be_changed_and_what_was_ask
 def test_a_delete_is_bound_to_what_is_seen_and_what_may_go() -> None:
     model = CATALOGUE.model("pages")
     plan = plan_delete(request("DELETE", "pages", None), model, "authenticated", Settings(), None)
-    assert "pages.is_open = 1" == sql(plan.rows)
+    assert "pages.is_open = 1" == sql(plan.rows.condition)
 
 
 @pytest.mark.parametrize("role", ["authenticated", "anon", "editor"])

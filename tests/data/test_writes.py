@@ -643,16 +643,23 @@ def test_ten_thousand_rows_go_in_and_come_back_in_one_request(scene: Scene) -> N
     assert (201, body) == answered(wide.ask("POST", "/log", body, prefer=SHOW))
 
 
-def test_who_writes_ever_new_choices_of_columns_is_told_to_wait(scene: Scene) -> None:
+def test_who_writes_ever_new_choices_of_columns_or_filters_is_told_to_wait(scene: Scene) -> None:
     """One that is known is served on."""
     scene.api.reads.budget = ShapeBudget(rate=1)
 
-    def post(**row: str | bool) -> int:
-        http = HttpRequest("POST", "/pages", content_type="application/json", body=json.dumps(row).encode())
+    def ask(method: str, query: str = "", **row: str | bool) -> int:
+        http = HttpRequest(method, "/pages", query, content_type="application/json", body=json.dumps(row).encode())
         return scene.api.answer(http, caller(ANNA), NOW, None, lambda: str(ANNA)).status
 
+    def post(**row: str | bool) -> int:
+        return ask("POST", **row)
+
     assert 201 == post(slug="first", text="x")
+    assert [204, 204] == [ask("PATCH", "slug=eq.a", text="y"), ask("DELETE", "slug=eq.a")]
     with pytest.raises(DataError, match="PORTERO429"):
         for _ in range(20):
             scene.api.reads.budget.spend(str(ANNA))
     assert [429, 201] == [post(slug="second", is_open=True), post(slug="third", text="y")]
+    assert [429, 204] == [ask("PATCH", "slug=like.a", text="y"), ask("PATCH", "slug=eq.b", text="y")]
+    assert [429, 204] == [ask("PATCH", "slug=eq.a", is_open=True), ask("DELETE", "slug=eq.b")]
+    assert 429 == ask("DELETE", "slug=like.a")

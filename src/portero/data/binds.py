@@ -5,7 +5,7 @@ Nothing of a request but its shape is in here; values come at execution.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
@@ -38,17 +38,11 @@ class Binds:
         return sa.literal_column(name, sa.BigInteger())
 
 
-class ValueBinds(Binds):
-    """Binds whose values are known at once: for the conditions of a write, which SQLAlchemy executes itself."""
-
-    def __init__(self, values: Sequence[str]) -> None:
-        super().__init__()
-        self.values = values
+class FilterBinds(Binds):
+    """The binds of a write's filters: no column it sets can have their names, and each execution gives them values."""
 
     def slot(self, slot: int, codec: Codec, type_: TypeEngine[Any]) -> sa.BindParameter[Any]:
-        """Give a bind that carries the slot's value.
-
-        Raises:
-            DataError: as the codec.
-        """
-        return sa.bindparam(None, codec(self.values[slot]), type_=type_, unique=True)
+        """Give the bind of a slot."""
+        name = f"portero_s{slot}"
+        self.codecs[name] = (slot, codec)
+        return sa.bindparam(name, type_=type_)

@@ -1,4 +1,4 @@
-"""The statements of the everyday write (one row in), compiled once and then run as text with values.
+"""The statements of everyday writes (a row in, rows changed or deleted), compiled once, then run as text with values.
 
 SQLAlchemy takes a hundred microseconds and more for what SQLite does in ten. A statement is kept by what it is made of:
 rules, columns, policy. What cannot be said this way (a value that is asked of the database first) goes through
@@ -18,7 +18,7 @@ from portero.data.binds import Binds
 from portero.data.catalogue import Column, Model
 from portero.data.dialects import Sql
 from portero.data.parameters import Layout, Parameters, as_it_is, layout_of
-from portero.data.write_plan import InsertRules
+from portero.data.write_plan import Conflict, InsertRules
 from portero.figures import kept
 from portero.principal import Principal
 from portero.records import dataclass
@@ -27,6 +27,7 @@ from portero.store.prepared import Prepared, written_out
 from portero.store.types import quick_binder
 
 Clause = sa.ColumnElement[Any]
+Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +110,27 @@ def _defaults(compiled: Any) -> tuple[tuple[str, Callable[[], Any]], ...] | None
     defaults = [(str(column.key), _made_by(column.default)) for column in compiled.insert_prefetch]
     known = tuple((name, make) for name, make in defaults if make is not None)
     return known if len(known) == len(defaults) else None
+
+
+@kept("prepared_updates", 256)
+def update_of(model: Model, rows: Clause, columns: tuple[Column, ...], sql: Sql) -> Prepared[Key] | None:
+    """Prepare the update of columns of the rows; None where Python makes a value at each update (`onupdate`)."""
+    statement: Any = write_sql.update_of_columns(model, rows, columns)
+    if statement.compile(dialect=sql.compiler).update_prefetch:
+        return None
+    return Prepared(statement, tuple, dialect=sql.compiler)
+
+
+@kept("prepared_deletions", 256)
+def deletion_of(model: Model, rows: Clause, sql: Sql) -> Prepared[Key]:
+    """Prepare the deletion of the rows."""
+    return Prepared(write_sql.delete_rows(model, rows), tuple, dialect=sql.compiler)
+
+
+@kept("prepared_conflicts", 256)
+def conflicting(model: Model, conflict: Conflict, sql: Sql) -> Prepared[int]:
+    """Prepare the question which of an upsert's rows meet one that is there."""
+    return Prepared(write_sql.conflicting_rows(model, conflict, sql), _first, dialect=sql.compiler)
 
 
 @kept("prepared_checks", 512)

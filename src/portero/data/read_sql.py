@@ -8,14 +8,14 @@ design hot-path.md §4.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from portero.data import wire_sql
-from portero.data.binds import Binds, ValueBinds
+from portero.data.binds import Binds
 from portero.data.caller import ME_TEXT
 from portero.data.casts import INSTANT, cast_json, is_instant
 from portero.data.catalogue import Model
@@ -357,20 +357,6 @@ class ReadSql:
 
 #: What a UUID column holds that is the caller's id in every row: written once, not put together for each row.
 ME_AS_TEXT = sa.bindparam(ME_TEXT, type_=sa.Text())
-
-
-def where_of(
-    model: Model, expressions: Iterable[PlannedExpression], values: Sequence[str], sql: Sql, limits: Limits
-) -> Clause | None:
-    """Write a write's filters over the model's own table, with their values; None without filters.
-
-    Raises:
-        DataError: a value that is none of its column's type; an operator that is not served.
-    """
-    writer = ReadSql(sql, limits, ValueBinds(values))
-    source = source_of(model.table)
-    clauses = [writer.expression(one, source) for one in expressions]
-    return sa.and_(*clauses) if clauses else None
 
 
 def _names_rows(node: PlannedNode) -> bool:

@@ -40,7 +40,6 @@ from portero.data.nodes import DataAnswer, DataRequest, HttpRequest, ReadShape
 from portero.data.operators import Limits
 from portero.data.prefer import applied
 from portero.data.read_plan import Planner
-from portero.data.read_sql import where_of
 from portero.data.read_templates import (
     Template,
     cut,
@@ -320,17 +319,6 @@ class Reads:
         filled = fill(compiled, request.values)
         text = key_text(keys, [key.type for key in self.catalogue.model(request.model).row_key], self.sql)
         return run_on(connection, filled, principal, now, text)
-
-    def where(self, request: DataRequest, role: str) -> sa.ColumnElement[Any] | None:
-        """Write a write's own filters over its model's table; None if it has none.
-
-        Raises:
-            DataError: 42501, 42703, 22P02 …, PGRST127.
-        """
-        model = self.catalogue.model(request.model)
-        expressions = [one.expression for one in request.shape.filters if not one.path]
-        planned = self.planner(role).conditions(model, expressions)
-        return where_of(model, planned, request.values, self.sql, self.limits)
 
 
 def _own_weight(http: HttpRequest) -> int:

@@ -10,7 +10,7 @@ Never writes. Obeys threats.md DA-32.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,7 +29,7 @@ def are_let_in(
     connection: sa.Connection,
     rules: InsertRules,
     columns: Sequence[Column],
-    rows: Iterable[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
     sql: Sql,
 ) -> bool:
     """Say whether every row passes what new rows must pass.
@@ -37,7 +37,7 @@ def are_let_in(
     Args:
         rows: their values under `value_name`, and the caller's facts.
     """
-    if isinstance(rules.check, sa.True_):
+    if not rows or isinstance(rules.check, sa.True_):
         return True
     statement = passing_row(rules, columns, sql)
     try:

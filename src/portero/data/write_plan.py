@@ -10,7 +10,7 @@ Pure: nothing here executes anything. Obeys contract data.md §4.7, §4.10 and d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -89,24 +89,55 @@ class InsertPlan(NamedTuple):
         """Give the number of rows."""
         return sum(len(group.rows) for group in self.groups)
 
+    @property
+    def kinds(self) -> list[Hashable]:
+        """Name the statements it needs by what they are made of."""
+        return [(self.model.name, group.columns) for group in self.groups]
+
+
+class Picked(NamedTuple):
+    """The rows that a write changes.
+
+    Attributes:
+        condition: over the model's own table.
+        values: of its binds, by their names.
+        is_kept: it is the same condition for each write of its kind, so that its statements can be kept.
+        kind: what the request's filters are but for their values.
+    """
+
+    condition: Clause
+    values: Mapping[str, Any]
+    is_kept: bool
+    kind: Hashable
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UpdatePlan:
-    """An update of the `rows` that a condition over the model's own table picks; () of values changes nothing."""
+    """An update of some rows; () of values changes nothing."""
 
     model: Model
     values: tuple[tuple[Column, Any], ...]
-    rows: Clause
+    rows: Picked
     check: Clause
     sent: Mapping[str, Any]
+
+    @property
+    def kinds(self) -> list[Hashable]:
+        """Name the statement it needs by what it is made of."""
+        return [("PATCH", self.model.name, self.rows.kind, tuple([column.name for column, _ in self.values]))]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DeletePlan:
-    """A deletion of the `rows` that a condition over the model's own table picks."""
+    """A deletion of some rows."""
 
     model: Model
-    rows: Clause
+    rows: Picked
+
+    @property
+    def kinds(self) -> list[Hashable]:
+        """Name the statement it needs by what it is made of."""
+        return [("DELETE", self.model.name, self.rows.kind)]
 
 
 WritePlan = InsertPlan | UpdatePlan | DeletePlan
@@ -159,15 +190,14 @@ def insert_rules(
 
 
 def plan_update(
-    request: DataRequest, model: Model, role: str, settings: Settings, filters: Clause | None
+    request: DataRequest, model: Model, role: str, settings: Settings, filters: Picked | None
 ) -> UpdatePlan:
     """Plan a PATCH; `filters` picks among the rows the policies leave.
 
     Raises:
         DataError: as `plan_insert`; 21000 no filter where one is required.
     """
-    policy = model.policies.of(Verb.UPDATE, role)
-    visible = model.policies.of(Verb.SELECT, role)
+    rows = picked(model, Verb.UPDATE, role, filters)
     payload = _payload(request, settings)
     columns = [_writable(model, name) for name in payload.columns]
     if columns:
@@ -176,7 +206,7 @@ def plan_update(
     values = tuple(zip(columns, _values(columns, row, _absent(request)), strict=True)) if row else ()
     filled = tuple(sorted(name for name in payload.columns if name in model.fill))
     check = _check_of_update(model, filled, role, is_shown=wants_rows(request))
-    return UpdatePlan(model, values, _all(visible, policy, filters), check, row)
+    return UpdatePlan(model, values, rows, check, row)
 
 
 @kept("update_checks", 256)
@@ -187,17 +217,29 @@ def _check_of_update(model: Model, filled: tuple[str, ...], role: str, *, is_sho
 
 
 def plan_delete(
-    request: DataRequest, model: Model, role: str, settings: Settings, filters: Clause | None
+    request: DataRequest, model: Model, role: str, settings: Settings, filters: Picked | None
 ) -> DeletePlan:
     """Plan a DELETE; a body is ignored.
 
     Raises:
         DataError: 42501 no policy; 21000 no filter where one is required.
     """
-    policy = model.policies.of(Verb.DELETE, role)
-    visible = model.policies.of(Verb.SELECT, role)
+    rows = picked(model, Verb.DELETE, role, filters)
     _want_filter(model, settings, filters, "DELETE")
-    return DeletePlan(model, _all(visible, policy, filters))
+    return DeletePlan(model, rows)
+
+
+def picked(model: Model, verb: Verb, role: str, filters: Picked | None) -> Picked:
+    """Pick among the rows that the policies leave."""
+    asked = filters or Picked(sa.true(), {}, is_kept=True, kind=None)
+    condition = (_condition if asked.is_kept else _condition.__wrapped__)(model, verb, role, asked.condition)
+    return asked._replace(condition=condition)
+
+
+@kept("picked_rows", 512)
+def _condition(model: Model, verb: Verb, role: str, filters: Clause) -> Clause:
+    policy, visible = model.policies.of(verb, role), model.policies.of(Verb.SELECT, role)
+    return _all(visible, policy, filters)
 
 
 def _payload(request: DataRequest, settings: Settings) -> Payload:
@@ -217,7 +259,7 @@ def _all(*clauses: Clause | None) -> Clause:
     return sa.and_(*asked.values()) if asked else sa.true()
 
 
-def _want_filter(model: Model, settings: Settings, filters: Clause | None, word: str) -> None:
+def _want_filter(model: Model, settings: Settings, filters: Picked | None, word: str) -> None:
     is_required = settings.require_write_filter if model.require_write_filter is None else model.require_write_filter
     if is_required and filters is None:
         raise DataError(400, "21000", f"{word} requires a WHERE clause")

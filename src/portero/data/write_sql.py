@@ -20,7 +20,7 @@ from portero.data import keys
 from portero.data.caller import ME_ID, ME_ROLE
 from portero.data.catalogue import Column, Model
 from portero.data.dialects import Sql
-from portero.data.write_plan import DEFAULT, Conflict, DeletePlan, InsertRules, UpdatePlan
+from portero.data.write_plan import DEFAULT, Conflict, InsertRules, UpdatePlan
 from portero.figures import kept
 from portero.store.upserts import insert_into
 
@@ -151,12 +151,25 @@ def conflicting_rows(model: Model, conflict: Conflict, sql: Sql) -> sa.Select[An
 
 
 def update_rows(plan: UpdatePlan, sql: Sql) -> sa.Update:
-    """Write an update; it gives back the row keys as they are afterwards."""
-    values = {
+    """Write an update with its values; it gives back the row keys as they are afterwards."""
+    values: dict[Any, Any] = {
         column.column: _default_of(column, sql) if value is DEFAULT else sa.literal(value, column.wire.bind_type)
         for column, value in plan.values
     }
-    return sa.update(plan.model.table).where(plan.rows).values(values).returning(*plan.model.row_key)
+    return _updating(plan.model, plan.rows.condition, values)
+
+
+def update_of_columns(model: Model, rows: Clause, columns: Sequence[Column]) -> sa.Update:
+    """Write an update of these columns like `update_rows`; the new values are bound by `value_name`."""
+    values = {
+        column.column: sa.bindparam(value_name(place), type_=column.wire.bind_type)
+        for place, column in enumerate(columns)
+    }
+    return _updating(model, rows, values)
+
+
+def _updating(model: Model, rows: Clause, values: dict[Any, Any]) -> sa.Update:
+    return sa.update(model.table).where(rows).values(values).returning(*model.row_key)
 
 
 def _default_of(column: Column, sql: Sql) -> Any:
@@ -180,25 +193,20 @@ def default_of(column: sa.Column[Any]) -> Any:
     return text if isinstance(text, sa.ColumnElement) else sa.literal(text, sa.Text())
 
 
-def delete_rows(plan: DeletePlan) -> sa.Delete:
+def delete_rows(model: Model, rows: Clause) -> sa.Delete:
     """Write a deletion."""
-    return sa.delete(plan.model.table).where(plan.rows)
+    return sa.delete(model.table).where(rows)
 
 
-def rows_to_delete(plan: DeletePlan) -> sa.Select[Any]:
-    """Select, and on PostgreSQL lock, the row keys of what a deletion will take: it is read before it goes."""
-    return rows_to_lock(plan.model, plan.rows)
+def delete_keyed(model: Model, rows: Clause, sql: Sql) -> sa.Delete:
+    """Write the deletion of those of the rows that have the bound keys."""
+    return delete_rows(model, rows).where(keys.among(model.row_key, sql))
 
 
 def rows_to_lock(model: Model, rows: Clause) -> sa.Select[Any]:
-    """Select, and on PostgreSQL lock, the row keys of a model's rows."""
+    """Select, and on PostgreSQL lock, the row keys of rows that are to be changed or deleted after a look at them."""
     table = model.table
     return sa.select(*model.row_key).select_from(table).where(rows).with_for_update(of=table)
-
-
-def delete_keyed(plan: DeletePlan, sql: Sql) -> sa.Delete:
-    """Write the deletion of the rows with the bound keys."""
-    return delete_rows(plan).where(keys.among(plan.model.row_key, sql))
 
 
 def passing(model: Model, check: Clause, sql: Sql) -> sa.Select[Any]:

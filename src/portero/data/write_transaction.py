@@ -17,7 +17,7 @@ from portero.data import keys, prepared_writes, would_be, write_plan, write_sql
 from portero.data.answer import check_affected, not_single
 from portero.data.binds import KEYS
 from portero.data.caller import ME_ID, ME_ROLE
-from portero.data.catalogue import Model
+from portero.data.catalogue import Column, Model
 from portero.data.database_errors import Known, check_keys, check_once
 from portero.data.dialects import Sql
 from portero.data.execute import ResultSet
@@ -26,7 +26,8 @@ from portero.data.policy import Clause, Verb
 from portero.data.reads import Reads
 from portero.data.row_version import check_version, version_of
 from portero.data.write_answer import Written
-from portero.data.write_plan import DeletePlan, InsertPlan, InsertRules, RowGroup, UpdatePlan, WritePlan
+from portero.data.write_filters import WriteFilters
+from portero.data.write_plan import DEFAULT, DeletePlan, InsertPlan, InsertRules, RowGroup, UpdatePlan, WritePlan
 from portero.principal import Principal
 from portero.records import dataclass
 from portero.store.driver_calls import settle
@@ -53,7 +54,8 @@ class WriteTransaction:
     """What one write needs of its transaction.
 
     Attributes:
-        reads: what reads rows back, and writes a write's filters.
+        reads: what reads rows back.
+        filters: writes the write's own filters.
         options: SQLAlchemy's execution options: where it keeps what it compiles.
         connection: in the transaction.
         request: the write; what it wants to see of its rows counts.
@@ -62,6 +64,7 @@ class WriteTransaction:
     """
 
     reads: Reads
+    filters: WriteFilters
     options: Mapping[str, Any]
     connection: sa.Connection
     request: DataRequest
@@ -99,10 +102,13 @@ class WriteTransaction:
     def _check_version(self, plan: WritePlan) -> None:
         """The row is locked before it is looked at; one that the caller cannot see is not there."""
         role = self.principal.role
-        rows = plan.model.policies.of(Verb.SELECT, role) if isinstance(plan, InsertPlan) else plan.rows
-        filters = self.reads.where(self.request, role) if isinstance(plan, InsertPlan) else None
-        statement = write_sql.rows_to_lock(plan.model, rows if filters is None else sa.and_(rows, filters))
-        found = [tuple(row) for row in self._execute(statement.limit(2))]
+        if isinstance(plan, InsertPlan):
+            asked = self.filters.picked(self.request, role)
+            rows = write_plan.picked(plan.model, Verb.SELECT, role, asked)
+        else:
+            rows = plan.rows
+        statement = write_sql.rows_to_lock(plan.model, rows.condition).limit(2)
+        found = [tuple(row) for row in self._execute(statement, **rows.values)]
         version = None
         if len(found) == 1:
             whole = DataRequest("GET", plan.model.name, ReadShape(plan.model.name), (), Preferences())
@@ -160,7 +166,7 @@ class WriteTransaction:
         check_once(values)
         columns = {str(column.name): column for column in plan.model.table.columns}
         text = keys.key_text(values, [columns[name].type for name in conflict.columns], self._sql)
-        return set(self.connection.scalars(write_sql.conflicting_rows(plan.model, conflict, self._sql), {KEYS: text}))
+        return set(prepared_writes.conflicting(plan.model, conflict, self._sql).all(self.connection, **{KEYS: text}))
 
     def _fill_value(self, value: Any) -> Any:
         """The value that a fill's expression has for this caller."""
@@ -195,17 +201,39 @@ class WriteTransaction:
             return self._as_demanded(Written(0, rows=self._read_back([])))
         columns, values = zip(*plan.values, strict=True)
         check_keys(columns, [values], Known(plan.model, self.principal.role))
-        rows = [tuple(row) for row in self._execute(write_sql.update_rows(plan, self._sql))]
+        rows = self._updated(plan, columns, values)
         self._check_policy(plan.model, plan.check, rows)
         return self._as_demanded(Written(len(rows), rows=self._read_back(rows)))
 
+    def _updated(self, plan: UpdatePlan, columns: tuple[Column, ...], values: tuple[Any, ...]) -> list[Key]:
+        """Update rows; give their keys as they are afterwards."""
+        model, rows = plan.model, plan.rows
+        # The column's own default may be a function of Python's: what it gives is for one statement only.
+        is_kept = rows.is_kept and not any(value is DEFAULT for value in values)
+        prepared = prepared_writes.update_of(model, rows.condition, columns, self._sql) if is_kept else None
+        if prepared is None:
+            return [tuple(row) for row in self._execute(write_sql.update_rows(plan, self._sql), **rows.values)]
+        return prepared.all(self.connection, **self._caller, **rows.values, **write_sql.bound(values))
+
     def _delete(self, plan: DeletePlan) -> Written:
+        model, rows = plan.model, plan.rows
         if not write_plan.wants_rows(self.request):
-            return self._as_demanded(Written(self._execute(write_sql.delete_rows(plan)).rowcount))
-        rows = [tuple(row) for row in self._execute(write_sql.rows_to_delete(plan))]
-        written = self._as_demanded(Written(len(rows), rows=self._read_back(rows)))
-        self._execute(write_sql.delete_keyed(plan, self._sql), **{KEYS: self._key_text(plan.model, rows)})
+            return self._as_demanded(Written(self._deleted(plan)))
+        statement = write_sql.rows_to_lock(model, rows.condition)
+        found = [tuple(row) for row in self._execute(statement, **rows.values)]
+        written = self._as_demanded(Written(len(found), rows=self._read_back(found)))
+        deletion = write_sql.delete_keyed(model, rows.condition, self._sql)
+        self._execute(deletion, **rows.values, **{KEYS: self._key_text(model, found)})
         return written
+
+    def _deleted(self, plan: DeletePlan) -> int:
+        """Delete rows that nobody wants to see; give how many there were."""
+        model, rows = plan.model, plan.rows
+        if not rows.is_kept:
+            count: int = self._execute(write_sql.delete_rows(model, rows.condition), **rows.values).rowcount
+            return count
+        prepared = prepared_writes.deletion_of(model, rows.condition, self._sql)
+        return prepared.changed(self.connection, **self._caller, **rows.values)
 
     def _check_policy(self, model: Model, check: Clause, rows: list[Key]) -> None:
         """The rows are checked as the database has them: defaults, triggers and conversions included."""

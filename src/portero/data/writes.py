@@ -28,6 +28,7 @@ from portero.data.standing import check_session, standing_of
 from portero.data.target_names import warnings
 from portero.data.undone import Undone, is_undone
 from portero.data.write_answer import Written, write_answer
+from portero.data.write_filters import WriteFilters
 from portero.data.write_heads import WriteHeads
 from portero.data.write_plan import DeletePlan, InsertPlan, WritePlan
 from portero.data.write_transaction import WriteTransaction, bound_rows, caller_of
@@ -69,12 +70,13 @@ class Writes:
         self._kinds = KnownKinds()
         self._overrides = settings.transaction_end.endswith("-override")
         self.heads = WriteHeads(settings)
+        self.filters = WriteFilters(reads)
         self.compiled = CompiledStatements(_STATEMENTS)
 
     def caches(self) -> dict[str, CacheFigures]:
         """Give the figures of writes that are kept without their bodies, and of what they are run by."""
         own = {"write_statements": self.compiled.figures(), "paid_kinds": self._kinds.figures()}
-        return self.heads.caches() | own | self._single.caches()
+        return self.heads.caches() | self.filters.caches() | own | self._single.caches()
 
     def answer(
         self, request: DataRequest, principal: Principal, now: datetime, whose: Callable[[], str] | None = None
@@ -114,7 +116,7 @@ class Writes:
             request = check_put(request, model, self.settings.max_json_depth)
         if request.method in ("POST", "PUT"):
             return write_plan.plan_insert(request, model, role, self.settings)
-        filters = self.reads.where(request, role)
+        filters = self.filters.picked(request, role)
         if request.method == "PATCH":
             return write_plan.plan_update(request, model, role, self.settings, filters)
         return write_plan.plan_delete(request, model, role, self.settings, filters)
@@ -157,15 +159,15 @@ class Writes:
             raise self.refusal(error, plan, principal) from error
 
     def pay(self, plan: WritePlan, role: str, whose: Callable[[], str] | None) -> None:
-        """Have the caller's budget pay for the statement of each new choice of columns.
+        """Have the caller's budget pay for each new kind of statement: other columns, other filters.
 
         Raises:
             DataError: PORTERO429.
         """
-        for group in plan.groups if isinstance(plan, InsertPlan) else ():
-            if self._kinds.has_new((plan.model.name, role, group.columns)):
+        for kind in plan.kinds:
+            if self._kinds.has_new((role, kind)):
                 self.reads.pay(role, whose)
-                self._kinds.add((plan.model.name, role, group.columns))
+                self._kinds.add((role, kind))
 
     def perform(
         self, connection: sa.Connection, request: DataRequest, plan: WritePlan, principal: Principal, now: datetime
@@ -176,7 +178,9 @@ class Writes:
             DataError: any refusal; the transaction must be undone then.
             sqlalchemy.exc.DBAPIError: the database's own; `refusal` names it.
         """
-        return WriteTransaction(self.reads, self.compiled.options, connection, request, principal, now).write(plan)
+        options = self.compiled.options
+        transaction = WriteTransaction(self.reads, self.filters, options, connection, request, principal, now)
+        return transaction.write(plan)
 
     def refusal(self, error: sa.exc.DBAPIError, plan: WritePlan, principal: Principal) -> Exception:
         """Name what the database refused of a write; what no request can cause is given back as it is.
