@@ -122,9 +122,16 @@ def update_of(model: Model, rows: Clause, columns: tuple[Column, ...], sql: Sql)
 
 
 @kept("prepared_deletions", 256)
-def deletion_of(model: Model, rows: Clause, sql: Sql) -> Prepared[Key]:
-    """Prepare the deletion of the rows."""
-    return Prepared(write_sql.delete_rows(model, rows), tuple, dialect=sql.compiler)
+def deletion_of(model: Model, rows: Clause, sql: Sql, *, is_keyed: bool = False) -> Prepared[Key]:
+    """Prepare the deletion of the rows, or of those of them that have the bound keys."""
+    statement = write_sql.delete_keyed(model, rows, sql) if is_keyed else write_sql.delete_rows(model, rows)
+    return Prepared(statement, tuple, dialect=sql.compiler)
+
+
+@kept("prepared_looks", 256)
+def rows_to_lock(model: Model, rows: Clause, sql: Sql) -> Prepared[Key]:
+    """Prepare what gives the row keys of the rows, and on PostgreSQL locks them."""
+    return Prepared(write_sql.rows_to_lock(model, rows), tuple, dialect=sql.compiler)
 
 
 @kept("prepared_conflicts", 256)

@@ -216,24 +216,32 @@ class WriteTransaction:
         return prepared.all(self.connection, **self._caller, **rows.values, **write_sql.bound(values))
 
     def _delete(self, plan: DeletePlan) -> Written:
-        model, rows = plan.model, plan.rows
         if not write_plan.wants_rows(self.request):
             return self._as_demanded(Written(self._deleted(plan)))
-        statement = write_sql.rows_to_lock(model, rows.condition)
-        found = [tuple(row) for row in self._execute(statement, **rows.values)]
+        found = self._locked(plan)
         written = self._as_demanded(Written(len(found), rows=self._read_back(found)))
-        deletion = write_sql.delete_keyed(model, rows.condition, self._sql)
-        self._execute(deletion, **rows.values, **{KEYS: self._key_text(model, found)})
+        self._deleted(plan, **{KEYS: self._key_text(plan.model, found)})
         return written
 
-    def _deleted(self, plan: DeletePlan) -> int:
-        """Delete rows that nobody wants to see; give how many there were."""
+    def _locked(self, plan: DeletePlan) -> list[Key]:
+        """Lock rows, so that they go as they were shown; give their keys."""
         model, rows = plan.model, plan.rows
         if not rows.is_kept:
-            count: int = self._execute(write_sql.delete_rows(model, rows.condition), **rows.values).rowcount
-            return count
-        prepared = prepared_writes.deletion_of(model, rows.condition, self._sql)
-        return prepared.changed(self.connection, **self._caller, **rows.values)
+            return list(map(tuple, self._execute(write_sql.rows_to_lock(model, rows.condition), **rows.values)))
+        prepared = prepared_writes.rows_to_lock(model, rows.condition, self._sql)
+        return prepared.all(self.connection, **self._caller, **rows.values)
+
+    def _deleted(self, plan: DeletePlan, **keyed: str) -> int:
+        """Delete rows, or of them those of some keys; give how many there were."""
+        model, rows = plan.model, plan.rows
+        if rows.is_kept:
+            prepared = prepared_writes.deletion_of(model, rows.condition, self._sql, is_keyed=bool(keyed))
+            return prepared.changed(self.connection, **self._caller, **rows.values, **keyed)
+        statement = write_sql.delete_rows(model, rows.condition)
+        if keyed:
+            statement = write_sql.delete_keyed(model, rows.condition, self._sql)
+        count: int = self._execute(statement, **rows.values, **keyed).rowcount
+        return count
 
     def _check_policy(self, model: Model, check: Clause, rows: list[Key]) -> None:
         """The rows are checked as the database has them: defaults, triggers and conversions included."""
