@@ -145,8 +145,6 @@ def _security(url: str) -> tuple[tuple[str, str], ...]:
 
 def _answer(environ: Mapping[str, Any], runtime: Runtime, path: str, watch: Stopwatch | None) -> DataAnswer:
     data = runtime.data
-    if data is None:
-        raise DataError(404, "PGRST125", "Invalid path specified in request URL")
     now = time.time()
     principal = principal_of(environ, runtime, now)
     if watch is not None:
