@@ -1,6 +1,6 @@
 """A compiled read, and how it runs: fill the slots and the caller's facts, one statement, one row.
 
-Nothing of a caller is kept in a compiled read: `me.*` are put in at each execution. Obeys design hot-path.md §2.
+Nothing of a caller is kept in a compiled read: `me.*` are put in at each execution. Obeys docs/explanation/speed.md.
 """
 
 from __future__ import annotations

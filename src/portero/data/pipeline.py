@@ -1,7 +1,7 @@
-"""The data API: the stages of a request, in order, on one screen (design house.md §2).
+"""The data API: each kind of request goes to those who answer it, and a refusal becomes an answer here.
 
-HTTP values → `DataRequest` → plan → one statement → row → `DataAnswer`. It knows no Flask and no WSGI; `web/wsgi.py`
-brings the request in and the answer out.
+A read is HTTP values → `DataRequest` → plan → one statement (`Reads.prepare`) → row → `DataAnswer` (ARCHITECTURE.md,
+"Two journeys"). It knows no Flask and no WSGI; `web/wsgi.py` brings the request in and the answer out.
 """
 
 from __future__ import annotations

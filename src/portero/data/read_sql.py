@@ -3,7 +3,7 @@
 Every row source is `(SELECT … FROM model WHERE policy)`: filters, orders, embeds, counts stand outside of it and see
 only rows that the policy lets through. Identifiers come from the catalogue; aliases of a request are bound. The text is
 made once for a shape and a role, then kept: see `execute`. Obeys contract data.md §4.2–4.5, §4.15 and
-design hot-path.md §4.
+docs/explanation/speed.md.
 """
 
 from __future__ import annotations

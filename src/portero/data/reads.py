@@ -1,4 +1,4 @@
-"""Reads, from the request to the row, with the caches that make the usual read cheap (design hot-path.md §2).
+"""Reads, from the request to the row, with the caches that make the usual read cheap (docs/reference/caches.md).
 
 Three caches stand one behind the other, all bounded and all free of callers but for the role: the whole request (path,
 query, headers, role) → its filled statement; the request without the values of its comparisons → its template; and

@@ -2,7 +2,8 @@
 
 A known kind takes microseconds, a new one a hundred times as long. So each caller (a user, or the address of who is
 nobody) has a budget of new kinds that fills again with time; an application's pages use a few dozen of them, once. It
-is kept by each process for itself, and holds neither requests nor answers. Obeys design hot-path.md §2.
+is kept by each process for itself, and holds neither requests nor answers. Obeys
+docs/decisions/0012-new-shapes.md.
 """
 
 from __future__ import annotations

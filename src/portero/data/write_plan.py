@@ -5,7 +5,7 @@ update policy before and after; a deleted one must be visible and pass the delet
 are not touched. If rows are given back, the new ones must be visible too. `fill` is set on insert; a caller who sends
 such a column must send what the server would set.
 
-Pure: nothing here executes anything. Obeys contract data.md §4.7, §4.10 and design house.md §4.
+Pure: nothing here executes anything. Obeys contract data.md §4.7, §4.10 and docs/explanation/policies.md.
 """
 
 from __future__ import annotations

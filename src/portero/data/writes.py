@@ -4,7 +4,7 @@ In the transaction, in this order: the session stands → the statement → the 
 read back through the normal read, with its policies → what the caller demanded (one row, at most N rows). Whatever
 fails undoes everything. The transaction is entered after everything that needs no database: bodies, names, types.
 
-Obeys contract data.md §4.7, §4.10, §4.12 and design house.md §4.
+Obeys contract data.md §4.7, §4.10, §4.12 and docs/explanation/policies.md.
 """
 
 from __future__ import annotations

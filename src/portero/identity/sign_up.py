@@ -2,7 +2,7 @@
 
 Where mails are sent, a sign-up waits for the proof of its address, and says the same about an address that is taken.
 Without a mail server, and in development, it confirms itself: the address may sign in, and never counts as verified
-for linking (overrides.md "confirmation"), which is why the identity says `email_verified: false`. The unique index
+for linking (docs/decisions/0008-sign-in.md), which is why the identity says `email_verified: false`. The unique index
 decides who was first: a hundred sign-ups with one address make one user.
 """
 

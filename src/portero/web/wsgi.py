@@ -1,4 +1,4 @@
-"""The data mount: a WSGI callable in front of Flask that serves the data API (design house.md §2, hot-path.md §7).
+"""The data mount: a WSGI callable in front of Flask that serves the data API.
 
 In order: path prefix, preflight, token, body, pipeline, answer. A bad token never takes a database connection, and
 OPTIONS never touches the database. What is not below the prefix goes to the next application untouched. Nothing of an
