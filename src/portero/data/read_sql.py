@@ -228,18 +228,16 @@ class ReadSql:
         if source.members is not None:
             pairs = [(_key(key, known), source.members[key]) for key in keys_of(node)]
         else:
-            pairs = [
-                (_key(key, known), self._member(node, item, source, key)) for key, item in members_of(node).items()
-            ]
+            pairs = [(_key(key, known), self._member(item, source, key)) for key, item in members_of(node).items()]
         return self.sql.json_object(pairs)
 
     def member(self, node: PlannedNode, source: Source, key: str) -> Clause:
         """Write the value of one member of a node's rows."""
         if source.members is not None:
             return source.members[key]
-        return self._member(node, members_of(node)[key], source, key)
+        return self._member(members_of(node)[key], source, key)
 
-    def _member(self, node: PlannedNode, item: PlannedItem, source: Source, key: str) -> Clause:
+    def _member(self, item: PlannedItem, source: Source, key: str) -> Clause:
         if isinstance(item, PlannedEmbed):
             return self.spread(item, source, key) if item.is_spread else self.embedded(item, source)
         assert isinstance(item, PlannedColumn)  # rows with aggregates are grouped, and have their members in the source

@@ -186,10 +186,8 @@ def _check_of_update(model: Model, filled: tuple[str, ...], role: str, *, is_sho
     return _all(check, model.policies.of(Verb.SELECT, role)) if is_shown else check
 
 
-def plan_delete(
-    request: DataRequest, model: Model, role: str, settings: Settings, filters: Clause | None
-) -> DeletePlan:
-    """Plan a DELETE; a body is ignored.
+def plan_delete(model: Model, role: str, settings: Settings, filters: Clause | None) -> DeletePlan:
+    """Plan a DELETE, whose body is ignored; `filters` picks among the rows the policies leave.
 
     Raises:
         DataError: 42501 no policy; 21000 no filter where one is required.

@@ -117,7 +117,7 @@ class Writes:
         filters = self.reads.where(request, role)
         if request.method == "PATCH":
             return write_plan.plan_update(request, model, role, self.settings, filters)
-        return write_plan.plan_delete(request, model, role, self.settings, filters)
+        return write_plan.plan_delete(model, role, self.settings, filters)
 
     def run(
         self, request: DataRequest, principal: Principal, now: datetime, whose: Callable[[], str] | None = None
