@@ -32,6 +32,7 @@ from portero.identity import (
     sessions,
     throttle,
 )
+from portero.identity.assurance import Asking
 from portero.identity.context import Account, Caller, Change, IdentityContext
 from portero.identity.flow_states import Challenge
 from portero.identity.mail_templates import MailKind
@@ -99,14 +100,15 @@ def update(
     """
     _count(context, user, now)
     email = _checked(context, user, wishes)
+    asking = Asking(user.id, session_id, caller, now)
     if wishes.is_sensitive:
-        _check_rights(context, user, session_id, wishes, email, now)
+        _check_rights(context, user, asking, wishes, email)
     password_hash = None
     if wishes.password is not None:
-        password_hash = _new_hash(context, user, session_id, wishes, wishes.password, caller, now)
-        reauthentication.check(context, user, session_id, wishes.nonce, caller, now)
+        password_hash = _new_hash(context, user, asking, wishes, wishes.password)
+        reauthentication.check(context, user, asking, wishes.nonce)
     try:
-        return _update(context, user, session_id, wishes, email, password_hash, caller, now)
+        return _update(context, user, asking, wishes, email, password_hash)
     except sa.exc.IntegrityError as cause:
         raise addresses.taken() from cause
 
@@ -114,13 +116,12 @@ def update(
 def _update(
     context: IdentityContext,
     user: UserRecord,
-    session_id: UUID | None,
+    asking: Asking,
     wishes: Wishes,
     email: str | None,
     password_hash: str | None,
-    caller: Caller,
-    now: datetime,
 ) -> Account:
+    session_id, caller, now = asking.session_id, asking.caller, asking.now
     with context.changing() as change:
         current = users.by_id(change.connection, user.id, lock=True)
         if current is None:
@@ -138,7 +139,7 @@ def _update(
         if password_hash is not None:
             _check_unchanged(current, user)
             changes["password_hash"] = password_hash
-            _note_new_password(context, change, current, session_id, caller, now)
+            _note_new_password(context, change, current, asking)
         stored = users.update(change.connection, user.id, now, **changes) or current
         names = ", ".join(sorted(set(changes) - {"password_hash", "email_change_sent_at"}))
         if names:
@@ -188,36 +189,23 @@ def _checked(context: IdentityContext, user: UserRecord, wishes: Wishes) -> str 
 
 
 def _check_rights(
-    context: IdentityContext,
-    user: UserRecord,
-    session_id: UUID | None,
-    wishes: Wishes,
-    email: str | None,
-    now: datetime,
+    context: IdentityContext, user: UserRecord, asking: Asking, wishes: Wishes, email: str | None
 ) -> None:
     """Refuse, in the contract's order, before any password is compared: which refusal came would tell a guess."""
     with context.database.reading() as connection:
-        assurance.require(connection, user.id, session_id)
+        assurance.require(connection, user.id, asking.session_id)
         if email is not None and email != user.email and users.by_email(connection, email) is not None:
             raise addresses.taken()
     if wishes.password is not None:
-        reauthentication.require(context, session_id, wishes.nonce, now)
+        reauthentication.require(context, asking, wishes.nonce)
 
 
-def _new_hash(
-    context: IdentityContext,
-    user: UserRecord,
-    session_id: UUID | None,
-    wishes: Wishes,
-    password: str,
-    caller: Caller,
-    now: datetime,
-) -> str:
+def _new_hash(context: IdentityContext, user: UserRecord, asking: Asking, wishes: Wishes, password: str) -> str:
     """Judge and hash the new password, before any transaction is open."""
     breaches.check(context.settings, password)
     given = wishes.current_password
-    current_password.check(context, user, session_id, given, caller, now)
-    current_password.check_other(context, user, session_id, password, caller, now, is_counted=given is None)
+    current_password.check(context, user, asking, given)
+    current_password.check_other(context, user, asking, password, is_counted=given is None)
     return context.passwords.hash(password)
 
 
@@ -227,9 +215,8 @@ def _check_unchanged(current: UserRecord, judged: UserRecord) -> None:
         raise AuthError(409, "conflict", "The password was changed by another request")
 
 
-def _note_new_password(
-    context: IdentityContext, change: Change, user: UserRecord, session_id: UUID | None, caller: Caller, now: datetime
-) -> None:
+def _note_new_password(context: IdentityContext, change: Change, user: UserRecord, asking: Asking) -> None:
+    session_id, caller, now = asking.session_id, asking.caller, asking.now
     change.record(Event(Happening.PASSWORD_CHANGED, now, user.id, session_id, caller.address))
     sessions.end_within(change, user.id, session_id, "others", now)
     one_time_links.void(change, user.id)
