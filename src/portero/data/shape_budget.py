@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 from portero.errors import DataError
 from portero.figures import CacheFigures
+
+Payer = Callable[[], str]
+"""Gives the caller whose budget pays for a new kind: the user, or the network address of who is none."""
 
 #: Callers remembered; when there are more, the quarter that came first is forgotten.
 _MOST_CALLERS = 10_000

@@ -159,13 +159,13 @@ def _answer(environ: Mapping[str, Any], runtime: Runtime, path: str, watch: Stop
         return answer
     http = _request_of(environ, method, path, runtime.settings.max_body)
 
-    def whose() -> str:
+    def payer() -> str:
         if principal.user_id is not None:
             return str(principal.user_id)
         return network_of(caller_of(environ, runtime.settings.trusted_proxies).address)
 
     # Whether a session stands is asked to the second, which lets the parameter be kept.
-    return data.answer(http, principal, second_of(int(now)), watch, whose)
+    return data.answer(http, principal, second_of(int(now)), watch, payer)
 
 
 def _request_of(environ: Mapping[str, Any], method: str, path: str, most: int) -> HttpRequest:
