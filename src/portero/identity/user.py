@@ -34,8 +34,8 @@ from portero.identity import (
 )
 from portero.identity.assurance import Asking
 from portero.identity.context import Account, Caller, Change, IdentityContext
-from portero.identity.flow_states import Challenge
 from portero.identity.mail_templates import MailKind
+from portero.identity.one_time_links import Onward
 from portero.records import dataclass
 from portero.store import users
 from portero.store.users import UserRecord
@@ -57,8 +57,7 @@ class Wishes:
         data: merged into `user_metadata`; a null takes a member away.
         app_metadata: refused: only administrators change it.
         nonce: a mailed code for a new password; if given, it must be right.
-        challenge: of the PKCE flow that the links of a new address continue.
-        redirect_to: where these links lead; judged already.
+        onward: where the links of a new address go on to.
     """
 
     email: str | None = None
@@ -68,8 +67,7 @@ class Wishes:
     data: Mapping[str, Any] | None = None
     app_metadata: Mapping[str, Any] | None = None
     nonce: str | None = field(default=None, repr=False)
-    challenge: Challenge | None = None
-    redirect_to: str = ""
+    onward: Onward = Onward()
 
     @property
     def is_sensitive(self) -> bool:
@@ -130,9 +128,7 @@ def _update(
             assurance.require(change.connection, current.id, session_id)
         changes: dict[str, Any] = {}
         if email is not None and email != current.email:
-            changes |= email_change.wish(
-                context, change, current, email, wishes.challenge, wishes.redirect_to, caller, now
-            )
+            changes |= email_change.wish(context, change, current, email, wishes.onward, caller, now)
         if wishes.data is not None:
             together = merged(changes.get("user_metadata", current.user_metadata), wishes.data)
             changes["user_metadata"] = _bounded(together)
