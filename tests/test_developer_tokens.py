@@ -72,7 +72,7 @@ def posted(client: FlaskClient, csrf: str | None = None, **options: Any) -> int:
 
 
 def test_a_session_in_cookies_has_a_csrf_value_of_its_own(make_app: MakeApp) -> None:
-    """threats.md BR-02, BR-03: none, a made up one, another user's, another session's are refused."""
+    """Threats BR-02, BR-03: none, a made up one, another user's, another session's are refused."""
     app = make_app()
     anna, of_anna = signed_in(app, "anna")
     ben, of_ben = signed_in(app, "ben")
@@ -84,7 +84,7 @@ def test_a_session_in_cookies_has_a_csrf_value_of_its_own(make_app: MakeApp) -> 
 
 
 def test_a_cookie_and_a_header_of_the_same_random_value_are_refused(make_app: MakeApp) -> None:
-    """threats.md BR-04: who can set a cookie cannot make the value that the server computes."""
+    """Threats BR-04: who can set a cookie cannot make the value that the server computes."""
     app = make_app()
     anna, _ = signed_in(app, "anna")
     anna.set_cookie("csrf_access_token", "random")

@@ -55,6 +55,14 @@ def test_printed_python_is_python(page: Path) -> None:
         ast.parse(block)
 
 
+def test_what_these_tests_look_for_is_found_on_some_page() -> None:
+    """What looks for nothing finds no fault."""
+    texts = [page.read_text(encoding="utf-8") for page in PAGES]
+    assert [] == [
+        pattern.pattern for pattern in (LINK, HEADING_LINK, PYTHON, COMMAND) if not any(map(pattern.search, texts))
+    ]
+
+
 @each_page()
 def test_printed_commands_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")

@@ -56,7 +56,9 @@ def test_everything_a_project_needs_is_there(project: Path) -> None:
 
 
 def test_every_python_file_is_python(project: Path) -> None:
-    for path in project.rglob("*.py"):
+    files = list(project.rglob("*.py"))
+    assert {"__init__.py", "models.py", "routes.py"} <= {path.name for path in files}
+    for path in files:
         ast.parse(path.read_text())
 
 

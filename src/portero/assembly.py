@@ -1,7 +1,7 @@
 """How an application's runtime is put together: configuration, store, keys, models; each step refuses what is unsafe.
 
 `extension.freeze` calls it once. It knows Flask's configuration and Flask-SQLAlchemy's `db`, and no request. Nothing it
-makes changes afterwards. Obeys design house.md §4a.
+makes changes afterwards. Obeys ARCHITECTURE.md, "Start".
 """
 
 from __future__ import annotations

@@ -3,8 +3,7 @@
 Three sorts pass: access tokens of sessions (whether the session stands is asked of the database at each request),
 tokens of `create_access_token`, and tokens that others made with the application's key. API keys do not. What is
 raised is what Flask-JWT-Extended's loaders wait for. Tokens in cookies: a session's CSRF value is an HMAC of the
-session's id, so that nobody can make one up. Obeys security overrides "Tokens", threats.md BR-02…BR-04 and design
-house.md §4a.
+session's id, so that nobody can make one up. Obeys docs/decisions/0004-developer-tokens.md; threats BR-02…BR-04.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 It is a `flask_jwt_extended.JWTManager`, so an application moves here by changing one import. `init_app` only
 registers; `freeze` reads settings, models and keys once, at the first request or in `serve`, and nothing changes
-afterwards. It decides nothing about users or rows. Obeys design house.md §4a.
+afterwards. It decides nothing about users or rows. Obeys ARCHITECTURE.md, "Start".
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A session's token in the `Authorization` header, whose signature this process has verified before, goes the short way:
 what Flask-JWT-Extended would find is there already, and only what may change is asked: whether the session stands, and
 every loader of the developer's. Everything else is Flask-JWT-Extended's own function, and on either way the same is
-refused, called and kept in `g`. It answers nothing itself. Obeys design house.md §4a.
+refused, called and kept in `g`. It answers nothing itself.
 """
 
 from __future__ import annotations

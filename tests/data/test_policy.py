@@ -82,7 +82,7 @@ def where(policy: Any, dialect: str = "sqlite") -> str:
     ],
 )
 def test_pythons_words_for_truth_are_refused(policy: Callable[[Any], Any]) -> None:
-    """They would silently keep one half of the condition (house.md §4)."""
+    """They would silently keep one half of the condition."""
     with pytest.raises(ConfigurationError, match=r"the select policy of 'papers' .* use &, \|, ~ .* and \.in_\(\)"):
         model(policy)
 

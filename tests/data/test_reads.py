@@ -334,7 +334,7 @@ def test_a_planned_count_is_a_number_and_an_estimated_one_is_exact_while_it_is_s
 
 @pytest.mark.parametrize("count", ["planned", "estimated"])
 def test_a_planned_count_is_exact_where_a_policy_hides_rows(library: Library, count: str) -> None:
-    """Else the planner's figures would tell how common a value is among them (threats.md DA-06)."""
+    """Else the planner's figures would tell how common a value is among them (threats DA-06)."""
     for target, total in (("/films?select=id", 4), ("/films?title=eq.Bens", 0), ("/actors?select=roles!inner()", 2)):
         found = headers_of(library.ask(target, method="HEAD", prefer=f"count={count}"))["Content-Range"]
         assert str(total) == found.rpartition("/")[2], target

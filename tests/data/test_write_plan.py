@@ -87,7 +87,7 @@ def test_an_update_is_bound_to_what_is_seen_what_may_be_changed_and_what_was_ask
 
 def test_a_delete_is_bound_to_what_is_seen_and_what_may_go() -> None:
     model = CATALOGUE.model("pages")
-    plan = plan_delete(request("DELETE", "pages", None), model, "authenticated", Settings(), None)
+    plan = plan_delete(model, "authenticated", Settings(), None)
     assert "pages.is_open = 1" == sql(plan.rows.condition)
 
 

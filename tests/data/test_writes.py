@@ -287,7 +287,7 @@ def test_constraints_answer_in_postgresqls_words(scene: Scene) -> None:
 
 @pytest.mark.parametrize("prefer", ["", "resolution=ignore-duplicates"])
 def test_who_may_not_write_a_row_does_not_learn_that_its_key_is_taken(scene: Scene, prefer: str) -> None:
-    """threats.md DA-32: the answer is that of a free key, as PostgreSQL's row-level security gives it."""
+    """Threats DA-32: the answer is that of a free key, as PostgreSQL's row-level security gives it."""
     for who, status in ((ANYBODY, 401), (ANNA, 403)):
         for number in (2, 77):
             for title in ("his", "free"):

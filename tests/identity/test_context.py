@@ -37,7 +37,7 @@ def test_a_log_line_is_one_line_of_json_whatever_is_in_it() -> None:
 def test_a_sign_up_says_in_the_log_that_it_confirmed_itself_and_nothing_secret(
     context: IdentityContext, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Threats OP-03; overrides.md "confirmation"."""
+    """Threats OP-03; docs/decisions/0008-sign-in.md."""
     caplog.set_level(logging.INFO, "portero.audit")
     found = signed_up(context)
     assert "itself: no mail server is configured" in caplog.text

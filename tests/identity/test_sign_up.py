@@ -34,7 +34,7 @@ def test_a_new_user_is_confirmed_signed_in_and_in_the_audit(any_context: Identit
 
 
 def test_an_address_that_nobody_verified_does_not_count_for_linking(context: IdentityContext) -> None:
-    """The user may sign in; the identity says that the address was never proved (overrides.md "confirmation")."""
+    """The user may sign in; the identity says that the address was never proved (docs/decisions/0008-sign-in.md)."""
     (identity,) = signed_up(context).account.identities
     assert False is identity.identity_data["email_verified"]
 

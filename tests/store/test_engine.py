@@ -21,7 +21,7 @@ def test_an_opened_database_has_the_tables_and_reads_what_was_written(database: 
 
 
 def test_a_fault_tells_no_values(database: Database) -> None:
-    """They go into logs, and may be hashes of passwords (threats.md OP-03)."""
+    """They go into logs, and may be hashes of passwords (threats OP-03)."""
     for opened in (database.reading, database.writing):
         with pytest.raises(sa.exc.DBAPIError) as caught, opened() as connection:
             connection.execute(sa.text("SELECT * FROM nowhere WHERE a = :value"), {"value": "a-secret-hash"})

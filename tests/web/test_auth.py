@@ -264,7 +264,7 @@ def test_hostile_bodies_are_bad_json_and_harm_nothing(api: Api, body: bytes) -> 
 
 @pytest.mark.parametrize("content_type", ["application/json;charset=UTF-8", "text/plain", None])
 def test_json_is_read_whatever_it_is_called(api: Api, content_type: str | None) -> None:
-    """Threats BR-06 as overrides.md decides it, "missing Content-Type": both clients send a charset."""
+    """Threats BR-06: both clients send a charset, and other callers may send no type."""
     body = b'{"email": "ann@example.org", "password": "seven wet stones"}'
     assert 200 == api.call("POST", "/signup", data=body, content_type=content_type).status_code
 

@@ -14,6 +14,7 @@ import pytest
 from tests.data.films import opened
 from tests.identity.people import context_on, signed_up
 
+from portero.data.catalogue import build
 from portero.data.pipeline import DataApi
 from portero.data.shape_budget import ShapeBudget
 from portero.errors import DatabaseUnavailable
@@ -226,8 +227,10 @@ def test_not_now_is_one_line_in_the_log(
 
 def test_an_application_that_exposes_nothing_has_no_tables(mount: Mount) -> None:
     """404 in the protocol's words."""
-    bare = Mount(replace(mount.runtime, data=None))
-    assert "404" == bare.ask("/rest/v1/films").status[:3]
+    database = mount.runtime.database
+    nothing = DataApi(build([], database.dialect_name), database, mount.runtime.settings, sessions.standing())
+    answer = Mount(replace(mount.runtime, data=nothing)).ask("/rest/v1/films")
+    assert ("404", "PGRST205") == (answer.status[:3], json.loads(answer.body)["code"])
 
 
 def test_a_method_override_is_ignored(mount: Mount) -> None:

@@ -110,14 +110,14 @@ def about_app(app: Flask, requests: TextIO | None = None) -> Iterator[Finding]:
         runtime = extension_of(app).freeze(app)
         yield from about_refresh_tokens(app)
         yield from about_mails(runtime)
-        exposed = ", ".join(sorted(runtime.data.catalogue.models)) if runtime.data else ""
+        catalogue = runtime.data.catalogue
+        exposed = ", ".join(sorted(catalogue.models))
         yield Finding("good", f"Exposed models: {exposed}" if exposed else "No model is exposed")
-        yield from about_unexposed(tables, runtime.data.catalogue if runtime.data else None)
-        if runtime.data:
-            with runtime.database.reading() as connection:
-                slow = missing_indexes(runtime.data.catalogue, connection)
-            yield from (Finding("note", each) for each in slow)
-            yield from about_requests(runtime, runtime.data.catalogue, requests)
+        yield from about_unexposed(tables, catalogue)
+        with runtime.database.reading() as connection:
+            slow = missing_indexes(catalogue, connection)
+        yield from (Finding("note", each) for each in slow)
+        yield from about_requests(runtime, catalogue, requests)
     except PorteroError as error:
         yield Finding("bad", str(error))
     finally:
@@ -137,9 +137,9 @@ def about_requests(runtime: Runtime, catalogue: Catalogue, requests: TextIO | No
     yield Finding("good", f"Requests looked at: {advice.read}{rest}")
 
 
-def about_unexposed(tables: Iterable[sa.Table], catalogue: Catalogue | None) -> Iterator[Finding]:
+def about_unexposed(tables: Iterable[sa.Table], catalogue: Catalogue) -> Iterator[Finding]:
     """Name the project's tables that the API does not know: intended, or `expose` was forgotten."""
-    exposed = [] if catalogue is None else [model.table for model in catalogue.models.values()]
+    exposed = [model.table for model in catalogue.models.values()]
     names = sorted(str(table.name) for table in tables if all(table is not each for each in exposed))
     if names:
         yield Finding("note", f"Not exposed, so the API does not know them: {', '.join(names)}")

@@ -24,7 +24,7 @@ def examples_for(runtime: Runtime, url: str, *, commands: bool) -> list[str]:
     """Give the lines to print: the publishable key (made if there is none), and the commands if `notes` exist."""
     key = runtime.identity.api_keys.ensure_publishable(datetime.now(UTC))
     lines = [f"  Publishable key: {key}", ""]
-    has_notes = runtime.data is not None and "notes" in runtime.data.catalogue.models
+    has_notes = "notes" in runtime.data.catalogue.models
     return [*lines, *three_commands(runtime, url, key)] if commands and has_notes else lines
 
 

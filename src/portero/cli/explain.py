@@ -35,8 +35,6 @@ def explain(context: click.Context, request: str, login: str | None, role: str |
     if login and role:
         raise click.UsageError("--as and --role exclude each other: a user has a role.")
     with opened(context) as runtime:
-        if runtime.data is None:
-            raise ConfigurationError("This application has no data API.")
         http = _http(request, runtime)
         principal = _principal(runtime, login, role or ANON)
         try:

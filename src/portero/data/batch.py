@@ -29,6 +29,7 @@ from portero.data.prefer import parse_prefer
 from portero.data.read_errors import refusal_of_read
 from portero.data.reads import Reads, answered
 from portero.data.request import READ_METHODS, read_request
+from portero.data.shape_budget import Payer
 from portero.data.standing import check_session
 from portero.data.statement_errors import refusal_of_statement
 from portero.data.undone import Undone, is_undone
@@ -97,10 +98,8 @@ class Batch:
         self.writes = writes
         self.calls = calls
 
-    def answer(
-        self, http: HttpRequest, principal: Principal, now: datetime, whose: Callable[[], str] | None = None
-    ) -> DataAnswer:
-        """Run a batch, and answer each operation, or the refusal of the first that was refused; `whose` as for reads.
+    def answer(self, http: HttpRequest, principal: Principal, now: datetime, payer: Payer | None = None) -> DataAnswer:
+        """Run a batch, and answer each operation, or the refusal of the first that was refused; `payer` as for reads.
 
         Raises:
             DataError: PGRST117 (405) another method; PGRST102 no list of operations; 54000 (413) too many of them,
@@ -112,7 +111,7 @@ class Batch:
         preferences = parse_prefer(http.prefer)
         try:
             listed = enumerate(_listed(http.body, self.settings))
-            operations = [self._operation(place, one, principal, now, whose) for place, one in listed]
+            operations = [self._operation(place, one, principal, now, payer) for place, one in listed]
             answers = self._run(operations, principal, now, is_kept=not is_undone(self.settings, preferences))
         except _Failed as failed:
             answer = error_answer(failed.refusal, self.settings.errors)
@@ -156,9 +155,7 @@ class Batch:
                 raise _Failed(place, DataError(413, "54000", f"more than {most} rows to give back", hint=hint))
             yield done.answer
 
-    def _operation(
-        self, place: int, one: Any, principal: Principal, now: datetime, whose: Callable[[], str] | None
-    ) -> _Operation:
+    def _operation(self, place: int, one: Any, principal: Principal, now: datetime, payer: Payer | None) -> _Operation:
         """Do everything of an operation that needs no database."""
         try:
             http = _request(one, self.settings.data_path)
@@ -166,13 +163,13 @@ class Batch:
                 call = self.calls.read(http, principal.role)
                 return _Operation(partial(self._call, call, principal, now), call.function.is_read_only, True)
             if http.method in READ_METHODS:
-                prepared = self.reads.prepare(http, principal.role, guarded=False, whose=whose)
+                prepared = self.reads.prepare(http, principal.role, guarded=False, payer=payer)
                 return _Operation(partial(self._read, http, prepared, principal, now), is_read=True)
             request = read_request(http, self.settings)
             plan = self.writes.plan(request, principal.role)
-            self.writes.pay(plan, principal.role, whose)
+            self.writes.pay(plan, principal.role, payer)
             if wants_rows(request):
-                self.reads.keyed_statement(request, principal.role, whose)
+                self.reads.keyed_statement(request, principal.role, payer)
             return _Operation(partial(self._write, request, plan, principal, now), is_read=False)
         except DataError as refusal:
             raise _Failed(place, refusal) from refusal

@@ -4,7 +4,7 @@
 change under a standing session is read from the caller's own row inside the statement, so that taking a right away
 counts at once. `user_metadata` is not offered: users write it themselves.
 
-Obeys design house.md §4 and overrides.md "roles".
+Obeys docs/explanation/policies.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`column::type` and JSON paths in `select`: a closed set of types, never a type name of the request in SQL.
 
-Obeys contract data.md §4.2 (Cast, JSON path); threats.md DA-22.
+Obeys contract data.md §4.2 (Cast, JSON path); threat DA-22.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Built once at freeze from SQLAlchemy mappers and tables, frozen afterwards. Every identifier in every statement comes
 from here; names of a request are only looked up. A model that is not exposed does not exist.
 
-Obeys contract data.md §4.1, §4.2, §4.10 and design house.md §4, §4a.
+Obeys contract data.md §4.1, §4.2, §4.10 and docs/explanation/policies.md.
 """
 
 from __future__ import annotations

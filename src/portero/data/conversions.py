@@ -2,7 +2,7 @@
 
 The statement is the same as any other; its body is read, the stored values at the known places become what the type
 makes of them, and the body is written again, numbers digit for digit. Only such requests pay for it. Nothing here knows
-types or databases. Obeys design hot-path.md §4 ("rows + orjson").
+types or databases.
 """
 
 from __future__ import annotations

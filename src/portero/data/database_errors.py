@@ -3,7 +3,7 @@
 A constraint is named, and its values told, only if the caller can read every column of it. The database's own text
 never goes out unchecked: it stays the cause of the refusal, for the log.
 
-Obeys contract data.md §4.7, §4.10 (mapping of SQLSTATEs); threats.md DA-32.
+Obeys contract data.md §4.7, §4.10 (mapping of SQLSTATEs); threat DA-32.
 """
 
 from __future__ import annotations

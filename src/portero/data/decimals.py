@@ -3,7 +3,7 @@
 SQLite has no decimals: SQLAlchemy's `Numeric` is a double there. This type is kept as the whole number of its smallest
 units (12.50 with two places is 1250), which compares, orders, adds up and is indexed as a number; 18 digits fit into
 SQLite's 64 bits. On PostgreSQL it is `numeric(precision, scale)`. On the wire both are the same JSON number, digit for
-digit. It never rounds a written value silently beyond what `numeric` does. Obeys design house.md §4a.
+digit. It never rounds a written value silently beyond what `numeric` does.
 """
 
 from __future__ import annotations

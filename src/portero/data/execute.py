@@ -1,6 +1,6 @@
 """A compiled read, and how it runs: fill the slots and the caller's facts, one statement, one row.
 
-Nothing of a caller is kept in a compiled read: `me.*` are put in at each execution. Obeys design hot-path.md §2.
+Nothing of a caller is kept in a compiled read: `me.*` are put in at each execution. Obeys docs/explanation/speed.md.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from portero.data.operators import Limits
 from portero.data.parameters import Layout, Parameters, Process, layout_of
 from portero.data.read_plan import ReadPlan, keys_of
 from portero.data.read_sql import ReadSql
+from portero.data.read_statement import rows_to_estimate, statement_of
 from portero.data.request import read_offset
 from portero.figures import kept
 from portero.principal import Principal
@@ -122,13 +123,13 @@ def compile_read(plan: ReadPlan, sql: Sql, limits: Limits, standing: sa.ColumnEl
     Raises:
         DataError: an operator or cast that is not served.
     """
-    writer = ReadSql(sql, limits)
-    compiled = _compiled(writer, writer.statement(plan, standing), plan, standing is not None)
+    writer = ReadSql(sql, limits, zone=plan.shape.zone, counts=plan.shape.count == "exact")
+    compiled = _compiled(writer, statement_of(writer, plan, standing), plan, standing is not None)
     is_postgresql = sql.name == "postgresql"
     if plan.shape.count not in ("planned", "estimated") or not is_postgresql:
         return replace(compiled, zone=plan.shape.zone if is_postgresql else None)
     estimator = ReadSql(sql, limits)
-    estimate = _compiled(estimator, estimator.estimated(plan.root), plan, False)
+    estimate = _compiled(estimator, rows_to_estimate(estimator, plan.root), plan, False)
     return replace(compiled, zone=plan.shape.zone, estimate=replace(estimate, sql=_EXPLAIN + estimate.sql))
 
 

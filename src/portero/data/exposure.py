@@ -3,7 +3,7 @@
 An exposure is a mark on the model itself; no application state is held. What is said here is looked at when an
 application freezes: names by `catalogue`, policies by `policy`. Nothing here evaluates a policy or executes SQL.
 
-Obeys design house.md §4.
+Obeys docs/explanation/policies.md.
 """
 
 from __future__ import annotations

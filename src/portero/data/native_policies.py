@@ -5,7 +5,8 @@ the first one; the wall is for sessions of another role that read the same datab
 (`portero.me_id`) proves nothing: whoever gives it the connection sets it.
 
 A condition that looks into another table stands in a function that runs as its owner, so that the other table's wall
-does not change its answer, and the role needs no right on it. Obeys design house.md §4; PostgreSQL, CREATE POLICY.
+does not change its answer, and the role needs no right on it. Obeys
+docs/explanation/policies.md; PostgreSQL, CREATE POLICY.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Nothing of a caller is kept here: facts are put in at each execution. Their form
 kept by the caller's own record, which lives as long as its token is remembered. `store.prepared` binds by name, with
 a look-up a value, and keeps nothing between two runs: enough for statements of ours, too slow for a read's.
 
-Obeys design hot-path.md §2.
+Obeys docs/explanation/speed.md.
 """
 
 from __future__ import annotations

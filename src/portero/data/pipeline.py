@@ -1,12 +1,11 @@
-"""The data API: the stages of a request, in order, on one screen (design house.md §2).
+"""The data API: each kind of request goes to those who answer it, and a refusal becomes an answer here.
 
-HTTP values → `DataRequest` → plan → one statement → row → `DataAnswer`. It knows no Flask and no WSGI; `web/wsgi.py`
-brings the request in and the answer out.
+A read is HTTP values → `DataRequest` → plan → one statement (`Reads.prepare`) → row → `DataAnswer` (ARCHITECTURE.md,
+"Two journeys"). It knows no Flask and no WSGI; `web/wsgi.py` brings the request in and the answer out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -32,6 +31,7 @@ from portero.data.read_errors import refusal_of_read
 from portero.data.reads import Reads, answered
 from portero.data.request import READ_METHODS, model_name, read_request
 from portero.data.root import PATHS, Root
+from portero.data.shape_budget import Payer
 from portero.data.standing import check_session, session_ended, standing_of
 from portero.data.timing import Stopwatch
 from portero.data.writes import Writes
@@ -88,7 +88,7 @@ class DataApi:
         principal: Principal,
         now: datetime,
         watch: Stopwatch | None = None,
-        whose: Callable[[], str] | None = None,
+        payer: Payer | None = None,
     ) -> DataAnswer:
         """Answer one request; a refusal becomes its answer here.
 
@@ -97,8 +97,7 @@ class DataApi:
             principal: who asks; the token is verified, the session is checked here.
             now: aware UTC.
             watch: notes how long each stage took, where somebody asked.
-            whose: gives the caller whose budget pays for a new kind of request: the user, or the network address of who
-                is none; None for the application's own requests, which nobody counts.
+            payer: who pays for a kind of request that is new; None for the application's own, which nobody counts.
 
         Raises:
             DatabaseUnavailable: the database cannot be asked now.
@@ -109,10 +108,10 @@ class DataApi:
             if http.path.startswith(PREFIX):
                 return self.calls.answer(http, principal, now)
             if http.path == batch.PATH:
-                return self.batch.answer(http, principal, now, whose)
+                return self.batch.answer(http, principal, now, payer)
             if http.method in READ_METHODS:
-                return self.read(http, principal, now, watch, whose)
-            return self.write(http, principal, now, watch, whose)
+                return self.read(http, principal, now, watch, payer)
+            return self.write(http, principal, now, watch, payer)
         except DataError as refusal:
             return self._refused(refusal, http, principal.role)
 
@@ -122,7 +121,7 @@ class DataApi:
         principal: Principal,
         now: datetime,
         watch: Stopwatch | None = None,
-        whose: Callable[[], str] | None = None,
+        payer: Payer | None = None,
     ) -> DataAnswer:
         """Answer GET and HEAD: one statement, whatever the embeds.
 
@@ -133,7 +132,7 @@ class DataApi:
             # Only to be measured: the next stage keeps requests whole.
             read_request(http, self.settings)
             watch.mark("parse")
-        prepared = self.reads.prepare(http, principal.role, guarded=principal.session_id is not None, whose=whose)
+        prepared = self.reads.prepare(http, principal.role, guarded=principal.session_id is not None, payer=payer)
         if watch is not None:
             watch.mark("plan")
         result = self.run(prepared, principal, now)
@@ -189,7 +188,7 @@ class DataApi:
         principal: Principal,
         now: datetime,
         watch: Stopwatch | None = None,
-        whose: Callable[[], str] | None = None,
+        payer: Payer | None = None,
     ) -> DataAnswer:
         """Answer POST, PATCH, DELETE, PUT.
 
@@ -198,10 +197,10 @@ class DataApi:
         """
         request = self.writes.heads.read(http)
         if watch is None:
-            return self.writes.answer(request, principal, now, whose)
+            return self.writes.answer(request, principal, now, payer)
         watch.mark("parse")
         watch.mark("plan")
-        answer = self.writes.answer(request, principal, now, whose)
+        answer = self.writes.answer(request, principal, now, payer)
         watch.mark("transaction")
         return answer
 

@@ -4,7 +4,7 @@ At freeze every policy that a model was exposed with (`exposure`) is called once
 a clause (`and`, `or`, `not`, `if`, `in`) into an error. The caller's facts are bound parameters or subqueries on the
 caller's own row, so that one statement serves all callers. Nothing here executes SQL.
 
-Obeys design house.md §4.
+Obeys docs/explanation/policies.md.
 """
 
 from __future__ import annotations

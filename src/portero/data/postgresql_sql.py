@@ -169,7 +169,7 @@ class PostgresqlSql:
         return column, binds.slot(slot, wire.parse, wire.bind_type)
 
     def in_zone(self, instant: Clause, zone: str) -> Clause:
-        """Leave it to the transaction's TimeZone: see `reads.set_zone`."""
+        """Leave it to the transaction's TimeZone: see `execute.set_zone`."""
         return instant
 
     def json_at(self, document: Clause, steps: Sequence[JsonStep]) -> Clause:

@@ -2,7 +2,7 @@
 
 SQLAlchemy takes a hundred microseconds and more for what SQLite does in ten. A statement is kept by what it is made of:
 rules, columns, policy. What cannot be said this way (a value that is asked of the database first) goes through
-SQLAlchemy as any other statement. It holds no values and no caller. Obeys design hot-path.md §6.
+SQLAlchemy as any other statement. It holds no values and no caller. Obeys docs/explanation/speed.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """From a request's shape to a plan: every name resolved against the catalogue, a policy on every node.
 
 A node without a policy cannot be built: `PlannedNode` wants one, and `Policies.of` refuses a verb that has none.
-Nothing here makes SQL or sees a value. Obeys contract data.md §4.2–4.5 and design house.md §4.
+Nothing here makes SQL or sees a value. Obeys contract data.md §4.2–4.5 and docs/explanation/policies.md.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class PlannedNode:
 class ReadPlan:
     """A read, resolved: the tree of nodes, and what else the statement gives.
 
-    `shape.count` is `planned` or `estimated` only where every policy of the tree is TRUE (threats.md DA-06).
+    `shape.count` is `planned` or `estimated` only where every policy of the tree is TRUE (threat DA-06).
     """
 
     root: PlannedNode

@@ -1,9 +1,9 @@
-"""From a plan to one SQL statement, whose single row is the JSON body, the number of rows, and what else was asked.
+"""The parts of a read's statement in SQL: a node's rows and page, its conditions, the JSON of its rows, its embeds.
 
-Every row source is `(SELECT … FROM model WHERE policy)`: filters, orders, embeds, counts stand outside of it and see
-only rows that the policy lets through. Identifiers come from the catalogue; aliases of a request are bound. The text is
-made once for a shape and a role, then kept: see `execute`. Obeys contract data.md §4.2–4.5, §4.15 and
-design hot-path.md §4.
+`read_statement` makes one statement of them. Every row source is `(SELECT … FROM model WHERE policy)`: filters, orders,
+embeds, counts stand outside of it and see only rows that the policy lets through. Identifiers come from the catalogue;
+aliases of a request are bound. The text is made once for a shape and a role, then kept: see `execute`. Obeys contract
+data.md §4.2–4.5, §4.15 and docs/explanation/speed.md.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ from portero.data.read_plan import (
     PlannedNode,
     PlannedNullTest,
     PlannedOrder,
-    ReadPlan,
     is_grouped,
     keys_of,
     known_keys,
@@ -42,7 +41,6 @@ from portero.data.read_plan import (
 from portero.data.request import limit_up_to, read_offset
 from portero.data.semi_joins import caller_first, callers_collected
 from portero.data.sources import POSITION, ROW, Source, rows_of, shared_rows, source_of
-from portero.data.visible_share import counted_first, found_by_share, is_sorted
 from portero.data.wire_types import Kind, WireType
 from portero.errors import DataError
 from portero.records import dataclass
@@ -60,68 +58,25 @@ class _Link:
 
 
 class ReadSql:
-    """Writes one statement; `binds` holds its slots afterwards."""
+    """Writes the sources, conditions and values of one statement; `binds` holds its slots afterwards.
 
-    def __init__(self, sql: Sql, limits: Limits, binds: Binds | None = None) -> None:
+    Args:
+        sql: what the databases write differently.
+        limits: of sources, lists and patterns.
+        binds: what gives the binds of slots; default: new ones.
+        zone: the time zone that instants are shown in.
+        counts: the exact count is asked for, so every row is looked at.
+    """
+
+    def __init__(
+        self, sql: Sql, limits: Limits, binds: Binds | None = None, *, zone: str | None = None, counts: bool = False
+    ) -> None:
         self.sql = sql
         self.limits = limits
         self.binds = binds or Binds()
-        self.zone: str | None = None
-        self._counts = False
+        self.zone = zone
+        self._counts = counts
         self._made = 0
-
-    def statement(self, plan: ReadPlan, standing: Clause | None) -> sa.Select[Any]:
-        """Write the statement: columns body, page rows, and as asked total and standing.
-
-        Args:
-            plan: what to read.
-            standing: an expression that is 1 while the caller's session stands, or None for callers without one.
-        """
-        self.zone = plan.shape.zone
-        self._counts = plan.shape.count == "exact"
-        page, total = self._page_and_total(plan)
-        array, rows = self._array(plan.root, page)
-        columns: list[Clause] = [self.sql.whole_body(array).label("body"), sa.func.count().label("page")]
-        if total is not None:
-            columns.append(total.label("total"))
-        if standing is not None:
-            columns.append(standing.label("standing"))
-        return sa.select(*columns).select_from(rows)
-
-    def _page_and_total(self, plan: ReadPlan) -> tuple[Source, Clause | None]:
-        """Give the page, and the count if it is asked for; where the count helps to find the page it is made first."""
-        node, shape = plan.root, plan.shape
-        total = None if shape.count is None else self._counted(plan)
-        if total is None or shape.is_keyed or node.origin is not None or self.sql.name != "sqlite":
-            return self.page(node, is_keyed=shape.is_keyed), total
-        policy = self._sought(node)
-        is_helpful = policy is not node.policy and not is_grouped(node) and is_sorted(node)
-        counted = counted_first(total, node, self._name("n")) if is_helpful else None
-        if counted is None:
-            return self.page(node), total
-        source = found_by_share(node, policy, counted, self._name("t"))
-        page = self._page(node, source, source.rows, self.where(node, source))
-        return page, sa.select(counted.c.total).scalar_subquery()
-
-    def _counted(self, plan: ReadPlan) -> Clause:
-        """Count as it was asked; SQLite keeps no figures to plan with, so it counts."""
-        if plan.shape.count == "exact" or self.sql.name == "sqlite":
-            return self.total(plan.root)
-        if plan.shape.count == "planned":
-            return sa.null()
-        some = self.estimated(plan.root).limit(sa.literal_column(str(plan.root.most + 1))).subquery(self._name("e"))
-        return sa.select(sa.func.count()).select_from(some).scalar_subquery()
-
-    def estimated(self, node: PlannedNode) -> sa.Select[Any]:
-        """Give the rows of a node without its page, for the planner to estimate."""
-        source = self.top(node)
-        return sa.select(sa.literal_column("1").label("one")).select_from(source.rows).where(*self.where(node, source))
-
-    def total(self, node: PlannedNode) -> Clause:
-        """Count the rows of a node without its page."""
-        source = self.top(node)
-        counted = sa.select(sa.func.count()).select_from(source.rows).where(*self.where(node, source))
-        return counted.scalar_subquery()
 
     def source(self, model: Model, policy: Clause, *, also: Sequence[Clause] = ()) -> Source:
         """Give the rows of a model that the policy lets through; `also` are expressions over its table.
@@ -133,22 +88,22 @@ class ReadSql:
             # A filter on an embed is written wherever the embed is asked for: a short request can name thousands, and
             # SQLAlchemy takes about two milliseconds for each.
             raise DataError(400, "54001", "the request is too complex", hint="Ask for fewer embeds in one request.")
-        return rows_of(model, policy, self._name("t"), also) if also else shared_rows(model, policy, self._name("t"))
+        return rows_of(model, policy, self.alias("t"), also) if also else shared_rows(model, policy, self.alias("t"))
 
     def page(self, node: PlannedNode, *, is_keyed: bool = False) -> Source:
         """Give the filtered, ordered, limited rows at the top."""
         if is_keyed:
             return self._keyed_page(node)
         source = self.top(node)
-        return self._page(node, source, source.rows, self.where(node, source))
+        return self.page_of(node, source, source.rows, self.where(node, source))
 
     def top(self, node: PlannedNode) -> Source:
         """Give the rows at the top: those of the model, or of them those that a function's statement picks."""
         if node.origin is None:
-            return self.source(node.model, self._sought(node))
-        return source_of(node.origin.subquery(self._name("t")))
+            return self.source(node.model, self.sought(node))
+        return source_of(node.origin.subquery(self.alias("t")))
 
-    def _sought(self, node: PlannedNode) -> Clause:
+    def sought(self, node: PlannedNode) -> Clause:
         """Say the policy at the top so that it is quick; a row known by its key is looked at, not looked for."""
         is_sqlite = self.sql.name == "sqlite"
         is_said_anew = (is_sqlite or self._counts) and not _names_rows(node)
@@ -164,11 +119,11 @@ class ReadSql:
         matches = [source.columns[f"{ROW}_{at}"] == key for at, key in enumerate(key_columns)]
         rows = KeysFirst(keys, source.rows, sa.and_(*matches))
         if is_grouped(node):
-            return self._page(node, source, rows, self.where(node, source))
+            return self.page_of(node, source, rows, self.where(node, source))
         query = sa.select(*self._columns_of(node, source)).select_from(rows).where(*self.where(node, source))
         return self.paged(query.order_by(*[self._order(term, source) for term in node.orders], place), source.callers)
 
-    def _page(
+    def page_of(
         self, node: PlannedNode, source: Source, rows: sa.FromClause, where: list[Clause], parent: Source | None = None
     ) -> Source:
         """Give the page of a node's rows, or of its groups."""
@@ -231,25 +186,25 @@ class ReadSql:
     def _members(self, node: PlannedNode, source: Source) -> dict[str, Clause]:
         if source.members is not None:
             return {key: source.members[key] for key in keys_of(node)}
-        return {key: self._member(node, item, source, key) for key, item in members_of(node).items()}
+        return {key: self._member(item, source, key) for key, item in members_of(node).items()}
 
-    def _array(self, node: PlannedNode, page: Source) -> tuple[Clause, sa.FromClause]:
+    def array(self, node: PlannedNode, page: Source) -> tuple[Clause, sa.FromClause]:
         """Collect the JSON objects of a page's rows; give the array, and what it is selected from."""
         members = self._members(node, page)
         if members.keys() <= known_keys(node) and self.sql.names_members(members):
-            rows = sa.select(*[value.label(key) for key, value in members.items()]).select_from(page.rows)
-            named = rows.subquery(self._name("r"))
+            columns = [value.label(key) for key, value in members.items()]
+            rows = sa.select(*columns).select_from(page.rows).subquery(self.alias("r"))
             # With `.*` it is the row, even where a column has the name of these rows.
-            return self.sql.json_array(sa.literal_column(f"{named.name}.*")), named
+            return self.sql.json_array(sa.literal_column(f"{rows.name}.*")), rows
         return self.sql.json_array(self.row(node, page)), page.rows
 
     def member(self, node: PlannedNode, source: Source, key: str) -> Clause:
         """Write the value of one member of a node's rows."""
         if source.members is not None:
             return source.members[key]
-        return self._member(node, members_of(node)[key], source, key)
+        return self._member(members_of(node)[key], source, key)
 
-    def _member(self, node: PlannedNode, item: PlannedItem, source: Source, key: str) -> Clause:
+    def _member(self, item: PlannedItem, source: Source, key: str) -> Clause:
         if isinstance(item, PlannedEmbed):
             return self.spread(item, source, key) if item.is_spread else self.embedded(item, source)
         assert isinstance(item, PlannedColumn)  # rows with aggregates are grouped, and have their members in the source
@@ -263,7 +218,7 @@ class ReadSql:
         if embed.relation.to_one:
             first = sa.select(self.row(embed.node, page)).select_from(page.rows).limit(sa.literal_column("1"))
             return first.scalar_subquery()
-        array, rows = self._array(embed.node, page)
+        array, rows = self.array(embed.node, page)
         return sa.select(array).select_from(rows).scalar_subquery()
 
     def spread(self, embed: PlannedEmbed, parent: Source, key: str) -> Clause:
@@ -291,7 +246,7 @@ class ReadSql:
         """Give the page of related rows of one parent's row."""
         link = self.link(embed, parent)
         where = [*link.conditions, *self.where(embed.node, link.child)]
-        return self._page(embed.node, link.child, link.rows, where, parent)
+        return self.page_of(embed.node, link.child, link.rows, where, parent)
 
     def _columns_of(self, node: PlannedNode, source: Source) -> list[Clause]:
         """Name what the outer query needs: the items' columns, and those that embeds are linked by."""
@@ -348,9 +303,10 @@ class ReadSql:
 
     def paged(self, query: sa.Select[Any], callers: frozenset[str] = frozenset()) -> Source:
         """Name a query's rows; `callers` are the columns that are the caller's id in each."""
-        return source_of(query.subquery(self._name("q")), callers)
+        return source_of(query.subquery(self.alias("q")), callers)
 
-    def _name(self, letter: str) -> str:
+    def alias(self, letter: str) -> str:
+        """Give a name that no other source of the statement has."""
         self._made += 1
         return f"{letter}{self._made}"
 

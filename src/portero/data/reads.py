@@ -1,4 +1,4 @@
-"""Reads, from the request to the row, with the caches that make the usual read cheap (design hot-path.md §2).
+"""Reads, from the request to the row, with the caches that make the usual read cheap (docs/reference/caches.md).
 
 Three caches stand one behind the other, all bounded and all free of callers but for the role: the whole request (path,
 query, headers, role) → its filled statement; the request without the values of its comparisons → its template; and
@@ -13,7 +13,7 @@ to pay for first. The functions behind the caches are called `…_to_keep`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -52,7 +52,7 @@ from portero.data.read_templates import (
 )
 from portero.data.request import read_request
 from portero.data.row_version import names_a_row, version_of
-from portero.data.shape_budget import KnownKinds, ShapeBudget
+from portero.data.shape_budget import KnownKinds, Payer, ShapeBudget
 from portero.data.target_names import warnings
 from portero.figures import CacheFigures, of_lru
 from portero.principal import ANON, SERVICE_ROLE, Principal
@@ -127,16 +127,14 @@ class Reads:
             "shape_budgets": self.budget.figures(),
         }
 
-    def prepare(
-        self, http: HttpRequest, role: str, *, guarded: bool, whose: Callable[[], str] | None = None
-    ) -> PreparedRead:
+    def prepare(self, http: HttpRequest, role: str, *, guarded: bool, payer: Payer | None = None) -> PreparedRead:
         """Give the filled statement of a read.
 
         Args:
             http: the request.
             role: the caller's.
             guarded: the caller has a session, which the statement asks for.
-            whose: gives the caller whose budget pays for a kind of request that is new; None for the application's own.
+            payer: who pays for a kind of request that is new; None for the application's own requests.
 
         Raises:
             DataError: everything the parser, the planner and the codecs refuse; PORTERO429.
@@ -148,18 +146,18 @@ class Reads:
             return prepared
         except _Unpaid as refused:
             unpaid = refused
-        self.pay(role, whose)
+        self.pay(role, payer)
         with self._paid():
             return self._make(http, role, guarded, unpaid)
 
-    def pay(self, role: str, whose: Callable[[], str] | None) -> None:
+    def pay(self, role: str, payer: Payer | None) -> None:
         """Have the caller's budget pay for a kind of request that is new.
 
         Raises:
             DataError: PORTERO429.
         """
-        if whose is not None and role != SERVICE_ROLE:
-            self.budget.spend(whose())
+        if payer is not None and role != SERVICE_ROLE:
+            self.budget.spend(payer())
 
     @contextmanager
     def _paid(self) -> Iterator[None]:
@@ -281,8 +279,8 @@ class Reads:
             by_alias=self.settings.embed_names == "alias",
         )
 
-    def keyed_statement(self, request: DataRequest, role: str, whose: Callable[[], str] | None = None) -> CompiledRead:
-        """Plan the read of rows by their keys, as a write needs it; `whose` as for `prepare`.
+    def keyed_statement(self, request: DataRequest, role: str, payer: Payer | None = None) -> CompiledRead:
+        """Plan the read of rows by their keys, as a write needs it; `payer` as for `prepare`.
 
         Raises:
             DataError: as a read.
@@ -291,7 +289,7 @@ class Reads:
         try:
             return self._kept_statement(shape, role, False)
         except _Unpaid:
-            self.pay(role, whose)
+            self.pay(role, payer)
         with self._paid():
             return self._kept_statement(shape, role, False)
 

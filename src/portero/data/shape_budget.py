@@ -2,17 +2,21 @@
 
 A known kind takes microseconds, a new one a hundred times as long. So each caller (a user, or the address of who is
 nobody) has a budget of new kinds that fills again with time; an application's pages use a few dozen of them, once. It
-is kept by each process for itself, and holds neither requests nor answers. Obeys design hot-path.md §2.
+is kept by each process for itself, and holds neither requests nor answers. Obeys
+docs/decisions/0012-new-shapes.md.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 from portero.errors import DataError
 from portero.figures import CacheFigures
+
+Payer = Callable[[], str]
+"""Gives the caller whose budget pays for a new kind: the user, or the network address of who is none."""
 
 #: Callers remembered; when there are more, the quarter that came first is forgotten.
 _MOST_CALLERS = 10_000

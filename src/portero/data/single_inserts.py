@@ -7,8 +7,8 @@ more than the row (an upsert, an embed, a policy with a subquery) goes the longe
 
 On PostgreSQL RETURNING is asked before triggers of partitions, rules and the functions of a policy have had their say:
 there the longer way is the only one. What a table is like is looked up once; a trigger that comes while the application
-runs counts after the next start. It holds no values and no caller. Obeys contract data.md §4.7, §4.10 and design
-hot-path.md §6.
+runs counts after the next start. It holds no values and no caller. Obeys contract data.md §4.7, §4.10 and
+docs/explanation/speed.md.
 """
 
 from __future__ import annotations

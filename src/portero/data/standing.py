@@ -1,7 +1,7 @@
 """Whether the caller's session stands, where no read asks it in its own statement: writes, calls, the root.
 
-It is asked on the connection that does the work, so that it sees the same state; nothing is remembered. Obeys design
-house.md §4 (liveness is never cached) and contract data.md §4.10 (PGRST303).
+It is asked on the connection that does the work, so that it sees the same state; nothing is remembered. Obeys
+docs/explanation/sessions.md and contract data.md §4.10 (PGRST303).
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 SQLite keeps SQLAlchemy's types in forms of its own (a Uuid as 32 hexadecimal digits, an instant as text with a blank),
 and these must never reach the wire. Constants are literals, so that a statement carries no parameter for them.
-
-Obeys design hot-path.md §4 (shapes, `json_valid`, `||` instead of `+`).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ A TypeDecorator that converts values goes through Python on the way out (`conver
 `portero_wire_type(dialect) -> WireType`.
 
 Obeys contract data.md §4.3 (literals are checked against the column's type before they are bound), §4.10 (SQLSTATEs)
-and §4.14, rows 1, 2 and 12; design hot-path.md §4 (JSON shapes in SQL).
+and §4.14, rows 1, 2 and 12.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ another was never stored: its policy is asked of a row made of what was sent, fi
 not write that row is told only so, and learns of no key that it is taken. What the database alone can make (a serial
 number, a generated column, the work of a trigger) is NULL in that row: a policy that needs it refuses.
 
-Never writes. Obeys threats.md DA-32.
+Never writes. Obeys threat DA-32.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The filters of writes: which rows a PATCH or a DELETE picks, written once for all values they are asked with.
 
 A condition that is short is kept, so that the statements over it can be kept too: SQLAlchemy takes several times as
-long to write them as the database takes to run them. It runs nothing. Obeys contract data.md §4.7 and design
-hot-path.md §6.
+long to write them as the database takes to run them. It runs nothing. Obeys contract data.md §4.7.
 """
 
 from __future__ import annotations

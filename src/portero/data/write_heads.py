@@ -1,7 +1,7 @@
 """The heads of writes, all of a request but its body and versions: read once for many of a kind.
 
 Who may write can make ever new ones, so only short heads are kept: what is read of one holds up to 64 bytes a letter,
-which is 64 KiB. Bodies and callers are never kept, and no refusal. Obeys design hot-path.md §6.
+which is 64 KiB. Bodies and callers are never kept, and no refusal. Obeys docs/explanation/speed.md.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ update policy before and after; a deleted one must be visible and pass the delet
 are not touched. If rows are given back, the new ones must be visible too. `fill` is set on insert; a caller who sends
 such a column must send what the server would set.
 
-Pure: nothing here executes anything. Obeys contract data.md §4.7, §4.10 and design house.md §4.
+Pure: nothing here executes anything. Obeys contract data.md §4.7, §4.10 and docs/explanation/policies.md.
 """
 
 from __future__ import annotations
@@ -216,10 +216,8 @@ def _check_of_update(model: Model, filled: tuple[str, ...], role: str, *, is_sho
     return _all(check, model.policies.of(Verb.SELECT, role)) if is_shown else check
 
 
-def plan_delete(
-    request: DataRequest, model: Model, role: str, settings: Settings, filters: Picked | None
-) -> DeletePlan:
-    """Plan a DELETE; a body is ignored.
+def plan_delete(model: Model, role: str, settings: Settings, filters: Picked | None) -> DeletePlan:
+    """Plan a DELETE, whose body is ignored; `filters` picks among the rows the policies leave.
 
     Raises:
         DataError: 42501 no policy; 21000 no filter where one is required.

@@ -2,7 +2,7 @@
 
 It neither begins nor ends the transaction: what raises here, `writes` undoes. It plans and answers nothing.
 
-Obeys contract data.md §4.7, §4.10, §4.12 and design house.md §4.
+Obeys contract data.md §4.7, §4.10, §4.12 and docs/explanation/policies.md.
 """
 
 from __future__ import annotations

@@ -4,12 +4,11 @@ In the transaction, in this order: the session stands → the statement → the 
 read back through the normal read, with its policies → what the caller demanded (one row, at most N rows). Whatever
 fails undoes everything. The transaction is entered after everything that needs no database: bodies, names, types.
 
-Obeys contract data.md §4.7, §4.10, §4.12 and design house.md §4.
+Obeys contract data.md §4.7, §4.10, §4.12 and docs/explanation/policies.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +21,7 @@ from portero.data.prefer import applied
 from portero.data.put import check_put
 from portero.data.reads import Reads
 from portero.data.row_version import check_no_version, is_whole, version_of
-from portero.data.shape_budget import KnownKinds
+from portero.data.shape_budget import KnownKinds, Payer
 from portero.data.single_inserts import SingleInserts
 from portero.data.standing import check_session, standing_of
 from portero.data.target_names import warnings
@@ -79,15 +78,15 @@ class Writes:
         return self.heads.caches() | self.filters.caches() | own | self._single.caches()
 
     def answer(
-        self, request: DataRequest, principal: Principal, now: datetime, whose: Callable[[], str] | None = None
+        self, request: DataRequest, principal: Principal, now: datetime, payer: Payer | None = None
     ) -> DataAnswer:
-        """Write, and answer; `whose` as for `Reads.prepare`.
+        """Write, and answer; `payer` as for `Reads.prepare`.
 
         Raises:
             DataError: any refusal; nothing is written then.
             DatabaseUnavailable: the database cannot be asked now.
         """
-        return self.answer_of(request, self.run(request, principal, now, whose))
+        return self.answer_of(request, self.run(request, principal, now, payer))
 
     def answer_of(self, request: DataRequest, written: Written) -> DataAnswer:
         """Answer what was written."""
@@ -119,11 +118,9 @@ class Writes:
         filters = self.filters.picked(request, role)
         if request.method == "PATCH":
             return write_plan.plan_update(request, model, role, self.settings, filters)
-        return write_plan.plan_delete(request, model, role, self.settings, filters)
+        return write_plan.plan_delete(model, role, self.settings, filters)
 
-    def run(
-        self, request: DataRequest, principal: Principal, now: datetime, whose: Callable[[], str] | None = None
-    ) -> Written:
+    def run(self, request: DataRequest, principal: Principal, now: datetime, payer: Payer | None = None) -> Written:
         """Write, or refuse and leave everything as it was.
 
         Raises:
@@ -131,11 +128,11 @@ class Writes:
             DatabaseUnavailable: the database cannot be asked now.
         """
         plan = self.plan(request, principal.role)
-        self.pay(plan, principal.role, whose)
+        self.pay(plan, principal.role, payer)
         single = self._single.of(plan, request, principal)
         if single is None and write_plan.wants_rows(request):
             # What takes time is done before the one writer is asked for.
-            self.reads.keyed_statement(request, principal.role, whose)
+            self.reads.keyed_statement(request, principal.role, payer)
 
         def work(connection: sa.Connection) -> Written:
             if single is not None:
@@ -158,7 +155,7 @@ class Writes:
         except sa.exc.DBAPIError as error:
             raise self.refusal(error, plan, principal) from error
 
-    def pay(self, plan: WritePlan, role: str, whose: Callable[[], str] | None) -> None:
+    def pay(self, plan: WritePlan, role: str, payer: Payer | None) -> None:
         """Have the caller's budget pay for each new kind of statement: other columns, other filters.
 
         Raises:
@@ -166,7 +163,7 @@ class Writes:
         """
         for kind in plan.kinds:
             if self._kinds.has_new((role, kind)):
-                self.reads.pay(role, whose)
+                self.reads.pay(role, payer)
                 self._kinds.add((role, kind))
 
     def perform(

@@ -33,7 +33,7 @@ _ANONYMOUS: Final = "Anonymous user not allowed to perform these actions"
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """A request about somebody's own factors.
+    """A request of a user about their own record or factors.
 
     Attributes:
         user_id: who asks.

@@ -18,10 +18,9 @@ from portero.errors import AuthError
 from portero.events import Event, Happening
 from portero.identity import in_vain, mail, new_users, notices, one_time_links, sessions, throttle
 from portero.identity.context import Account, Caller, Change, IdentityContext
-from portero.identity.flow_states import Challenge
 from portero.identity.mail import Letter
 from portero.identity.mail_templates import MailKind
-from portero.identity.one_time_links import FIRST_CODE, SIGN_UP, Kind, Purpose, Wanted
+from portero.identity.one_time_links import FIRST_CODE, SIGN_UP, Kind, Onward, Purpose, Wanted
 from portero.records import dataclass
 from portero.store import factors, one_time_tokens, users
 from portero.store.users import UserRecord
@@ -34,8 +33,7 @@ class Pending:
     email: str
     password_hash: str = field(repr=False)
     data: Mapping[str, Any]
-    challenge: Challenge | None
-    redirect_to: str
+    onward: Onward
 
 
 def begin(context: IdentityContext, pending: Pending, caller: Caller, now: datetime) -> Account:
@@ -62,13 +60,12 @@ def send_link(
     change: Change,
     user: UserRecord,
     kind: Kind,
-    challenge: Challenge | None,
-    redirect_to: str,
+    onward: Onward,
     caller: Caller,
     now: datetime,
 ) -> UserRecord:
     """Mail a link that proves the user's address, and return the user as stored; the caller holds the row."""
-    stored, letter = _letter(context, change, user, kind, challenge, redirect_to, caller, now)
+    stored, letter = _letter(context, change, user, kind, onward, caller, now)
     mail.post(context, change, letter, user, caller, now)
     return stored
 
@@ -103,16 +100,15 @@ def _letter(
     change: Change,
     user: UserRecord,
     kind: Kind,
-    challenge: Challenge | None,
-    redirect_to: str,
+    onward: Onward,
     caller: Caller,
     now: datetime,
 ) -> tuple[UserRecord, Letter]:
     """Make the link, and write down that it is mailed; return the user as stored, and the mail."""
     assert user.email is not None
     kind = _kind_of(change, user, kind)
-    flow_id = one_time_links.start_flow(change, user.id, kind, challenge, now)
-    wanted = Wanted(kind=kind, address=user.email, redirect_to=redirect_to, flow_id=flow_id)
+    flow_id = one_time_links.start_flow(change, user.id, kind, onward.challenge, now)
+    wanted = Wanted(kind=kind, address=user.email, redirect_to=onward.redirect_to, flow_id=flow_id)
     letter = one_time_links.letter_of(
         context, user, wanted, one_time_links.issue(context, change, user.id, wanted, now)
     )
@@ -136,7 +132,7 @@ def _begin(context: IdentityContext, change: Change, pending: Pending, caller: C
     else:
         _begin_in_vain(context, change, known, pending, caller, now)
         return _made_up(pending, now)
-    stored = send_link(context, change, user, SIGN_UP, pending.challenge, pending.redirect_to, caller, now)
+    stored = send_link(context, change, user, SIGN_UP, pending.onward, caller, now)
     return sessions.account_of(change, stored)
 
 
@@ -162,8 +158,7 @@ def _begin_in_vain(
         nobody = in_vain.stranger(scratch, now)
         new_users.insert_email_identity(scratch, nobody, None, now, verified=False)
         scratch.record(Event(Happening.USER_CREATED, now, nobody.id, address=caller.address))
-        asked = (pending.challenge, pending.redirect_to, caller, now)
-        _, letter = _letter(context, scratch, nobody, SIGN_UP, *asked)
+        _, letter = _letter(context, scratch, nobody, SIGN_UP, pending.onward, caller, now)
         tells = notices.are_told(context.settings, MailKind.ACCOUNT_EXISTS)
         if not tells:
             mail.post(context, scratch, letter, nobody, caller, now)

@@ -6,14 +6,14 @@ holds another's session must not guess on. A new password is such a try too, for
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from portero.errors import AuthError
 from portero.events import Event, Happening
 from portero.identity import password_rules, throttle
-from portero.identity.context import Caller, IdentityContext
+from portero.identity.assurance import Asking
+from portero.identity.context import IdentityContext
 from portero.store import sessions
 from portero.store.users import UserRecord
 
@@ -21,14 +21,7 @@ from portero.store.users import UserRecord
 _BY_MAIL: Final = frozenset({"otp", "magiclink", "recovery", "invite"})
 
 
-def check(
-    context: IdentityContext,
-    user: UserRecord,
-    session_id: UUID | None,
-    given: str | None,
-    caller: Caller,
-    now: datetime,
-) -> None:
+def check(context: IdentityContext, user: UserRecord, asking: Asking, given: str | None) -> None:
     """Refuse a change of password whose caller does not know the present one.
 
     Raises:
@@ -36,35 +29,28 @@ def check(
         TooBusy: too many passwords are being hashed.
     """
     if given is None:
-        if context.settings.require_current_password and user.password_hash and not _came_by_mail(context, session_id):
+        if (
+            context.settings.require_current_password
+            and user.password_hash
+            and not _came_by_mail(context, asking.session_id)
+        ):
             raise AuthError(400, "current_password_required", "Current password required when setting new password.")
         return
-    _count(context, user, session_id, caller, now)
+    _count(context, asking)
     if password_rules.is_too_long(given) or not context.passwords.verify(given, user.password_hash):
         raise AuthError(400, "current_password_invalid", "Current password is not valid")
     with context.changing(durable=False) as change:
-        throttle.attempt_was_right(context, change.connection, user.id, caller, now)
+        throttle.attempt_was_right(context, change.connection, user.id, asking.caller, asking.now)
 
 
-def check_other(
-    context: IdentityContext,
-    user: UserRecord,
-    session_id: UUID | None,
-    password: str,
-    caller: Caller,
-    now: datetime,
-    *,
-    is_counted: bool,
-) -> None:
+def check_other(context: IdentityContext, user: UserRecord, asking: Asking, password: str, *, is_counted: bool) -> None:
     """Refuse a new password that is the present one.
 
     Args:
         context: the application's.
         user: whose.
-        session_id: in which session.
+        asking: their request.
         password: the new one.
-        caller: whence.
-        now: the current time.
         is_counted: whether it is a try: not for who has said the present one. It counts until the change is made.
 
     Raises:
@@ -74,17 +60,17 @@ def check_other(
     if user.password_hash is None:
         return
     if is_counted:
-        _count(context, user, session_id, caller, now)
+        _count(context, asking)
     if context.passwords.verify(password, user.password_hash):
         raise AuthError(422, "same_password", "New password should be different from the old password.")
 
 
-def _count(context: IdentityContext, user: UserRecord, session_id: UUID | None, caller: Caller, now: datetime) -> None:
-    account = throttle.account_of(user.id)
+def _count(context: IdentityContext, asking: Asking) -> None:
+    account, caller, now = throttle.account_of(asking.user_id), asking.caller, asking.now
     with context.changing(durable=False) as change:
         found = throttle.take_attempt(context, change.connection, account, caller, now)
         if found is not None and found.is_first:
-            change.record(Event(Happening.SIGN_IN_THROTTLED, now, user.id, session_id, caller.address))
+            change.record(Event(Happening.SIGN_IN_THROTTLED, now, asking.user_id, asking.session_id, caller.address))
     if found is not None:
         raise found.refusal
 

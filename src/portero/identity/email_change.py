@@ -12,8 +12,7 @@ from typing import Any
 from portero.events import Event, Happening
 from portero.identity import addresses, mail, new_users, notices, one_time_links, throttle
 from portero.identity.context import Caller, Change, IdentityContext
-from portero.identity.flow_states import Challenge
-from portero.identity.one_time_links import EMAIL_CHANGE, Purpose, Wanted
+from portero.identity.one_time_links import EMAIL_CHANGE, Onward, Purpose, Wanted
 from portero.store import one_time_tokens, users
 from portero.store.users import UserRecord
 
@@ -23,8 +22,7 @@ def wish(
     change: Change,
     user: UserRecord,
     address: str,
-    challenge: Challenge | None,
-    redirect_to: str,
+    onward: Onward,
     caller: Caller,
     now: datetime,
 ) -> dict[str, Any]:
@@ -42,7 +40,7 @@ def wish(
         found = throttle.check_mail(context, change.connection, "email-change", str(user.id), now)
         if found is not None:
             raise found
-        send_links(context, change, user, address, challenge, redirect_to, caller, now)
+        send_links(context, change, user, address, onward, caller, now)
     return {"email_change": address, "email_change_sent_at": now}
 
 
@@ -51,21 +49,25 @@ def send_links(
     change: Change,
     user: UserRecord,
     address: str,
-    challenge: Challenge | None,
-    redirect_to: str,
+    onward: Onward,
     caller: Caller,
     now: datetime,
 ) -> None:
     """Mail the links of a change to the new address, and to the present one if it was ever proven."""
     one_time_links.void(change, user.id, (Purpose.EMAIL_CHANGE_CURRENT, Purpose.EMAIL_CHANGE_NEW))
-    flow_id = one_time_links.start_flow(change, user.id, EMAIL_CHANGE, challenge, now)
+    flow_id = one_time_links.start_flow(change, user.id, EMAIL_CHANGE, onward.challenge, now)
     halves = [(Purpose.EMAIL_CHANGE_NEW, address)]
     if user.email is not None and new_users.is_proven(change, user):
         halves.append((Purpose.EMAIL_CHANGE_CURRENT, user.email))
     values = {"NewEmail": address, "OldEmail": user.email or ""}
     for purpose, to in halves:
         wanted = Wanted(
-            kind=EMAIL_CHANGE, purpose=purpose, address=to, redirect_to=redirect_to, flow_id=flow_id, values=values
+            kind=EMAIL_CHANGE,
+            purpose=purpose,
+            address=to,
+            redirect_to=onward.redirect_to,
+            flow_id=flow_id,
+            values=values,
         )
         one_time_links.send(context, change, user, wanted, caller, now)
     details = {"kind": EMAIL_CHANGE.name}

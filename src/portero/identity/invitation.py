@@ -12,7 +12,7 @@ from portero.errors import AuthError
 from portero.events import Event, Happening
 from portero.identity import addresses, confirmation, hook_calls, mail, new_users, sessions
 from portero.identity.context import Account, Caller, IdentityContext
-from portero.identity.one_time_links import INVITE
+from portero.identity.one_time_links import INVITE, Onward
 from portero.store import users
 
 
@@ -48,7 +48,7 @@ def invite(
             else:
                 users.by_id(change.connection, known.id, lock=True)
                 user = users.update(change.connection, known.id, now, invited_at=now) or known
-            stored = confirmation.send_link(context, change, user, INVITE, None, redirect_to, caller, now)
+            stored = confirmation.send_link(context, change, user, INVITE, Onward(redirect_to=redirect_to), caller, now)
             return sessions.account_of(change, stored)
     except sa.exc.IntegrityError as cause:
         raise AuthError(409, "conflict", "The address was invited by another request") from cause

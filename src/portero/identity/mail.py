@@ -60,7 +60,7 @@ def can_send(settings: Settings) -> bool:
 
 
 def confirms_itself(settings: Settings) -> bool:
-    """Tell whether a sign-up needs no proof of its address (overrides.md "confirmation")."""
+    """Tell whether a sign-up needs no proof of its address (docs/decisions/0008-sign-in.md)."""
     if settings.confirm_email == "auto":
         return settings.dev or not settings.smtp_url
     return settings.confirm_email == "no"

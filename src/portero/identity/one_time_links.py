@@ -75,6 +75,19 @@ REAUTHENTICATION: Final = Kind(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """Where a mailed link goes on to.
+
+    Attributes:
+        challenge: of the PKCE flow that it continues.
+        redirect_to: where it leads in the end; judged already.
+    """
+
+    challenge: Challenge | None = None
+    redirect_to: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """A link and code to be made.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Final
-from uuid import UUID
 
 from portero.errors import AuthError
 from portero.events import Event, Happening
 from portero.identity import mail, one_time_links, throttle
+from portero.identity.assurance import Asking
 from portero.identity.context import Caller, Change, IdentityContext
 from portero.identity.one_time_links import REAUTHENTICATION, Purpose, Wanted
 from portero.store import one_time_tokens, sessions, users
@@ -43,24 +43,17 @@ def ask(context: IdentityContext, user: UserRecord, caller: Caller, now: datetim
         raise refusal
 
 
-def require(context: IdentityContext, session_id: UUID | None, nonce: str | None, now: datetime) -> None:
+def require(context: IdentityContext, asking: Asking, nonce: str | None) -> None:
     """Refuse if a code is needed and none is given.
 
     Raises:
         AuthError: 400 reauthentication_needed.
     """
-    if not nonce and _is_needed(context, session_id, now):
+    if not nonce and _is_needed(context, asking):
         raise AuthError(400, "reauthentication_needed", "Password update requires reauthentication")
 
 
-def check(
-    context: IdentityContext,
-    user: UserRecord,
-    session_id: UUID | None,
-    nonce: str | None,
-    caller: Caller,
-    now: datetime,
-) -> None:
+def check(context: IdentityContext, user: UserRecord, asking: Asking, nonce: str | None) -> None:
     """Spend the code if one is given. A spent code stays spent, whatever comes after.
 
     Raises:
@@ -69,9 +62,9 @@ def check(
     if not nonce:
         return
     with context.changing() as change:
-        is_right = _spend(context, change, user, nonce, now)
+        is_right = _spend(context, change, user, nonce, asking.now)
         if not is_right:
-            change.record(Event(Happening.LINK_REFUSED, now, user.id, session_id, caller.address))
+            change.record(Event(Happening.LINK_REFUSED, asking.now, user.id, asking.session_id, asking.caller.address))
     if not is_right:
         raise AuthError(422, "reauthentication_not_valid", _NOT_VALID)
 
@@ -85,12 +78,12 @@ def _spend(context: IdentityContext, change: Change, user: UserRecord, nonce: st
     return is_right and one_time_links.spend(change, record, now)
 
 
-def _is_needed(context: IdentityContext, session_id: UUID | None, now: datetime) -> bool:
+def _is_needed(context: IdentityContext, asking: Asking) -> bool:
     age = context.settings.reauthenticate_after
     if age <= timedelta(0):
         return False
-    if session_id is None:
+    if asking.session_id is None:
         return True
     with context.database.reading() as connection:
-        session = sessions.by_id(connection, session_id)
-    return session is None or session.created_at + age <= now
+        session = sessions.by_id(connection, asking.session_id)
+    return session is None or session.created_at + age <= asking.now

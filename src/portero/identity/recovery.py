@@ -26,8 +26,7 @@ from portero.identity import (
     throttle,
 )
 from portero.identity.context import Caller, Change, IdentityContext
-from portero.identity.flow_states import Challenge
-from portero.identity.one_time_links import FIRST_CODE, MAGIC_LINK, RECOVERY, SIGN_UP, Kind, Wanted
+from portero.identity.one_time_links import FIRST_CODE, MAGIC_LINK, RECOVERY, SIGN_UP, Kind, Onward, Wanted
 from portero.records import dataclass
 from portero.store import users
 from portero.store.users import UserRecord
@@ -35,11 +34,10 @@ from portero.store.users import UserRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A link that somebody asks for; `email` as typed, `redirect_to` judged already."""
+    """A link that somebody asks for; `email` as typed."""
 
     email: str
-    challenge: Challenge | None = None
-    redirect_to: str = ""
+    onward: Onward = Onward()
     create_user: bool = True
     data: Mapping[str, Any] | None = None
 
@@ -110,11 +108,9 @@ def resend(context: IdentityContext, kind: str, asked: Asked, caller: Caller, no
             return
         user = users.by_email(change.connection, email, lock=True)
         if kind == "signup" and user is not None and user.email_confirmed_at is None:
-            confirmation.send_link(context, change, user, SIGN_UP, asked.challenge, asked.redirect_to, caller, now)
+            confirmation.send_link(context, change, user, SIGN_UP, asked.onward, caller, now)
         elif kind == "email_change" and user is not None and user.email_change is not None:
-            email_change.send_links(
-                context, change, user, user.email_change, asked.challenge, asked.redirect_to, caller, now
-            )
+            email_change.send_links(context, change, user, user.email_change, asked.onward, caller, now)
             users.update(change.connection, user.id, now, email_change_sent_at=now)
         elif kind == "email_change":
             _change_in_vain(context, change, asked, caller, now)
@@ -152,7 +148,7 @@ def _magic_link(context: IdentityContext, email: str, asked: Asked, caller: Call
             user = new_users.insert_user(change, email, None, asked.data or {}, now)
             change.record(Event(Happening.USER_CREATED, now, user.id, address=caller.address))
         if user.email_confirmed_at is None and not mail.confirms_itself(context.settings):
-            confirmation.send_link(context, change, user, FIRST_CODE, asked.challenge, asked.redirect_to, caller, now)
+            confirmation.send_link(context, change, user, FIRST_CODE, asked.onward, caller, now)
         else:
             _send(context, change, user, MAGIC_LINK, asked, caller, now)
     return None
@@ -168,8 +164,8 @@ def _send(
     now: datetime,
 ) -> None:
     assert user.email is not None
-    flow_id = one_time_links.start_flow(change, user.id, kind, asked.challenge, now)
-    wanted = Wanted(kind=kind, address=user.email, redirect_to=asked.redirect_to, flow_id=flow_id)
+    flow_id = one_time_links.start_flow(change, user.id, kind, asked.onward.challenge, now)
+    wanted = Wanted(kind=kind, address=user.email, redirect_to=asked.onward.redirect_to, flow_id=flow_id)
     one_time_links.send(context, change, user, wanted, caller, now)
     users.update(change.connection, user.id, now, recovery_sent_at=now)
     change.record(Event(Happening.MAIL_REQUESTED, now, user.id, None, caller.address, {"kind": kind.name}))
@@ -188,9 +184,7 @@ def _change_in_vain(context: IdentityContext, change: Change, asked: Asked, call
     with in_vain.undone(change) as scratch:
         nobody = in_vain.stranger(scratch, now)
         new_users.insert_email_identity(scratch, nobody, None, now, verified=True)
-        email_change.send_links(
-            context, scratch, nobody, f"new-{nobody.email}", asked.challenge, asked.redirect_to, caller, now
-        )
+        email_change.send_links(context, scratch, nobody, f"new-{nobody.email}", asked.onward, caller, now)
         users.update(scratch.connection, nobody.id, now, email_change_sent_at=now)
 
 

@@ -2,7 +2,7 @@
 
 Where mails are sent, a sign-up waits for the proof of its address, and says the same about an address that is taken.
 Without a mail server, and in development, it confirms itself: the address may sign in, and never counts as verified
-for linking (overrides.md "confirmation"), which is why the identity says `email_verified: false`. The unique index
+for linking (docs/decisions/0008-sign-in.md), which is why the identity says `email_verified: false`. The unique index
 decides who was first: a hundred sign-ups with one address make one user.
 """
 
@@ -33,6 +33,7 @@ from portero.identity import (
 from portero.identity.context import Account, Caller, IdentityContext, Opened, SignedIn
 from portero.identity.flow_states import Challenge
 from portero.identity.hooks import BeforeUserCreated, Way
+from portero.identity.one_time_links import Onward
 from portero.records import dataclass
 from portero.store import users
 from portero.store.users import UserRecord
@@ -70,7 +71,7 @@ def with_password(context: IdentityContext, form: Form, caller: Caller, now: dat
         _ask_hook(context, email, form.data, "sign_up", caller, now)
         # The hash is paid for whether the address is taken or not: the time says nothing.
         password_hash = context.passwords.hash(password)
-        pending = confirmation.Pending(email, password_hash, form.data or {}, challenge, form.redirect_to)
+        pending = confirmation.Pending(email, password_hash, form.data or {}, Onward(challenge, form.redirect_to))
         return confirmation.begin(context, pending, caller, now)
     if _is_taken(context, email):
         raise _taken()

@@ -32,9 +32,10 @@ from portero.identity import (
     sessions,
     throttle,
 )
+from portero.identity.assurance import Asking
 from portero.identity.context import Account, Caller, Change, IdentityContext
-from portero.identity.flow_states import Challenge
 from portero.identity.mail_templates import MailKind
+from portero.identity.one_time_links import Onward
 from portero.records import dataclass
 from portero.store import users
 from portero.store.users import UserRecord
@@ -56,8 +57,7 @@ class Wishes:
         data: merged into `user_metadata`; a null takes a member away.
         app_metadata: refused: only administrators change it.
         nonce: a mailed code for a new password; if given, it must be right.
-        challenge: of the PKCE flow that the links of a new address continue.
-        redirect_to: where these links lead; judged already.
+        onward: where the links of a new address go on to.
     """
 
     email: str | None = None
@@ -67,8 +67,7 @@ class Wishes:
     data: Mapping[str, Any] | None = None
     app_metadata: Mapping[str, Any] | None = None
     nonce: str | None = field(default=None, repr=False)
-    challenge: Challenge | None = None
-    redirect_to: str = ""
+    onward: Onward = Onward()
 
     @property
     def is_sensitive(self) -> bool:
@@ -99,14 +98,15 @@ def update(
     """
     _count(context, user, now)
     email = _checked(context, user, wishes)
+    asking = Asking(user.id, session_id, caller, now)
     if wishes.is_sensitive:
-        _check_rights(context, user, session_id, wishes, email, now)
+        _check_rights(context, user, asking, wishes, email)
     password_hash = None
     if wishes.password is not None:
-        password_hash = _new_hash(context, user, session_id, wishes, wishes.password, caller, now)
-        reauthentication.check(context, user, session_id, wishes.nonce, caller, now)
+        password_hash = _new_hash(context, user, asking, wishes, wishes.password)
+        reauthentication.check(context, user, asking, wishes.nonce)
     try:
-        return _update(context, user, session_id, wishes, email, password_hash, caller, now)
+        return _update(context, user, asking, wishes, email, password_hash)
     except sa.exc.IntegrityError as cause:
         raise addresses.taken() from cause
 
@@ -114,13 +114,12 @@ def update(
 def _update(
     context: IdentityContext,
     user: UserRecord,
-    session_id: UUID | None,
+    asking: Asking,
     wishes: Wishes,
     email: str | None,
     password_hash: str | None,
-    caller: Caller,
-    now: datetime,
 ) -> Account:
+    session_id, caller, now = asking.session_id, asking.caller, asking.now
     with context.changing() as change:
         current = users.by_id(change.connection, user.id, lock=True)
         if current is None:
@@ -129,16 +128,14 @@ def _update(
             assurance.require(change.connection, current.id, session_id)
         changes: dict[str, Any] = {}
         if email is not None and email != current.email:
-            changes |= email_change.wish(
-                context, change, current, email, wishes.challenge, wishes.redirect_to, caller, now
-            )
+            changes |= email_change.wish(context, change, current, email, wishes.onward, caller, now)
         if wishes.data is not None:
             together = merged(changes.get("user_metadata", current.user_metadata), wishes.data)
             changes["user_metadata"] = _bounded(together)
         if password_hash is not None:
             _check_unchanged(current, user)
             changes["password_hash"] = password_hash
-            _note_new_password(context, change, current, session_id, caller, now)
+            _note_new_password(context, change, current, asking)
         stored = users.update(change.connection, user.id, now, **changes) or current
         names = ", ".join(sorted(set(changes) - {"password_hash", "email_change_sent_at"}))
         if names:
@@ -188,36 +185,23 @@ def _checked(context: IdentityContext, user: UserRecord, wishes: Wishes) -> str 
 
 
 def _check_rights(
-    context: IdentityContext,
-    user: UserRecord,
-    session_id: UUID | None,
-    wishes: Wishes,
-    email: str | None,
-    now: datetime,
+    context: IdentityContext, user: UserRecord, asking: Asking, wishes: Wishes, email: str | None
 ) -> None:
     """Refuse, in the contract's order, before any password is compared: which refusal came would tell a guess."""
     with context.database.reading() as connection:
-        assurance.require(connection, user.id, session_id)
+        assurance.require(connection, user.id, asking.session_id)
         if email is not None and email != user.email and users.by_email(connection, email) is not None:
             raise addresses.taken()
     if wishes.password is not None:
-        reauthentication.require(context, session_id, wishes.nonce, now)
+        reauthentication.require(context, asking, wishes.nonce)
 
 
-def _new_hash(
-    context: IdentityContext,
-    user: UserRecord,
-    session_id: UUID | None,
-    wishes: Wishes,
-    password: str,
-    caller: Caller,
-    now: datetime,
-) -> str:
+def _new_hash(context: IdentityContext, user: UserRecord, asking: Asking, wishes: Wishes, password: str) -> str:
     """Judge and hash the new password, before any transaction is open."""
     breaches.check(context.settings, password)
     given = wishes.current_password
-    current_password.check(context, user, session_id, given, caller, now)
-    current_password.check_other(context, user, session_id, password, caller, now, is_counted=given is None)
+    current_password.check(context, user, asking, given)
+    current_password.check_other(context, user, asking, password, is_counted=given is None)
     return context.passwords.hash(password)
 
 
@@ -227,9 +211,8 @@ def _check_unchanged(current: UserRecord, judged: UserRecord) -> None:
         raise AuthError(409, "conflict", "The password was changed by another request")
 
 
-def _note_new_password(
-    context: IdentityContext, change: Change, user: UserRecord, session_id: UUID | None, caller: Caller, now: datetime
-) -> None:
+def _note_new_password(context: IdentityContext, change: Change, user: UserRecord, asking: Asking) -> None:
+    session_id, caller, now = asking.session_id, asking.caller, asking.now
     change.record(Event(Happening.PASSWORD_CHANGED, now, user.id, session_id, caller.address))
     sessions.end_within(change, user.id, session_id, "others", now)
     one_time_links.void(change, user.id)

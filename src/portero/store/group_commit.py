@@ -12,7 +12,7 @@ with a savepoint each, and for a while all groups after it have them: see `Undo`
 
 A piece of work may be done twice, and by another thread, so it must touch nothing but the database; it is done in the
 context (`contextvars`) of who wants it, whose column defaults it may ask for. It never runs the application's functions
-or hooks. Obeys design hot-path.md §6.
+or hooks. Obeys docs/decisions/0011-group-commit.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Cross-origin answers (contract auth.md §1.0, overrides.md "CORS"): any origin or a list, never with credentials."""
+"""Cross-origin answers (contract auth.md §1.0): any origin or a list, never with credentials."""
 
 from __future__ import annotations
 

@@ -5,19 +5,17 @@ It never changes after it was built, and holds nothing of any request.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol
 
 from flask import Flask, current_app
 
+from portero.data.pipeline import DataApi
 from portero.identity.context import IdentityContext
 from portero.records import dataclass
 from portero.settings import Settings
 from portero.store.engine import Database
 from portero.web.background import Background
 from portero.web.mail_worker import MailWorker
-
-if TYPE_CHECKING:
-    from portero.data.pipeline import DataApi
 
 EXTENSION = "portero"
 #: Where an application keeps its runtime once it is frozen.
@@ -41,7 +39,7 @@ class Runtime:
         settings: the frozen settings.
         database: the store.
         identity: what `identity` functions take first.
-        data: the data API; None where the auth API is served alone.
+        data: the data API.
         mail_worker: sends mails while it serves; None where none can be sent.
         sweeper: removes what is over while it serves; None where the setting says never.
     """
@@ -49,7 +47,7 @@ class Runtime:
     settings: Settings
     database: Database
     identity: IdentityContext
-    data: DataApi | None = None
+    data: DataApi
     mail_worker: MailWorker | None = None
     sweeper: Background | None = None
 
@@ -77,5 +75,5 @@ def frozen() -> Runtime | None:
 
 def runtime() -> Runtime:
     """Return the runtime of the current Flask application; the extension freezes it at the first request."""
-    held = current_app.extensions[EXTENSION]
-    return held if isinstance(held, Runtime) else cast("Freezable", held).freeze(current_app)
+    held: Freezable = current_app.extensions[EXTENSION]
+    return held.freeze(current_app)

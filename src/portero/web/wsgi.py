@@ -1,4 +1,4 @@
-"""The data mount: a WSGI callable in front of Flask that serves the data API (design house.md §2, hot-path.md §7).
+"""The data mount: a WSGI callable in front of Flask that serves the data API.
 
 In order: path prefix, preflight, token, body, pipeline, answer. A bad token never takes a database connection, and
 OPTIONS never touches the database. What is not below the prefix goes to the next application untouched. Nothing of an
@@ -145,8 +145,6 @@ def _security(url: str) -> tuple[tuple[str, str], ...]:
 
 def _answer(environ: Mapping[str, Any], runtime: Runtime, path: str, watch: Stopwatch | None) -> DataAnswer:
     data = runtime.data
-    if data is None:
-        raise DataError(404, "PGRST125", "Invalid path specified in request URL")
     now = time.time()
     principal = principal_of(environ, runtime, now)
     if watch is not None:
@@ -161,13 +159,13 @@ def _answer(environ: Mapping[str, Any], runtime: Runtime, path: str, watch: Stop
         return answer
     http = _request_of(environ, method, path, runtime.settings.max_body)
 
-    def whose() -> str:
+    def payer() -> str:
         if principal.user_id is not None:
             return str(principal.user_id)
         return network_of(caller_of(environ, runtime.settings.trusted_proxies).address)
 
     # Whether a session stands is asked to the second, which lets the parameter be kept.
-    return data.answer(http, principal, second_of(int(now)), watch, whose)
+    return data.answer(http, principal, second_of(int(now)), watch, payer)
 
 
 def _request_of(environ: Mapping[str, Any], method: str, path: str, most: int) -> HttpRequest:

@@ -23,9 +23,7 @@ def get(call: Call) -> Response:
     runtime = call.runtime
     identity = runtime.identity
     caches = {"tokens": identity.access_tokens.figures(), "api_keys": identity.api_keys.figures()}
-    if runtime.data is not None:
-        caches |= runtime.data.caches()
-    caches |= runtime.database.caches() | of_process()
+    caches |= runtime.data.caches() | runtime.database.caches() | of_process()
     lines = [*_cache_lines(caches, os.getpid()), *_commit_lines(runtime.database.commits(), os.getpid())]
     return Response("\n".join([*lines, ""]), content_type=_TYPE)
 

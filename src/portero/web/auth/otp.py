@@ -6,6 +6,7 @@ from flask import Response
 
 from portero.errors import AuthError
 from portero.identity import flow_states, recovery
+from portero.identity.one_time_links import Onward
 from portero.identity.recovery import Asked
 from portero.web.auth import body, captcha
 from portero.web.auth.call import Call, answer
@@ -25,8 +26,7 @@ def post(call: Call) -> Response:
         raise AuthError(400, "phone_provider_disabled", "Unsupported phone provider")
     asked = Asked(
         email=email,
-        challenge=challenge,
-        redirect_to=call.redirect_to,
+        onward=Onward(challenge, call.redirect_to),
         create_user=given.flag("create_user", default=True),
         data=given.mapping("data"),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Response
 
 from portero.identity import flow_states, recovery
+from portero.identity.one_time_links import Onward
 from portero.identity.recovery import Asked
 from portero.web.auth import body, captcha
 from portero.web.auth.call import Call, answer
@@ -15,6 +16,6 @@ def post(call: Call) -> Response:
     given = body.read(call.request)
     captcha.check(call, given)
     challenge = flow_states.read_challenge(given.text("code_challenge"), given.text("code_challenge_method"))
-    asked = Asked(email=given.text("email") or "", challenge=challenge, redirect_to=call.redirect_to)
+    asked = Asked(email=given.text("email") or "", onward=Onward(challenge, call.redirect_to))
     recovery.recover(call.identity, asked, call.caller, call.now)
     return answer({})

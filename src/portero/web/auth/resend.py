@@ -8,6 +8,7 @@ from flask import Response
 
 from portero.errors import AuthError
 from portero.identity import flow_states, recovery
+from portero.identity.one_time_links import Onward
 from portero.identity.recovery import Asked
 from portero.web.auth import body, captcha
 from portero.web.auth.call import Call, answer
@@ -25,7 +26,7 @@ def post(call: Call) -> Response:
     challenge = flow_states.read_challenge(given.text("code_challenge"), given.text("code_challenge_method"))
     _check(kind, email, phone)
     if email:
-        asked = Asked(email=email, challenge=challenge, redirect_to=call.redirect_to)
+        asked = Asked(email=email, onward=Onward(challenge, call.redirect_to))
         recovery.resend(call.identity, kind, asked, call.caller, call.now)
         return answer({})
     raise AuthError(400, "phone_provider_disabled", "Phone signups are disabled")

@@ -58,7 +58,7 @@ def _password(call: Call, given: Body) -> SignedIn:
         raise AuthError(422, "email_provider_disabled", "Email logins are disabled")
     if not email:
         raise AuthError(400, "validation_failed", "missing email or phone")
-    # Only an address signs in here: user names are the Python API's (overrides.md "user name").
+    # Only an address signs in here: user names are the Python API's (`portero.sign_in`).
     login = email if "@" in email else f"{email}@"
     return sign_in.with_password(call.identity, login, password or "", call.caller, call.now)
 

@@ -6,6 +6,7 @@ from flask import Response
 
 from portero.errors import AuthError
 from portero.identity import flow_states, user
+from portero.identity.one_time_links import Onward
 from portero.web.auth import body
 from portero.web.auth.call import Call, answer
 from portero.web.auth.shapes import user_json
@@ -28,8 +29,10 @@ def put(call: Call) -> Response:
         data=given.mapping("data"),
         app_metadata=given.mapping("app_metadata"),
         nonce=given.text("nonce"),
-        challenge=flow_states.read_challenge(given.text("code_challenge"), given.text("code_challenge_method")),
-        redirect_to=call.redirect_to,
+        onward=Onward(
+            flow_states.read_challenge(given.text("code_challenge"), given.text("code_challenge_method")),
+            call.redirect_to,
+        ),
     )
     signed_in = call.user
     account = user.update(call.identity, signed_in.account.user, signed_in.session_id, wishes, call.caller, call.now)
