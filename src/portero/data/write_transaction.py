@@ -181,15 +181,15 @@ class WriteTransaction:
         if rules.conflict:
             caller = caller | {write_sql.beside_the_values(name): fact for name, fact in caller.items()}
         rows: list[Any] = bound_rows(group, caller)
-        if len(rows) == 1 and rules.conflict is None:
-            prepared = prepared_writes.insert_of(rules, group.columns, sql)
-            if prepared is not None:
-                return [(row[:width], True) for row in prepared.run(self.connection, rows[0])]
-        statement = write_sql.insert_rows(rules, group.columns, sql)
         ignores = rules.conflict is not None and not rules.conflict.merges and not isinstance(rules.check, sa.True_)
-        # DEFAULT VALUES makes one row at a time; a row that is left out has to be told from its neighbours.
-        batches: Sequence[Any] = [rows] if group.columns and not ignores else rows
-        made = [self.connection.execute(statement, batch, execution_options=self.options).all() for batch in batches]
+        prepared = prepared_writes.insert_of(rules, group.columns, sql) if len(rows) == 1 else None
+        if prepared is not None:
+            made: list[Sequence[Any]] = [prepared.run(self.connection, rows[0])]
+        else:
+            statement = write_sql.insert_rows(rules, group.columns, sql)
+            # DEFAULT VALUES makes one row at a time; a row that is left out has to be told from its neighbours.
+            batches: Sequence[Any] = [rows] if group.columns and not ignores else rows
+            made = [self.connection.execute(statement, each, execution_options=self.options).all() for each in batches]
         left_out = [row for row, given in zip(rows, made, strict=True) if not given] if ignores else []
         if not would_be.are_let_in(self.connection, rules, group.columns, left_out, sql):
             raise write_plan.refuse_rows(rules.model, self.principal.role)
