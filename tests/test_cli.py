@@ -174,6 +174,9 @@ def test_a_user_is_made_listed_banned_and_deleted(project: Path) -> None:
     for refusal in (("sign-out", "anna", "--session", user_id), ("remove-factor", "anna", user_id)):
         assert "not found" in refused("users", *refusal)
     assert "/auth/v1/verify?token=" in told("users", "link", "anna@example.com", "--type", "recovery")
+    assert "a user was made" in told("users", "link", "new@example.com")
+    assert "a user was made" not in told("users", "link", "new@example.com")
+    assert "portero users link EMAIL --type invite" in refused("users", "invite", "guest@example.com")
     assert "is deleted" in told("users", "delete", "anna", "--softly", "--yes")
     assert "There is no user 'anna'" in refused("users", "ban", "anna")
 
@@ -304,7 +307,7 @@ def test_a_token_is_taken_apart_and_every_check_is_named(project: Path) -> None:
     assert "cannot be read" in refused("token", "inspect", stdin="nonsense")
     os.environ["PORTERO_URL"] = "https://other.example"
     elsewhere = refused("token", "inspect", stdin=token[0])
-    assert "Refused: iss is not this server." in elsewhere
+    assert "Refused: iss is not this server's address (PORTERO_URL)." in elsewhere
     assert "This server is https://other.example/auth/v1: PORTERO_URL says so" in elsewhere
     assert "that server runs with: PORTERO_URL=http://127.0.0.1:8000\n" in elsewhere
 
@@ -335,6 +338,11 @@ def test_the_database_is_upgraded_compared_and_revised(project: Path) -> None:
     assert "portero_" not in written.replace("portero_users.id", "")
     told("db", "upgrade")
     assert "The database fits." in told("db", "check")
+    models = project / "app" / "models.py"
+    models.write_text(models.read_text().replace("String(200)", 'String(200), ForeignKey("tags.id"), unique=True'))
+    found = refused("db", "check")
+    assert "add constraint on notes (title)" in found
+    assert "add foreign key on notes (title)" in found
 
 
 def test_a_migration_that_the_database_refuses_is_one_message(project: Path) -> None:
