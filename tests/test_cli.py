@@ -593,6 +593,37 @@ def test_development_says_when_the_models_are_ahead_of_the_database(project: Pat
     assert "portero db upgrade" in printed
 
 
+FORGOTTEN = """
+
+class Elsewhere(DeclarativeBase):
+    pass
+
+
+@expose(own("owner_id"))
+class Forgotten(Elsewhere):
+    __tablename__ = "forgotten"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner_id: Mapped[UUID]
+"""
+
+
+def test_a_model_whose_base_nobody_named_is_spoken_of(project: Path) -> None:
+    """It is marked, and the API answers 404 all the same."""
+    with (project / "app" / "models.py").open("a") as models:
+        models.write(FORGOTTEN)
+    sentence = (
+        "app.models.Forgotten is marked with expose, but the API does not know it: name its base, jwt.models(Base)"
+    )
+    with Served(project, "--dev", "--no-reload", "--workers", "1") as served:
+        printed = served.log.read_text()
+    assert f"  {sentence}\n" in printed
+    assert "app.models.Note is marked" not in printed
+    found = refused("doctor")
+    assert f"BAD   {sentence}\n" in found
+    assert 1 == found.count("is marked with expose")
+
+
 def test_two_workers_serve_and_stop_gracefully(project: Path) -> None:
     with Served(project) as served:
         assert "GoTrue" == served.ask("/auth/v1/health")["name"]
