@@ -338,8 +338,8 @@ def test_the_database_is_upgraded_compared_and_revised(project: Path) -> None:
     assert "portero_" not in written.replace("portero_users.id", "")
     told("db", "upgrade")
     assert "The database fits." in told("db", "check")
-    models = project / "app" / "models.py"
-    models.write_text(models.read_text().replace("String(200)", 'String(200), ForeignKey("tags.id"), unique=True'))
+    file = project / "app" / "models.py"
+    file.write_text(file.read_text().replace("String(200)", 'String(200), ForeignKey("tags.id"), unique=True'))
     found = refused("db", "check")
     assert "add constraint on notes (title)" in found
     assert "add foreign key on notes (title)" in found

@@ -51,7 +51,7 @@ def test_an_unfit_secret_stops_the_start_with_the_command_for_a_good_one(secret:
 
 
 def test_a_secret_that_is_not_there_may_stand_in_a_file_that_nobody_read() -> None:
-    with pytest.raises(ConfigurationError, match=r"not set \(of \.env only the commands portero and flask know\)"):
+    with pytest.raises(ConfigurationError, match=r"not set \(the commands portero and flask read \.env, "):
         check_secret(None)
 
 
