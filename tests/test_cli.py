@@ -716,6 +716,26 @@ def test_a_fork_of_a_process_that_ignores_its_children_is_waited_for() -> None:
     assert "0\n" == subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
 
+def test_a_reloader_that_is_told_to_end_twice_still_waits_for_its_server(tmp_path: Path) -> None:
+    """`timeout` and make signal the group and the child. Here the server takes a second to end."""
+    code = (
+        "import signal, sys, time; from pathlib import Path; from portero.cli.reload import run_and_reload\n"
+        "code = run_and_reload([], Path.cwd())\n"
+        "if code is not None: sys.exit(code)\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(1), print('ended', flush=True), sys.exit()))\n"
+        "print('serves', flush=True)\n"
+        "time.sleep(30)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as reloader:
+        assert reloader.stdout is not None
+        assert "serves\n" == reloader.stdout.readline()
+        reloader.terminate()
+        time.sleep(0.3)
+        reloader.terminate()
+        assert 0 == reloader.wait(10)
+        assert "ended\n" == reloader.stdout.read()
+
+
 def test_the_reloader_knows_what_it_has_loaded_itself(tmp_path: Path) -> None:
     assert is_loaded([tmp_path / "models.py", Path(socket.__file__)])
     assert not is_loaded([tmp_path / "models.py"])
