@@ -195,6 +195,8 @@ _IN_README = {
         "targets": "{met} of {all} targets are met{missed}. [All figures](benchmarks/results.md), "
         "made by `make bench`.",
         "missed": "; missed: ",
+        "marks": {},
+        "its": "its",
     },
     "README.es.md": {
         "head": "Peticiones por segundo en un núcleo, con los mismos datos y las mismas preguntas ({machine}; {date}):",
@@ -202,15 +204,17 @@ _IN_README = {
             "W0t": "una ruta propia tras `@jwt_required()`",
             "W1": "una fila propia por id",
             "W2": "las 20 filas propias más recientes",
-            "W5": "lo mismo con una fila incrustada",
+            "W5": "lo mismo con una fila anidada",
             "W3": "insertar una fila, en disco antes de responder",
             "W10": "80 % lecturas, 20 % inserciones",
             "W6": "renovar una sesión, en disco",
-            "W4": "entrar con contraseña",
+            "W4": "iniciar sesión con contraseña",
         },
         "targets": "Se cumplen {met} de {all} objetivos{missed}. [Todas las cifras](benchmarks/results.md), "
         "hechas por `make bench`.",
         "missed": "; no: ",
+        "marks": str.maketrans({",": "\N{NO-BREAK SPACE}", ".": ","}),  # to a Spanish reader 5,268 is less than six
+        "its": "su",
     },
 }
 READMES = tuple(_IN_README)
@@ -221,13 +225,15 @@ def into_readme(text: str, name: str, results: dict[str, Any]) -> str:
     """Put the short table between the marks of a README."""
     words: Any = _IN_README[name]
     machine = results["machine"]
-    where = f"{machine['processor']}, {machine['system'].partition(',')[0]}, Python {machine['python']}"
+    python = machine["python"].replace("its", words["its"])
+    where = f"{machine['processor']}, {machine['system'].partition(',')[0]}, Python {python}"
     lines = [words["head"].format(machine=where, date=results["measured_at"]), ""]
     lines += ["| | " + " | ".join(COLUMNS[column] for column in SHORT) + " |", "|---|" + "---:|" * len(SHORT)]
     for workload, meaning in words["names"].items():
         measured = results["workloads"].get(workload)
         if measured is not None:
-            cells = [_figure(measured[column]["rate"]) if column in measured else "–" for column in SHORT]
+            rates = [_figure(measured[column]["rate"]) if column in measured else "–" for column in SHORT]
+            cells = [rate.translate(words["marks"]) for rate in rates]
             lines.append(f"| {meaning} | " + " | ".join(cells) + " |")
     targets = results["targets"]
     missed = [row["name"] for row in targets if not row["met"]]

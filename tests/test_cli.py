@@ -174,6 +174,9 @@ def test_a_user_is_made_listed_banned_and_deleted(project: Path) -> None:
     for refusal in (("sign-out", "anna", "--session", user_id), ("remove-factor", "anna", user_id)):
         assert "not found" in refused("users", *refusal)
     assert "/auth/v1/verify?token=" in told("users", "link", "anna@example.com", "--type", "recovery")
+    assert "a user was made" in told("users", "link", "new@example.com")
+    assert "a user was made" not in told("users", "link", "new@example.com")
+    assert "portero users link EMAIL --type invite" in refused("users", "invite", "guest@example.com")
     assert "is deleted" in told("users", "delete", "anna", "--softly", "--yes")
     assert "There is no user 'anna'" in refused("users", "ban", "anna")
 
@@ -304,7 +307,7 @@ def test_a_token_is_taken_apart_and_every_check_is_named(project: Path) -> None:
     assert "cannot be read" in refused("token", "inspect", stdin="nonsense")
     os.environ["PORTERO_URL"] = "https://other.example"
     elsewhere = refused("token", "inspect", stdin=token[0])
-    assert "Refused: iss is not this server." in elsewhere
+    assert "Refused: iss is not this server's address (PORTERO_URL)." in elsewhere
     assert "This server is https://other.example/auth/v1: PORTERO_URL says so" in elsewhere
     assert "that server runs with: PORTERO_URL=http://127.0.0.1:8000\n" in elsewhere
 
@@ -335,6 +338,11 @@ def test_the_database_is_upgraded_compared_and_revised(project: Path) -> None:
     assert "portero_" not in written.replace("portero_users.id", "")
     told("db", "upgrade")
     assert "The database fits." in told("db", "check")
+    file = project / "app" / "models.py"
+    file.write_text(file.read_text().replace("String(200)", 'String(200), ForeignKey("tags.id"), unique=True'))
+    found = refused("db", "check")
+    assert "add constraint on notes (title)" in found
+    assert "add foreign key on notes (title)" in found
 
 
 def test_a_migration_that_the_database_refuses_is_one_message(project: Path) -> None:
@@ -585,6 +593,37 @@ def test_development_says_when_the_models_are_ahead_of_the_database(project: Pat
     assert "portero db upgrade" in printed
 
 
+FORGOTTEN = """
+
+class Elsewhere(DeclarativeBase):
+    pass
+
+
+@expose(own("owner_id"))
+class Forgotten(Elsewhere):
+    __tablename__ = "forgotten"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner_id: Mapped[UUID]
+"""
+
+
+def test_a_model_whose_base_nobody_named_is_spoken_of(project: Path) -> None:
+    """It is marked, and the API answers 404 all the same."""
+    with (project / "app" / "models.py").open("a") as models:
+        models.write(FORGOTTEN)
+    sentence = (
+        "app.models.Forgotten is marked with expose, but the API does not know it: name its base, jwt.models(Base)"
+    )
+    with Served(project, "--dev", "--no-reload", "--workers", "1") as served:
+        printed = served.log.read_text()
+    assert f"  {sentence}\n" in printed
+    assert "app.models.Note is marked" not in printed
+    found = refused("doctor")
+    assert f"BAD   {sentence}\n" in found
+    assert 1 == found.count("is marked with expose")
+
+
 def test_two_workers_serve_and_stop_gracefully(project: Path) -> None:
     with Served(project) as served:
         assert "GoTrue" == served.ask("/auth/v1/health")["name"]
@@ -675,6 +714,26 @@ def test_a_fork_of_a_process_that_ignores_its_children_is_waited_for() -> None:
     code = "import os, signal; from portero.cli.reload import Fork; signal.signal(signal.SIGCHLD, signal.SIG_IGN); "
     code += "pid = os.fork(); os._exit(3) if not pid else print(Fork(pid).wait())"
     assert "0\n" == subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_a_reloader_that_is_told_to_end_twice_still_waits_for_its_server(tmp_path: Path) -> None:
+    """`timeout` and make signal the group and the child. Here the server takes a second to end."""
+    code = (
+        "import signal, sys, time; from pathlib import Path; from portero.cli.reload import run_and_reload\n"
+        "code = run_and_reload([], Path.cwd())\n"
+        "if code is not None: sys.exit(code)\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(1), print('ended', flush=True), sys.exit()))\n"
+        "print('serves', flush=True)\n"
+        "time.sleep(30)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as reloader:
+        assert reloader.stdout is not None
+        assert "serves\n" == reloader.stdout.readline()
+        reloader.terminate()
+        time.sleep(0.3)
+        reloader.terminate()
+        assert 0 == reloader.wait(10)
+        assert "ended\n" == reloader.stdout.read()
 
 
 def test_the_reloader_knows_what_it_has_loaded_itself(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ class TokenFault(StrEnum):
     NOT_YET_VALID = "the token is not valid yet"
     ISSUED_IN_FUTURE = "the token was issued in the future"
     LIFETIME = "the token lives longer than this server issues them"
-    ISSUER = "iss is not this server"
+    ISSUER = "iss is not this server's address (PORTERO_URL)"
     AUDIENCE = "aud is not this server's"
     CLAIM = "a claim is missing or has the wrong type"
     KIND = "a token of this kind is not valid here"

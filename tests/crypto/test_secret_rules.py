@@ -50,6 +50,11 @@ def test_an_unfit_secret_stops_the_start_with_the_command_for_a_good_one(secret:
     assert "JWT_SECRET_KEY" in str(refusal.value)
 
 
+def test_a_secret_that_is_not_there_may_stand_in_a_file_that_nobody_read() -> None:
+    with pytest.raises(ConfigurationError, match=r"not set \(the commands portero and flask read \.env, "):
+        check_secret(None)
+
+
 def test_the_refusal_does_not_show_the_secret() -> None:
     with pytest.raises(ConfigurationError) as refusal:
         check_secret("hunter2")

@@ -59,6 +59,8 @@ def test_a_claim_of_the_caller_is_looked_up_too(database: Database) -> None:
     by_team = {"select": lambda note: note.team_id == me.claim("app_metadata", "team", sa.Integer)}
     assert [] == advice(database, NOTES, **by_team)
     assert [] == advice(database, NOTES, insert=lambda note: note.owner_id == me.id)
+    (sentence,) = advice(database, NOTES, select=lambda note: note.owner_id == me.claim("app_metadata", "org", sa.Uuid))
+    assert sentence.startswith("No index on notes.owner_id: the select policy of notes compares it with the caller.")
 
 
 def test_a_table_that_a_policy_looks_into_is_named(database: Database) -> None:

@@ -178,6 +178,7 @@ def test_a_verb_without_a_policy_is_for_the_service_role_only() -> None:
             policies.of(Verb.DELETE, role)
         expected = (status, "42501", "permission denied for table papers")
         assert expected == (caught.value.status, caught.value.code, caught.value.message)
+        assert "papers has no delete policy: expose(…, delete=…)." == caught.value.hint
     assert (("WWW-Authenticate", "Bearer"),) == refused("no", "anon").headers
 
 

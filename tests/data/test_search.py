@@ -179,6 +179,7 @@ def test_sqlite_says_what_it_cannot_search(tmp_path: Any) -> None:
     api = DataApi(build([exposure], "sqlite"), database, Settings(), sessions.standing())
     for query in ("other=fts.x", "body=fts.a <2> b", "body=fts.a:A", "body=fts.(a | b) <-> c"):
         assert (400, "PGRST127") == (ask(api, query).status, json.loads(ask(api, query).body)["code"])
+    assert json.loads(ask(api, "other=fts.x").body)["hint"] == "Declare it at its model: expose(…, search=[…])."
     with database.writing() as connection:
         for statement in search_index.drop_statements("pages"):
             connection.exec_driver_sql(statement)

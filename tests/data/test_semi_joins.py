@@ -187,6 +187,12 @@ def plan_of(api: DataApi, query: str) -> str:
     return "\n".join(str(row[-1]) for row in rows)
 
 
+def test_a_uuid_of_the_callers_claims_is_a_condition_like_others() -> None:
+    """SQLAlchemy compiles for no database when it is asked what an EXISTS reads."""
+    by_claim = sa.exists().where(TIED, MEMBERS.c.user_id == me.claim("app_metadata", "org", sa.Uuid))
+    assert text_of(by_claim).startswith("documents.team_id IN (SELECT members.team_id FROM members WHERE")
+
+
 def test_page_and_count_begin_at_the_callers_rows(api: DataApi) -> None:
     """The table is never walked, neither for the page nor for the count."""
     plan = plan_of(api, "order=team_id&limit=20")

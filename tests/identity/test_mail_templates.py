@@ -48,7 +48,7 @@ def test_a_file_of_the_project_comes_first_and_is_filled_like_supabases(tmp_path
 @pytest.mark.parametrize("text", ["{{ .Nothing }}", "{{ Token }}", "{{ .Token.x }}", "{{ range .Data }}"])
 def test_what_no_mail_knows_is_refused_at_the_start(tmp_path: Path, text: str) -> None:
     (tmp_path / "invite.txt").write_text(text)
-    with pytest.raises(ConfigurationError, match=r"invite\.txt has"):
+    with pytest.raises(ConfigurationError, match=r"template invite\.txt has"):
         Templates.read(tmp_path)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy.schema import ColumnCollectionConstraint
 
 from portero.alembic import include_object
 from portero.assembly import Store
@@ -39,5 +40,12 @@ def _described(difference: Any) -> str:
     if isinstance(difference, list):
         return "; ".join(_described(each) for each in difference)
     kind, *rest = difference
-    names = [str(getattr(each, "name", each)) for each in rest if each is not None and not isinstance(each, dict)]
-    return " ".join([str(kind).replace("_", " "), *names])
+    names = [_name(each) for each in rest if each is not None and not isinstance(each, dict)]
+    return " ".join([str(kind).replace("_fk", " foreign key").replace("_", " "), *names])
+
+
+def _name(part: Any) -> str:
+    """A constraint often has no name; its columns have."""
+    if isinstance(part, ColumnCollectionConstraint) and part.name is None:
+        return f"on {part.table.name} ({', '.join(part.columns.keys())})"
+    return str(getattr(part, "name", part))

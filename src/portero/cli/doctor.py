@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
-import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -19,6 +18,7 @@ from flask import Flask
 
 from portero.cli.database import has_history
 from portero.cli.differences import differences, missing_searches
+from portero.cli.own_modules import own_modules, unnamed_models
 from portero.cli.project import extension_of, load_app, opened_store, refuse_readable
 from portero.data.catalogue import Catalogue
 from portero.data.index_advice import missing_indexes
@@ -107,6 +107,7 @@ def about_app(app: Flask, requests: TextIO | None = None) -> Iterator[Finding]:
             tables = [table for metadata in store.metadatas for table in metadata.sorted_tables]
             yield from (Finding("bad", each) for each in missing_searches(store))
             yield from (Finding("bad", f"The models differ from the database: {each}") for each in found)
+            yield from (Finding("bad", each) for each in unnamed_models(app, store.exposures))
         runtime = extension_of(app).freeze(app)
         yield from about_refresh_tokens(app)
         yield from about_mails(runtime)
@@ -147,16 +148,9 @@ def about_unexposed(tables: Iterable[sa.Table], catalogue: Catalogue) -> Iterato
 
 def about_refresh_tokens(app: Flask) -> Iterator[Finding]:
     """Look for modules of the application that took create_refresh_token along: calling it is refused."""
-    root = Path(app.root_path)
-    for name, module in sorted(sys.modules.items()):
-        path = getattr(module, "__file__", None)
-        if path and hasattr(module, "create_refresh_token") and _is_own_code(Path(path), root):
+    for name, module in own_modules(app):
+        if hasattr(module, "create_refresh_token"):
             yield Finding("bad", f"{name} imports create_refresh_token. {NO_REFRESH_TOKENS}")
-
-
-def _is_own_code(path: Path, root: Path) -> bool:
-    """Tell whether a module is the application's and not of an environment that lies in its directory."""
-    return path.is_relative_to(root) and "site-packages" not in path.parts
 
 
 def about_mails(runtime: Runtime) -> Iterator[Finding]:

@@ -96,6 +96,8 @@ def run_and_reload(command: Sequence[str], directory: Path) -> int | None:
             forks = forks and not is_loaded(directory / path for path in changed)
             child = _start(command, forks)
     except KeyboardInterrupt:
+        # Who ends a whole group may say it twice (timeout, make): the child is waited for all the same.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if child is not None:
             stop(child)
         return 0

@@ -23,6 +23,7 @@ from granian.constants import Interfaces, RuntimeModes
 from granian.log import LogLevels
 
 from portero.cli.examples import examples_for
+from portero.cli.own_modules import unnamed_models
 from portero.cli.project import app_path, extension_of, load_app, load_environment, opened_store
 from portero.cli.reload import run_and_reload
 from portero.cli.worker_process import (
@@ -175,16 +176,20 @@ def prepare(app: Flask, url: str, examples: bool) -> str:
 
 
 def differences_of(app: Flask) -> list[str]:
-    """Say where the models have gone ahead of the database: missing tables were made, missing columns are not."""
+    """Say where the models have gone ahead of the database, and which are not served at all.
+
+    Missing tables were made, missing columns are not.
+    """
     # Alembic compares, and is loaded for development only: a start without it is a tenth sooner.
     from portero.cli.differences import differences  # noqa: PLC0415
 
     with opened_store(app) as store:
         found = differences(store)
+        unnamed = [line for each in unnamed_models(app, store.exposures) for line in (f"  {each}", "")]
     if not found:
-        return []
+        return unnamed
     advice = 'Next: portero db revision -m "what changed", then: portero db upgrade'
-    return ["  The models differ from the database:", *(f"    {each}" for each in found), f"  {advice}", ""]
+    return [*unnamed, "  The models differ from the database:", *(f"    {each}" for each in found), f"  {advice}", ""]
 
 
 def load_for_worker(path: str) -> Any:

@@ -20,6 +20,11 @@ from portero.store.users import UserRecord
 
 #: Links that need nothing more than an address.
 _LINKS = ("magiclink", "recovery", "invite")
+#: What an operator can do about a refusal, by its code.
+_ADVICE = {
+    "email_provider_disabled": "; set PORTERO_SMTP_URL and PORTERO_MAIL_FROM, or print a link to hand over: "
+    "portero users link EMAIL --type invite"
+}
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -35,7 +40,7 @@ def _answering(context: click.Context) -> Iterator[None]:
         with opened(context):
             yield
     except AuthError as error:
-        raise ConfigurationError(error.message) from error
+        raise ConfigurationError(error.message + _ADVICE.get(error.code, "")) from error
 
 
 def _login(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -122,9 +127,15 @@ def invite(context: click.Context, email: str) -> None:
 @click.option("--type", "kind", default="magiclink", show_default=True, type=click.Choice(_LINKS), help="What it does.")
 @click.pass_context
 def link(context: click.Context, email: str, kind: str) -> None:
-    """Print a link that signs EMAIL in. Whoever has it is that user: hand it over with care."""
+    """Print a link that signs EMAIL in. Whoever has it is that user: hand it over with care.
+
+    magiclink and invite make a user if nobody has the address.
+    """
     with _answering(context):
+        is_new = api.find(email) is None
         click.echo(api.generate_link(kind, email).issued.url)
+        if is_new:
+            click.echo(f"Nobody had the address {email}: a user was made, whom this link confirms.", err=True)
 
 
 @users.command()

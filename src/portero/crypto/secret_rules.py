@@ -62,7 +62,7 @@ def check_secret(secret: Any, name: str = "JWT_SECRET_KEY") -> bytes:
             the text of a public key.
     """
     if secret is None or secret in ("", b""):
-        raise _refusal(f"{name} is not set")
+        raise _refusal(f"{name} is not set (the commands portero and flask read .env, other servers do not)")
     if not isinstance(secret, str | bytes):
         raise _refusal(f"{name} is neither text nor bytes")
     data = secret.encode() if isinstance(secret, str) else secret

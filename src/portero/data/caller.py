@@ -35,6 +35,12 @@ class UuidOfText(FunctionElement[Any]):
     inherit_cache = True
 
 
+@compiles(UuidOfText)
+def _uuid_in_words(element: Any, compiler: Any, **options: Any) -> str:
+    """SQLAlchemy compiles for no database where it is asked what a statement reads, and where one is printed."""
+    return f"uuid_of_text({compiler.process(element.clauses, **options)})"
+
+
 @compiles(UuidOfText, "sqlite")
 def _uuid_on_sqlite(element: Any, compiler: Any, **options: Any) -> str:
     digits = f"replace(lower({compiler.process(element.clauses, **options)}), '-', '')"

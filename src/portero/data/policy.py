@@ -57,15 +57,16 @@ class Policies:
             return sa.true()
         clause: Clause | None = getattr(self, verb.value)
         if clause is None:
-            raise refused(f"permission denied for table {self.table}", role)
+            hint = f"{self.table} has no {verb.value} policy: expose(…, {verb.value}=…)."
+            raise refused(f"permission denied for table {self.table}", role, hint)
         return clause
 
 
-def refused(message: str, role: str) -> DataError:
+def refused(message: str, role: str, hint: str | None = None) -> DataError:
     """Make the refusal 42501: 403, or 401 for a caller who could sign in (contract §4.10)."""
     if role == ANON:
-        return DataError(401, "42501", message, headers=[("WWW-Authenticate", "Bearer")])
-    return DataError(403, "42501", message)
+        return DataError(401, "42501", message, hint=hint, headers=[("WWW-Authenticate", "Bearer")])
+    return DataError(403, "42501", message, hint=hint)
 
 
 def row_refused(table: str, role: str) -> DataError:

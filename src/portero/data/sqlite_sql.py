@@ -169,7 +169,7 @@ class SqliteSql:
             DataError: PGRST127: the column has no index (`expose(search=[…])`).
         """
         if words.index is None or words.row is None:
-            raise not_on_sqlite("Full-text searches of this column")
+            raise not_on_sqlite("Full-text searches of this column", "Declare it at its model: expose(…, search=[…]).")
         number, longest = words.index.number, words.longest
         query = binds.slot(slot, lambda text: match_of(name, bounded(text, longest), number), sa.Text())
         index = sa.table(words.index.index, sa.column("rowid", sa.Integer()))
@@ -301,9 +301,10 @@ def json_path(steps: Sequence[JsonStep]) -> str:
     return "$" + "".join(parts)
 
 
-def not_on_sqlite(what: str) -> DataError:
+def not_on_sqlite(what: str, hint: str | None = None) -> DataError:
     """Make the PGRST127 refusal."""
-    return DataError(400, "PGRST127", "Feature not implemented", details=f"{what} are not available on this database.")
+    details = f"{what} are not available on this database."
+    return DataError(400, "PGRST127", "Feature not implemented", details=details, hint=hint)
 
 
 _ONE = sa.literal_column("1", sa.Integer())

@@ -88,7 +88,7 @@ class Templates:
         """
         found = dict(_files(directory))
         for (language, kind, ending), text in found.items():
-            _check(f"{language or '.'}/{kind}.{ending}", text)
+            _check(f"{language}/{kind}.{ending}".lstrip("/"), text)
         return cls(found)
 
     def render(self, kind: MailKind, language: str, values: Mapping[str, str], data: Mapping[str, Any]) -> Rendered:
