@@ -106,7 +106,14 @@ def canonical(document: Any) -> Any:
 
     >>> canonical('{"b": [1, 2], "a": null}'), canonical(None)
     ('{"a":null,"b":[1,2]}', None)
+
+    SQLite keeps a document that is a number as a number.
+
+    >>> canonical(5)
+    '5'
     """
+    if isinstance(document, (int, float)):
+        return canonical_of(document)
     if not isinstance(document, (str, bytes)):
         return document
     try:

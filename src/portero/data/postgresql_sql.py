@@ -27,6 +27,8 @@ Clause = sa.ColumnElement[Any]
 
 _MOST_PAIRS = 50
 """`json_build_object` takes 100 arguments (FUNC_MAX_ARGS)."""
+_NESTED = (Kind.ARRAY, Kind.JSON)
+"""What may hold arrays itself: in an array it would be taken for a dimension."""
 _SEARCHES = {
     "fts": "to_tsquery",
     "plfts": "plainto_tsquery",
@@ -93,7 +95,7 @@ class PostgresqlSql:
     def in_list(self, column: Clause, wire: WireType, slot: int, binds: Binds, longest: int) -> Clause:
         """Compare with a list in one bound parameter, whatever its length."""
 
-        if wire.kind is Kind.ARRAY:
+        if wire.kind in _NESTED:
             return column.in_(sa.select(_arrays(wire, slot, json_functions.list_elements, longest, binds)))
 
         def codec(text: str) -> Any:
@@ -110,7 +112,7 @@ class PostgresqlSql:
             return [wire.parse(one) for one in json_functions.group_elements(text, longest)]
 
         each: Any
-        if wire.kind is Kind.ARRAY:
+        if wire.kind in _NESTED:
             each = _arrays(wire, slot, json_functions.group_elements, longest, binds)
         else:
             each = sa.func.unnest(_array(wire, slot, codec, binds), type_=wire.bind_type).column_valued()
@@ -247,7 +249,7 @@ def _array(wire: WireType, slot: int, codec: Any, binds: Binds) -> Clause:
 
 
 def _arrays(wire: WireType, slot: int, split: Any, longest: int, binds: Binds) -> Clause:
-    """Give arrays as rows: PostgreSQL knows no array of arrays, so their texts are bound and cast one by one."""
+    """Give arrays or documents as rows: there is no array of arrays, so their texts are bound and cast one by one."""
 
     def codec(text: str) -> list[str]:
         found: list[str] = split(text, longest)
