@@ -148,3 +148,13 @@ def test_an_upsert_of_nothing_but_defaults_makes_rows(scene: Scene, resolution: 
     again = Scene(scene.database, api).ask("POST", "/ticks?on_conflict=kind", [{}, {}], prefer=f"{SHOW}, {IGNORE}")
     assert (201, []) == answered(again)
     assert made == scene.rows(ticks)
+
+
+def test_an_instant_at_the_end_of_time_spoils_no_page_in_a_time_zone(scene: Scene) -> None:
+    """It was a 400 for everybody who could see the row, on SQLite."""
+    last = {"title": "last", "at": "9999-12-31T23:59:59Z"}
+    assert 201 == scene.ask("POST", "/notes", last).status
+    answer = scene.ask("GET", "/notes?select=title,at&order=id", prefer="timezone=Asia/Tokyo")
+    shown = {"sqlite": "9999-12-31T23:59:59+00:00", "postgresql": "10000-01-01T08:59:59+09:00"}
+    expected = [{"title": "hers", "at": None}, {"title": "last", "at": shown[scene.database.dialect_name]}]
+    assert (200, expected) == answered(answer)
