@@ -16,6 +16,7 @@ from typing import Any, Final
 from portero.data.answer import error_answer
 from portero.data.nodes import DataAnswer, HttpRequest
 from portero.data.request import WRITE_METHODS
+from portero.data.scanner import syntax_error
 from portero.data.timing import Stopwatch
 from portero.errors import AuthError, DatabaseUnavailable, DataError, InvalidToken, TooBusy
 from portero.figures import kept
@@ -172,6 +173,9 @@ def _answer(environ: Mapping[str, Any], runtime: Runtime, path: str, watch: Stop
 
 def _request_of(environ: Mapping[str, Any], method: str, path: str, most: int) -> HttpRequest:
     get = environ.get
+    query: str = get("QUERY_STRING", "")
+    if not query.isascii():
+        query = _query_of(query)
     written = _NOTHING_WRITTEN
     if method in WRITE_METHODS:
         body = read_body(environ, most)
@@ -179,7 +183,7 @@ def _request_of(environ: Mapping[str, Any], method: str, path: str, most: int) -
     values = (
         method,
         path,
-        get("QUERY_STRING", ""),
+        query,
         get("HTTP_ACCEPT", ""),
         get("HTTP_PREFER", ""),
         get("HTTP_RANGE", ""),
@@ -194,6 +198,14 @@ def _text_of(path: str) -> str:
         return path.encode("latin-1").decode("utf-8")
     except UnicodeError:
         raise DataError(404, "PGRST125", "Invalid path specified in request URL") from None
+
+
+def _query_of(query: str) -> str:
+    """Read what a client did not percent-encode; as latin-1 a filter would look for another text, and find none."""
+    try:
+        return query.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        raise syntax_error("query string", "", "The query is not valid UTF-8") from None
 
 
 def read_body(environ: Mapping[str, Any], most: int) -> bytes:
