@@ -45,6 +45,7 @@ WORDS = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("word", sa.Text),
     sa.Column("rank", sa.Integer),
+    sa.Column("state", sa.Enum("new", "started", "done", name="state")),
 )
 THINGS = sa.Table(
     "things",
@@ -75,11 +76,11 @@ THINGS = sa.Table(
 )
 make_with_table(THINGS, ["story"])
 WORD_ROWS = [
-    {"id": 1, "word": "banana", "rank": 2},
-    {"id": 2, "word": "Apple", "rank": None},
-    {"id": 3, "word": "Äpfel", "rank": 1},
-    {"id": 4, "word": "apple", "rank": 3},
-    {"id": 5, "word": "zebra 50%", "rank": None},
+    {"id": 1, "word": "banana", "rank": 2, "state": "new"},
+    {"id": 2, "word": "Apple", "rank": None, "state": "done"},
+    {"id": 3, "word": "Äpfel", "rank": 1, "state": "started"},
+    {"id": 4, "word": "apple", "rank": 3, "state": None},
+    {"id": 5, "word": "zebra 50%", "rank": None, "state": "new"},
 ]
 
 
@@ -117,6 +118,10 @@ QUESTIONS: Sequence[tuple[str, Sequence[Question]]] = (
             written("a text that is too long", short="abcdef"),
             written("a text of fixed length", fixed="ab"),
             written("text beyond the basic plane", name="🦊"),
+            Question("order of an enum", "/words?select=state&order=state,id"),
+            Question("comparison of an enum", "/words?select=state&state=gt.new&order=id"),
+            Question("the last of an enum", "/words?select=state.max()"),
+            Question("a label that an enum does not have", "/words?select=state&state=eq.lost"),
         ),
     ),
     (

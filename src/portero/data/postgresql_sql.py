@@ -218,8 +218,14 @@ class PostgresqlSql:
         return sa.cast(text, sa.JSON())
 
     def bytewise(self, column: Clause) -> Clause:
-        """Compare as SQLite does, whatever the database's own collation."""
-        return column.collate("C")
+        """Compare as SQLite does, whatever the database's own collation; an enum has an order of its own, and none."""
+        return column if self._is_enum(column.type) else column.collate("C")
+
+    def _is_enum(self, type_: TypeEngine[Any]) -> bool:
+        held = type_.dialect_impl(self.compiler)
+        while isinstance(held, sa.TypeDecorator):
+            held = held.impl_instance.dialect_impl(self.compiler)
+        return isinstance(held, sa.Enum) and held.native_enum
 
     def keys(self, types: Sequence[TypeEngine[Any]]) -> tuple[sa.FromClause, list[Clause], Clause]:
         """Give the keys of a keyed read as rows: (source, key columns, position)."""
