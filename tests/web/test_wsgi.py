@@ -194,6 +194,14 @@ def test_a_body_that_was_cut_off_on_its_way_is_not_taken_for_the_whole(mount: Mo
     assert ("400", "PGRST102") == (answer.status[:3], json.loads(answer.body)["code"])
 
 
+@pytest.mark.parametrize("kind", ["text/csv", "Text/CSV; charset=utf-8", "application/x-www-form-urlencoded"])
+def test_a_body_in_pieces_whose_end_cannot_be_told_is_not_taken(mount: Mount, kind: str) -> None:
+    """A server ends it where the connection broke, and tells nobody; of JSON a part is no whole."""
+    environ = {"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_TYPE": kind}
+    answer = mount.ask("/rest/v1/films", "POST", b"title\nx", **environ)
+    assert ("411 Length Required", "PGRST102") == (answer.status, json.loads(answer.body)["code"])
+
+
 @pytest.mark.parametrize("environ", [{}, {"CONTENT_LENGTH": "", "wsgi.input_terminated": True}])
 def test_a_body_reaches_the_write(mount: Mount, environ: dict[str, Any]) -> None:
     """Films have no insert policy: 401 for strangers, after the body was read."""

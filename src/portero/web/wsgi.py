@@ -50,6 +50,7 @@ _REASONS: Final = {
     405: "405 Method Not Allowed",
     406: "406 Not Acceptable",
     409: "409 Conflict",
+    411: "411 Length Required",
     412: "412 Precondition Failed",
     413: "413 Content Too Large",
     415: "415 Unsupported Media Type",
@@ -61,6 +62,8 @@ _REASONS: Final = {
 _CHUNK: Final = 64 * 1024
 #: Of a read: Content-Profile, Content-Type, body, If-Match.
 _NOTHING_WRITTEN: Final = ("", "", b"", "")
+#: Types of which a part is a whole, too; of JSON none is.
+_ENDLESS: Final = frozenset({"text/csv", "application/x-www-form-urlencoded"})
 _TRACE: Final = re.compile(r"[!-~]{1,200}")
 
 
@@ -212,7 +215,8 @@ def read_body(environ: Mapping[str, Any], most: int) -> bytes:
     """Read a request's body, counting while reading; `most` is in bytes.
 
     Raises:
-        DataError: PGRST102: 413 too large; 415 it is compressed; 400 a length that is none, or less came than it says.
+        DataError: PGRST102: 413 too large; 415 it is compressed; 400 a length that is none, or less came than it says;
+            411 none where a part could not be told from the whole.
     """
     encoding = environ.get("HTTP_CONTENT_ENCODING")
     if encoding and encoding.lower() != "identity":
@@ -243,6 +247,9 @@ def _read_to_the_end(environ: Mapping[str, Any], most: int) -> bytes:
     body = _read(environ["wsgi.input"], most + 1) if chunked else b""
     if len(body) > most:
         raise _too_large(most)
+    if body and environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() in _ENDLESS:
+        # Servers give what came before a connection broke as if it were all: half a CSV would be written.
+        raise DataError(411, "PGRST102", "A body of this type has to tell its length", hint="Send Content-Length.")
     return body
 
 
