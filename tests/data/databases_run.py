@@ -81,6 +81,7 @@ WORD_ROWS = [
     {"id": 3, "word": "Äpfel", "rank": 1, "state": "started"},
     {"id": 4, "word": "apple", "rank": 3, "state": None},
     {"id": 5, "word": "zebra 50%", "rank": None, "state": "new"},
+    {"id": 6, "word": "Οδοσήμανση", "rank": None, "state": None},
 ]
 
 
@@ -110,6 +111,7 @@ QUESTIONS: Sequence[tuple[str, Sequence[Question]]] = (
             Question("comparison of text", "/words?select=word&word=gt.apple&order=id"),
             Question("like minds case", "/words?select=word&word=like.*pple&order=id"),
             Question("ilike does not, beyond ASCII either", "/words?select=word&word=ilike.ä*&order=id"),
+            Question("nor does it mind where in a word a sigma stands", "/words?select=word&word=ilike.ΟΔΟΣ*&order=id"),
             Question("a percent sign in a pattern", "/words?select=word&word=like.*\\%25&order=id"),
             Question("regular expression", "/words?select=word&word=match.^[ab]&order=id"),
             Question("regular expression without case", "/words?select=word&word=imatch.^[ab]&order=id"),
