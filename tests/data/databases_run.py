@@ -46,6 +46,7 @@ WORDS = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("word", sa.Text),
     sa.Column("rank", sa.Integer),
+    sa.Column("state", sa.Enum("new", "started", "done", name="state")),
 )
 THINGS = sa.Table(
     "things",
@@ -76,11 +77,12 @@ THINGS = sa.Table(
 )
 make_with_table(THINGS, ["story"])
 WORD_ROWS = [
-    {"id": 1, "word": "banana", "rank": 2},
-    {"id": 2, "word": "Apple", "rank": None},
-    {"id": 3, "word": "Äpfel", "rank": 1},
-    {"id": 4, "word": "apple", "rank": 3},
-    {"id": 5, "word": "zebra 50%", "rank": None},
+    {"id": 1, "word": "banana", "rank": 2, "state": "new"},
+    {"id": 2, "word": "Apple", "rank": None, "state": "done"},
+    {"id": 3, "word": "Äpfel", "rank": 1, "state": "started"},
+    {"id": 4, "word": "apple", "rank": 3, "state": None},
+    {"id": 5, "word": "zebra 50%", "rank": None, "state": "new"},
+    {"id": 6, "word": "Οδοσήμανση", "rank": None, "state": None},
 ]
 
 
@@ -110,6 +112,7 @@ QUESTIONS: Sequence[tuple[str, Sequence[Question]]] = (
             Question("comparison of text", "/words?select=word&word=gt.apple&order=id"),
             Question("like minds case", "/words?select=word&word=like.*pple&order=id"),
             Question("ilike does not, beyond ASCII either", "/words?select=word&word=ilike.ä*&order=id"),
+            Question("nor does it mind where in a word a sigma stands", "/words?select=word&word=ilike.ΟΔΟΣ*&order=id"),
             Question("a percent sign in a pattern", "/words?select=word&word=like.*\\%25&order=id"),
             Question("regular expression", "/words?select=word&word=match.^[ab]&order=id"),
             Question("regular expression without case", "/words?select=word&word=imatch.^[ab]&order=id"),
@@ -118,6 +121,10 @@ QUESTIONS: Sequence[tuple[str, Sequence[Question]]] = (
             written("a text that is too long", short="abcdef"),
             written("a text of fixed length", fixed="ab"),
             written("text beyond the basic plane", name="🦊"),
+            Question("order of an enum", "/words?select=state&order=state,id"),
+            Question("comparison of an enum", "/words?select=state&state=gt.new&order=id"),
+            Question("the last of an enum", "/words?select=state.max()"),
+            Question("a label that an enum does not have", "/words?select=state&state=eq.lost"),
         ),
     ),
     (

@@ -46,6 +46,14 @@ def test_a_single_object_is_the_array_without_its_brackets() -> None:
         body_of(ResultSet(b"[]", 0, None, 0), media)
 
 
+def test_stripped_nulls_leave_numbers_digit_for_digit() -> None:
+    """Also a numeric that no double holds, which was a 500."""
+    media = choose_media("application/vnd.pgrst.array+json;nulls=stripped")
+    body = b'[{"a":1.50,"b":12345678901234.567800,"c":[null,12345678901234567890,1e400],"d":null}]'
+    kept = b'[{"a":1.50,"b":12345678901234.567800,"c":[null,12345678901234567890,1E+400]}]'
+    assert kept == body_of(ResultSet(body, 1, None, 0), media)
+
+
 def test_csv_keeps_numbers_letter_for_letter_and_disarms_formulas() -> None:
     """threats DA-36: negative numbers are no formulas, texts that start like one are."""
     body = b'[{"n":-1.10,"t":"=1","d":{"a":[1,2.5,null]},"b":false}]'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -32,6 +33,18 @@ lists = sa.Table(
     sa.Column("numbers", sa.ARRAY(sa.Integer).with_variant(sa.JSON(none_as_null=True), "sqlite")),
     sa.Column("raw", sa.LargeBinary),
 )
+papers = sa.Table(
+    "papers",
+    sa.MetaData(),
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("info", sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")),
+    sa.Column("price", sa.Numeric(10, 2)),
+)
+PAPERS = [
+    {"id": 1, "info": [1], "price": Decimal("12.50")},
+    {"id": 2, "info": {"a": [1]}, "price": Decimal("-2.5")},
+    {"id": 3, "info": 1, "price": None},
+]
 own = sa.MetaData()
 spans = sa.Table(
     "spans",
@@ -43,7 +56,7 @@ spans = sa.Table(
     sa.Column("words", postgresql.TSVECTOR),
     sa.Column("address", postgresql.INET),
 )
-for table in (lists, spans):
+for table in (lists, papers, spans):
     expose_table(table, select=allow_all)
 ROWS = [
     {"id": 1, "tags": ["crime", "heist"], "numbers": [1, 2], "raw": b"\x01a"},
@@ -71,6 +84,12 @@ def opened(url: str, table: sa.Table, rows: list[dict[str, Any]]) -> Iterator[Da
 def arrays(database_url: str) -> Iterator[DataApi]:
     """Arrays, once for each database."""
     yield from opened(database_url, lists, ROWS)
+
+
+@pytest.fixture
+def documents(database_url: str) -> Iterator[DataApi]:
+    """Documents and numbers, once for each database."""
+    yield from opened(database_url, papers, PAPERS)
 
 
 @pytest.fixture
@@ -119,6 +138,27 @@ def test_arrays_and_bytes_are_compared_alike_on_both_databases(
 ) -> None:
     """Literals of PostgreSQL."""
     assert expected == ids(arrays, "lists", query)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("info=in.([1],1)", [1, 3]),
+        (r'info=in.("{\"a\":[1]}",[2])', [2]),
+        ("info=eq(any).{[1],1}", [1, 3]),
+        ("info=not.eq(any).{[1],[2]}", [2, 3]),
+        ("info=eq(all).{[1]}", [1]),
+        ("info=eq.1", [3]),
+        ("info=neq.1", [1, 2]),
+    ],
+)
+def test_documents_are_compared_whole_alone_and_in_lists(documents: DataApi, query: str, expected: list[int]) -> None:
+    assert expected == ids(documents, "papers", query)
+
+
+def test_a_numeric_is_cast_to_an_integer_with_halves_away_from_zero(documents: DataApi) -> None:
+    answer = documents.answer(HttpRequest("GET", "/papers", "select=price::int&order=id"), NOBODY, NOW)
+    assert [13, -3, None] == [row["price"] for row in json.loads(answer.body)]
 
 
 def test_an_array_as_text_is_postgresqls_literal_on_both_databases(arrays: DataApi) -> None:

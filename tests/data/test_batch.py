@@ -136,6 +136,13 @@ def test_exact_numbers_stay_exact(scene: Scene) -> None:
     assert b'"price":1234567.89' in scene.ask("GET", "/notes?title=eq.n").body.replace(b" : ", b":")
 
 
+def test_a_number_with_an_exponent_is_in_a_batch_what_it_is_alone(scene: Scene) -> None:
+    """Written out it was too long to be read again."""
+    document = {"far": 1e308, "near": 1e-300, "big": 12345678901234567890123}
+    status, answers = run(scene, operation("PATCH", "/notes?id=eq.1&select=info", {"info": document}, **SHOW))
+    assert (200, [{"info": document}]) == (status, answers[0]["body"])
+
+
 def test_reads_alone_see_one_state_and_an_empty_batch_is_one(scene: Scene) -> None:
     assert (200, []) == run(scene)
     assert [200, 200] == [each["status"] for each in run(scene, *[operation("GET", "/notes")] * 2)[1]]

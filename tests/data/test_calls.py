@@ -30,6 +30,7 @@ from tests.data.scene import (
     refused,
 )
 
+from portero.data.arguments import argument_type
 from portero.data.functions import Functions, marked_in, rpc
 from portero.data.nodes import HttpRequest
 from portero.data.pipeline import DataApi
@@ -227,6 +228,20 @@ def test_every_type_comes_in_by_its_annotation_and_goes_out_as_json(scene: Scene
 
 def test_arrays_of_a_query_are_written_in_braces(scene: Scene) -> None:
     assert [1, 2, 3] == answered(scene.ask("GET", "/rpc/echo?numbers={1,2,3}"))[1]["numbers"]
+
+
+@pytest.mark.parametrize("text", ["{{1},{2}}", "{{}}", "{1,{2}}"])
+def test_an_array_in_an_array_is_refused_where_a_number_is_wanted(scene: Scene, text: str) -> None:
+    """In a query and in a body; it was a 500."""
+    for method, query, body in (("GET", f"?numbers={text}", None), ("POST", "", {"numbers": text})):
+        answer = scene.ask(method, f"/rpc/echo{query}", body)
+        assert (400, "22P02") == refused(answer)[:2]
+
+
+def test_arrays_of_arrays_come_in_from_text() -> None:
+    wanted = argument_type(list[list[int]])
+    assert wanted is not None
+    assert [[1, None], None, [2]] == wanted.parse('{{1,NULL},NULL,{"2"}}')
 
 
 def test_a_value_of_another_type_is_named(scene: Scene) -> None:

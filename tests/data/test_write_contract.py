@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import sqlalchemy as sa
 from tests.data import scene as app
 from tests.data.scene import Note, Page, Scene, answered, headers, refused
 
+from portero.data.catalogue import build
+from portero.data.pipeline import DataApi
+from portero.data.policy import Exposure, Verb, allow_all
+
 SHOW = "return=representation"
+IGNORE = "resolution=ignore-duplicates"
 
 
 @pytest.fixture
@@ -121,3 +127,34 @@ def test_an_upsert_of_named_columns_with_defaults_leaves_rows_that_are_there(sce
     answer = scene.ask("POST", "/pages?columns=slug,text,is_open&select=slug,text,is_open", rows, prefer=prefer)
     assert (201, [{"slug": "new", "text": "line", "is_open": True}]) == answered(answer)
     assert f"resolution=ignore-duplicates, missing=default, {SHOW}" == headers(answer)["Preference-Applied"]
+
+
+@pytest.mark.parametrize("resolution", ["merge-duplicates", "ignore-duplicates"])
+def test_an_upsert_of_nothing_but_defaults_makes_rows(scene: Scene, resolution: str) -> None:
+    """SQLite knows no ON CONFLICT after DEFAULT VALUES."""
+    ticks = sa.Table(
+        "ticks",
+        sa.MetaData(),
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("kind", sa.Text, unique=True, server_default="first"),
+    )
+    with scene.database.writing() as connection:
+        ticks.create(connection)
+    exposure = Exposure(ticks, dict.fromkeys(Verb, allow_all), {}, (), None, None, None, None, None)
+    api = DataApi(build([exposure], scene.database.dialect_name), scene.database, scene.api.settings, app.standing())
+    prefer = f"{SHOW}, resolution={resolution}"
+    made = [{"id": 1, "kind": "first"}]
+    assert (201, made) == answered(Scene(scene.database, api).ask("POST", "/ticks", {}, prefer=prefer))
+    again = Scene(scene.database, api).ask("POST", "/ticks?on_conflict=kind", [{}, {}], prefer=f"{SHOW}, {IGNORE}")
+    assert (201, []) == answered(again)
+    assert made == scene.rows(ticks)
+
+
+def test_an_instant_at_the_end_of_time_spoils_no_page_in_a_time_zone(scene: Scene) -> None:
+    """It was a 400 for everybody who could see the row, on SQLite."""
+    last = {"title": "last", "at": "9999-12-31T23:59:59Z"}
+    assert 201 == scene.ask("POST", "/notes", last).status
+    answer = scene.ask("GET", "/notes?select=title,at&order=id", prefer="timezone=Asia/Tokyo")
+    shown = {"sqlite": "9999-12-31T23:59:59+00:00", "postgresql": "10000-01-01T08:59:59+09:00"}
+    expected = [{"title": "hers", "at": None}, {"title": "last", "at": shown[scene.database.dialect_name]}]
+    assert (200, expected) == answered(answer)

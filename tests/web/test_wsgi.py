@@ -149,6 +149,13 @@ def test_head_has_headers_and_no_body(mount: Mount) -> None:
         assert (status, b"", None) == (answer.status[:3], answer.body, answer.header("Content-Length"))
 
 
+def test_a_query_that_is_not_percent_encoded_is_read_as_utf_8(mount: Mount) -> None:
+    """As `curl` sends it; read as latin-1 it found other rows than it named. What is no UTF-8 is refused."""
+    query = "?select=id,it:title&title=eq.Ärger*".encode().decode("latin-1")
+    assert b'[{"id":4,"it":"\xc3\x84rger*"}]' == mount.ask(f"/rest/v1/films{query}").body
+    assert "400" == mount.ask("/rest/v1/films?title=eq.\xff").status[:3]
+
+
 def test_a_path_is_utf_8(mount: Mount) -> None:
     """WSGI hands bytes over as latin-1."""
     assert "404" == mount.ask("/rest/v1/موارد".encode().decode("latin-1")).status[:3]
@@ -186,6 +193,14 @@ def test_bodies_are_bounded_while_they_are_read(mount: Mount, environ: dict[str,
 def test_a_body_that_was_cut_off_on_its_way_is_not_taken_for_the_whole(mount: Mount) -> None:
     answer = mount.ask("/rest/v1/films", "POST", b"id,title\n1,x", CONTENT_LENGTH="100", CONTENT_TYPE="text/csv")
     assert ("400", "PGRST102") == (answer.status[:3], json.loads(answer.body)["code"])
+
+
+@pytest.mark.parametrize("kind", ["text/csv", "Text/CSV; charset=utf-8", "application/x-www-form-urlencoded"])
+def test_a_body_in_pieces_whose_end_cannot_be_told_is_not_taken(mount: Mount, kind: str) -> None:
+    """A server ends it where the connection broke, and tells nobody; of JSON a part is no whole."""
+    environ = {"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_TYPE": kind}
+    answer = mount.ask("/rest/v1/films", "POST", b"title\nx", **environ)
+    assert ("411 Length Required", "PGRST102") == (answer.status, json.loads(answer.body)["code"])
 
 
 @pytest.mark.parametrize("environ", [{}, {"CONTENT_LENGTH": "", "wsgi.input_terminated": True}])

@@ -10,7 +10,7 @@ from types import ModuleType
 import sqlalchemy as sa
 from flask import Flask
 
-from portero.data.policy import Exposure, exposure_of
+from portero.data.exposure import Exposure, exposure_of
 
 
 def own_modules(app: Flask) -> Iterator[tuple[str, ModuleType]]:

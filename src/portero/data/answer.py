@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from portero.data.conversions import read_exactly, written_exactly
 from portero.data.execute import NO_FORMS, ResultSet
 from portero.data.json_texts import Number, literal, spaced
 from portero.data.nodes import DataAnswer, Media, Preferences
@@ -69,7 +70,7 @@ def body_of(result: ResultSet, media: Media) -> bytes:
         body = body.strip()[1:-1].strip()
     if media.kind == "csv":
         return write_csv(body, result.keys, result.forms)
-    return orjson.dumps(_without_nulls(orjson.loads(body))) if media.nulls_stripped else body
+    return written_exactly(_without_nulls(read_exactly(body))) if media.nulls_stripped else body
 
 
 def not_single(count: int) -> DataError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import partial
@@ -44,6 +45,7 @@ class ArgumentType:
         parse: text (of a query or a form) → value.
         parse_json: a JSON value, never None → value.
         schema: its JSON schema.
+        parse_elements: of a list, the elements of a text (texts, None, lists of them) → value; None for any other type.
     """
 
     name: str
@@ -51,6 +53,7 @@ class ArgumentType:
     parse_json: Callable[[Any], Any]
     schema: Mapping[str, Any]
     allows_null: bool = False
+    parse_elements: Callable[[list[Any]], Any] | None = None
 
 
 def argument_type(annotation: Any) -> ArgumentType | None:
@@ -62,7 +65,7 @@ def argument_type(annotation: Any) -> ArgumentType | None:
     origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (typing.Union, types.UnionType) and type(None) in parts and len(parts) == 2:
         found = argument_type(next(each for each in parts if each is not type(None)))
-        return found and ArgumentType(found.name, found.parse, found.parse_json, found.schema, allows_null=True)
+        return found and replace(found, allows_null=True)
     if annotation in _SCALARS:
         wire = wire_type(_SCALARS[annotation], "postgresql")
         return ArgumentType(wire.name, wire.parse, wire.parse_json, _SCHEMAS[annotation])
@@ -85,15 +88,26 @@ def _list(element: ArgumentType | None) -> ArgumentType | None:
     if element is None:
         return None
 
+    def read_element(value: Any) -> Any:
+        if not isinstance(value, list):
+            return None if value is None else element.parse(value)
+        if element.parse_elements is None:
+            raise DataError(400, "22P02", f"an array stands where a value of type {element.name} is wanted")
+        return element.parse_elements(value)
+
+    def read_elements(values: list[Any]) -> list[Any]:
+        return [read_element(each) for each in values]
+
     def read(text: str) -> list[Any]:
-        return [None if each is None else element.parse(each) for each in literals.read_array(text)]
+        return read_elements(literals.read_array(text))
 
     def read_json(value: Any) -> list[Any]:
         if isinstance(value, str):
             return read(value)
         return [None if each is None else element.parse_json(each) for each in _of_kind(list, value)]
 
-    return ArgumentType(f"{element.name}[]", read, read_json, {"type": "array", "items": element.schema})
+    schema = {"type": "array", "items": element.schema}
+    return ArgumentType(f"{element.name}[]", read, read_json, schema, parse_elements=read_elements)
 
 
 def _document(kind: type, text: str) -> Any:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
@@ -22,7 +23,6 @@ from portero import strict_json
 from portero.data.answer import JSON_TYPE, error_answer
 from portero.data.calls import Call, Calls
 from portero.data.execute import PreparedRead, run_prepared_on, set_zone
-from portero.data.function_results import shown
 from portero.data.functions import PREFIX
 from portero.data.nodes import DataAnswer, DataRequest, HttpRequest
 from portero.data.prefer import parse_prefer
@@ -278,10 +278,24 @@ def _request(one: Any, mount: str) -> HttpRequest:
         raise _bad("Prefer: tx=… is the batch's own: its operations are kept or undone together")
     body = one.get("body")
     is_text = isinstance(body, str) and "json" not in headers.get("content_type", "json")
-    text = b"" if body is None else body.encode() if is_text else orjson.dumps(shown(body))
+    text = b"" if body is None else body.encode() if is_text else orjson.dumps(_as_it_came(body))
     if len(text) and one["method"] in READ_METHODS:
         raise _bad("GET and HEAD have no body")
     return HttpRequest(one["method"], path, query, body=text, **headers)
+
+
+def _as_it_came(value: Any) -> Any:
+    """Let numbers be written as they were read: with all digits, and an exponent where they had one."""
+    match value:
+        case Decimal():
+            return orjson.Fragment(str(value))
+        case int() if not isinstance(value, bool):
+            return orjson.Fragment(str(value))
+        case dict():
+            return {name: _as_it_came(member) for name, member in value.items()}
+        case list():
+            return [_as_it_came(member) for member in value]
+    return value
 
 
 def _headers(given: Any) -> dict[str, str]:

@@ -90,6 +90,8 @@ def cast_json(item: PlannedColumn, held: Clause, sql: Sql) -> Clause:
         return wire.json_sql(held) if target == "numeric" else sql.cast(_rounded(held, wire.scale), target)
     if value is None and wire.kind is Kind.NUMBER and target == "integer" and wire.name != "numeric":
         return held
+    if value is None and target == "integer" and wire.name == "numeric":
+        held = sa.func.round(held)  # halves away from zero, as PostgreSQL casts a numeric
     plain = value if value is not None else (held if wire.kind in (Kind.NUMBER, Kind.TEXT) else wire.text_sql(held))
     return sql.cast(plain, target)
 

@@ -71,9 +71,23 @@ def converted(body: bytes, conversions: Sequence[tuple[Place, Process]]) -> byte
     >>> converted(b'[{"a":"x","n":1.50},{"a":null,"n":2}]', [((EACH, "a"), lambda value: value and value.upper())])
     b'[{"a":"X","n":1.50},{"a":null,"n":2}]'
     """
-    document = json.loads(body, parse_float=Decimal, parse_int=_whole)
+    document = read_exactly(body)
     for place, process in conversions:
         document = _at(document, place, process)
+    return written_exactly(document)
+
+
+def read_exactly(body: bytes) -> Any:
+    """Read a document so that `written_exactly` writes its numbers digit for digit, also those that no double holds."""
+    return json.loads(body, parse_float=Decimal, parse_int=_whole)
+
+
+def written_exactly(document: Any) -> bytes:
+    """Write a document that `read_exactly` gave.
+
+    >>> written_exactly(read_exactly(b'[1.50, 12345678901234567890.0123456789, 1e400]'))
+    b'[1.50,12345678901234567890.0123456789,1E+400]'
+    """
     return orjson.dumps(document, default=_number)
 
 

@@ -28,8 +28,15 @@ def lower(text: Any) -> Any:
 
     >>> lower("ÄB"), lower(None)
     ('äb', None)
+
+    Letter by letter, as PostgreSQL does: Python makes another sigma at the end of a word, and two letters of an `İ`.
+
+    >>> lower("ΟΔΟΣ"), lower("İZMİR")
+    ('οδοσ', 'izmir')
     """
-    return text.lower() if isinstance(text, str) else text
+    if not isinstance(text, str):
+        return text
+    return text.lower() if text.isascii() else text.replace("Σ", "σ").replace("İ", "i").lower()
 
 
 def integer(value: Any) -> int | None:
@@ -69,14 +76,16 @@ def number(value: Any) -> int | float | None:
 def boolean(value: Any) -> str | None:
     """Read a truth value, as JSON text.
 
-    >>> boolean("Yes"), boolean(0), boolean(None)
-    ('true', 'false', None)
+    >>> boolean("Yes"), boolean(0), boolean(7), boolean(None)
+    ('true', 'false', 'true', None)
 
     Raises:
         ValueError: it is none.
     """
     if value is None:
         return None
+    if isinstance(value, int):
+        return "true" if value else "false"
     word = str(value).strip().lower()
     if word not in TRUE_WORDS and word not in FALSE_WORDS:
         raise ValueError("22P02 boolean")
@@ -106,7 +115,14 @@ def canonical(document: Any) -> Any:
 
     >>> canonical('{"b": [1, 2], "a": null}'), canonical(None)
     ('{"a":null,"b":[1,2]}', None)
+
+    SQLite keeps a document that is a number as a number.
+
+    >>> canonical(5)
+    '5'
     """
+    if isinstance(document, (int, float)):
+        return canonical_of(document)
     if not isinstance(document, (str, bytes)):
         return document
     try:

@@ -29,6 +29,8 @@ _MOST_PAIRS = 50
 """`json_build_object` takes 100 arguments (FUNC_MAX_ARGS)."""
 _LONGEST_NAME = 63
 """Bytes of an identifier (NAMEDATALEN - 1)."""
+_NESTED = (Kind.ARRAY, Kind.JSON)
+"""What may hold arrays itself: in an array it would be taken for a dimension."""
 _SEARCHES = {
     "fts": "to_tsquery",
     "plfts": "plainto_tsquery",
@@ -102,7 +104,7 @@ class PostgresqlSql:
     def in_list(self, column: Clause, wire: WireType, slot: int, binds: Binds, longest: int) -> Clause:
         """Compare with a list in one bound parameter, whatever its length."""
 
-        if wire.kind is Kind.ARRAY:
+        if wire.kind in _NESTED:
             return column.in_(sa.select(_arrays(wire, slot, json_functions.list_elements, longest, binds)))
 
         def codec(text: str) -> Any:
@@ -119,7 +121,7 @@ class PostgresqlSql:
             return [wire.parse(one) for one in json_functions.group_elements(text, longest)]
 
         each: Any
-        if wire.kind is Kind.ARRAY:
+        if wire.kind in _NESTED:
             each = _arrays(wire, slot, json_functions.group_elements, longest, binds)
         else:
             each = sa.func.unnest(_array(wire, slot, codec, binds), type_=wire.bind_type).column_valued()
@@ -225,8 +227,14 @@ class PostgresqlSql:
         return sa.cast(text, sa.JSON())
 
     def bytewise(self, column: Clause) -> Clause:
-        """Compare as SQLite does, whatever the database's own collation."""
-        return column.collate("C")
+        """Compare as SQLite does, whatever the database's own collation; an enum has an order of its own, and none."""
+        return column if self._is_enum(column.type) else column.collate("C")
+
+    def _is_enum(self, type_: TypeEngine[Any]) -> bool:
+        held = type_.dialect_impl(self.compiler)
+        while isinstance(held, sa.TypeDecorator):
+            held = held.impl_instance.dialect_impl(self.compiler)
+        return isinstance(held, sa.Enum) and held.native_enum
 
     def keys(self, types: Sequence[TypeEngine[Any]]) -> tuple[sa.FromClause, list[Clause], Clause]:
         """Give the keys of a keyed read as rows: (source, key columns, position)."""
@@ -256,7 +264,7 @@ def _array(wire: WireType, slot: int, codec: Any, binds: Binds) -> Clause:
 
 
 def _arrays(wire: WireType, slot: int, split: Any, longest: int, binds: Binds) -> Clause:
-    """Give arrays as rows: PostgreSQL knows no array of arrays, so their texts are bound and cast one by one."""
+    """Give arrays or documents as rows: there is no array of arrays, so their texts are bound and cast one by one."""
 
     def codec(text: str) -> list[str]:
         found: list[str] = split(text, longest)

@@ -125,7 +125,7 @@ class SqliteSql:
 
         def codec(text: str) -> str:
             pattern = glob_of(text, longest)
-            return pattern.lower() if folds else pattern
+            return json_functions.lower(pattern) if folds else pattern
 
         bind = binds.slot(slot, codec, sa.Text())
         return self.like_value(column, bind, folds=folds)
@@ -138,7 +138,7 @@ class SqliteSql:
     def pattern_codec(self, text: str, longest: int, *, folds: bool) -> str:
         """Turn a LIKE pattern into what `like_value` takes."""
         pattern = glob_of(text, longest)
-        return pattern.lower() if folds else pattern
+        return json_functions.lower(pattern) if folds else pattern
 
     def match_value(self, column: Clause, pattern: Clause, *, folds: bool) -> Clause:
         """Match a regular expression by RE2, if it is installed.

@@ -59,6 +59,10 @@ def inserting(rules: InsertRules, columns: tuple[Column, ...], sql: Sql) -> sa.I
     values.update({_column(rules.model, name): value for name, value in rules.fill.items()})
     # Said out loud, because SQLAlchemy warns of a key that nobody gives; the database then refuses the NULL.
     values.update({column: sa.null() for column in table.primary_key if column not in values and not _is_made(column)})
+    if not values and rules.conflict is not None and sql.name == "sqlite":
+        # SQLite takes no ON CONFLICT after DEFAULT VALUES.
+        target = [_column(rules.model, name) for name in rules.conflict.columns]
+        values = {column: default_of(column) for column in target if column.default is None}
     statement: sa.Insert = insert_into(table, sql.name)
     if values:
         statement = statement.values(values)

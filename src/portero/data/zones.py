@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 from portero.figures import kept
 
 _LONGEST = 64
+#: Where the offset of an instant begins; of old it has seconds.
+_OFFSET = re.compile(r"(?=[+-][0-9:]+$)")
 _HOURS = re.compile(r"[+-]?[0-9]{1,2}")
 
 
@@ -44,14 +46,24 @@ def in_zone(text: Any, name: Any) -> Any:
     >>> in_zone("2023-10-18 12:00:00+00", "Asia/Kolkata"), in_zone(None, "UTC")
     ('2023-10-18 17:30:00+05:30', None)
 
+    Where the year would be 0 or 10000 there, the instant stays as it is: one such row must not spoil every page.
+
+    >>> in_zone("9999-12-31T23:59:59+00:00", "Asia/Tokyo")
+    '9999-12-31T23:59:59+00:00'
+    >>> in_zone("1800-01-01T00:00:00.5+00:00", "America/New_York")
+    '1799-12-31T19:03:58.5-04:56:02'
+
     Raises:
         ValueError: the text is no instant.
     """
     if text is None:
         return None
-    moment = datetime.fromisoformat(text).astimezone(zone_of(name))
+    try:
+        moment = datetime.fromisoformat(text).astimezone(zone_of(name))
+    except OverflowError:
+        return text
     shown = moment.isoformat(sep=text[10])
-    clock, offset = shown[:-6], shown[-6:]
+    clock, offset = _OFFSET.split(shown)[:2]
     if "." in clock:
         clock = clock.rstrip("0")
     is_json = text[10] == "T"

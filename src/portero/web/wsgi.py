@@ -16,6 +16,7 @@ from typing import Any, Final
 from portero.data.answer import error_answer
 from portero.data.nodes import DataAnswer, HttpRequest
 from portero.data.request import WRITE_METHODS
+from portero.data.scanner import syntax_error
 from portero.data.timing import Stopwatch
 from portero.errors import AuthError, DatabaseUnavailable, DataError, InvalidToken, TooBusy
 from portero.figures import kept
@@ -49,6 +50,7 @@ _REASONS: Final = {
     405: "405 Method Not Allowed",
     406: "406 Not Acceptable",
     409: "409 Conflict",
+    411: "411 Length Required",
     412: "412 Precondition Failed",
     413: "413 Content Too Large",
     415: "415 Unsupported Media Type",
@@ -60,6 +62,8 @@ _REASONS: Final = {
 _CHUNK: Final = 64 * 1024
 #: Of a read: Content-Profile, Content-Type, body, If-Match.
 _NOTHING_WRITTEN: Final = ("", "", b"", "")
+#: Types of which a part is a whole, too; of JSON none is.
+_ENDLESS: Final = frozenset({"text/csv", "application/x-www-form-urlencoded"})
 _TRACE: Final = re.compile(r"[!-~]{1,200}")
 
 
@@ -170,6 +174,9 @@ def _answer(environ: Mapping[str, Any], runtime: Runtime, path: str, watch: Stop
 
 def _request_of(environ: Mapping[str, Any], method: str, path: str, most: int) -> HttpRequest:
     get = environ.get
+    query: str = get("QUERY_STRING", "")
+    if not query.isascii():
+        query = _query_of(query)
     written = _NOTHING_WRITTEN
     if method in WRITE_METHODS:
         body = read_body(environ, most)
@@ -177,7 +184,7 @@ def _request_of(environ: Mapping[str, Any], method: str, path: str, most: int) -
     values = (
         method,
         path,
-        get("QUERY_STRING", ""),
+        query,
         get("HTTP_ACCEPT", ""),
         get("HTTP_PREFER", ""),
         get("HTTP_RANGE", ""),
@@ -194,11 +201,20 @@ def _text_of(path: str) -> str:
         raise DataError(404, "PGRST125", "Invalid path specified in request URL") from None
 
 
+def _query_of(query: str) -> str:
+    """Read what a client did not percent-encode; as latin-1 a filter would look for another text, and find none."""
+    try:
+        return query.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        raise syntax_error("query string", "", "The query is not valid UTF-8") from None
+
+
 def read_body(environ: Mapping[str, Any], most: int) -> bytes:
     """Read a request's body, counting while reading; `most` is in bytes.
 
     Raises:
-        DataError: PGRST102: 413 too large; 415 it is compressed; 400 a length that is none, or less came than it says.
+        DataError: PGRST102: 413 too large; 415 it is compressed; 400 a length that is none, or less came than it says;
+            411 none where a part could not be told from the whole.
     """
     encoding = environ.get("HTTP_CONTENT_ENCODING")
     if encoding and encoding.lower() != "identity":
@@ -229,6 +245,9 @@ def _read_to_the_end(environ: Mapping[str, Any], most: int) -> bytes:
     body = _read(environ["wsgi.input"], most + 1) if chunked else b""
     if len(body) > most:
         raise _too_large(most)
+    if body and environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() in _ENDLESS:
+        # Servers give what came before a connection broke as if it were all: half a CSV would be written.
+        raise DataError(411, "PGRST102", "A body of this type has to tell its length", hint="Send Content-Length.")
     return body
 
 
