@@ -22,6 +22,7 @@ from urllib.error import URLError
 from urllib.request import Request, urlopen
 from uuid import UUID, uuid4
 
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 from tests.mail_server import Server
@@ -667,6 +668,17 @@ def test_the_threads_of_a_worker_run_as_a_batch(project: Path) -> None:
         routes.write(SCHEDULING)
     with Served(project, "--workers", "1") as served:
         assert {"way": getattr(os, "SCHED_BATCH", None)} == served.ask("/scheduling")
+
+
+def test_a_stop_that_reaches_the_workers_first_is_a_stop_and_no_failure(project: Path) -> None:
+    """From systemd it goes to every process of the service; the server forgot it while it looked after its workers."""
+    for pause in (0.0, 0.02, 0.08):
+        with Served(project, "--workers", "2") as served:
+            for worker in psutil.Process(served.process.pid).children():
+                worker.terminate()
+            time.sleep(pause)
+            served.process.terminate()
+            assert 0 == served.process.wait(10), served.log.read_text()
 
 
 def test_a_new_database_file_is_given_its_tables_by_serve(project: Path) -> None:

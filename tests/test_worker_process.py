@@ -162,3 +162,39 @@ def test_a_system_that_forbids_batches_is_left_as_it_is(name: str, monkeypatch: 
 
 def _is_batch() -> bool:
     return HAS_BATCHES and os.sched_getscheduler(0) == os.SCHED_BATCH
+
+
+@pytest.fixture
+def stops() -> list[bool]:
+    """Not empty once the stop has come."""
+    return []
+
+
+@pytest.fixture
+def alarm(stops: list[bool]) -> Iterator[worker_process.Alarm]:
+    made = worker_process.Alarm(lambda: bool(stops))
+    yield made
+    made._heard.close()
+    made._bell.close()
+
+
+def test_the_main_loop_hears_a_bell_and_forgets_it_when_it_is_told_to(alarm: worker_process.Alarm) -> None:
+    ringing = threading.Timer(0.05, alarm.set)
+    ringing.start()
+    alarm.wait()
+    alarm.clear()
+    waiting = threading.Thread(target=alarm.wait, daemon=True)
+    waiting.start()
+    waiting.join(0.3)
+    assert waiting.is_alive()
+    for _ in range(100_000):
+        alarm.set()  # nobody hears so many, and nobody waits for room
+    waiting.join(5)
+    assert not waiting.is_alive()
+
+
+def test_a_stop_is_not_forgotten_with_the_bell_that_it_rang(alarm: worker_process.Alarm, stops: list[bool]) -> None:
+    stops.append(True)
+    alarm.set()
+    alarm.clear()
+    alarm.wait()  # it would wait for ever

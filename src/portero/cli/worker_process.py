@@ -8,10 +8,12 @@ from __future__ import annotations
 import ctypes
 import multiprocessing.process
 import os
+import select
 import signal
+import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -27,6 +29,8 @@ _ARENA_SETTINGS: Final = ("MALLOC_ARENA_MAX", "GLIBC_TUNABLES")
 _SWITCH: Final = 0.0005
 #: Seconds until the thread that waited for a worker has surely noted that it ended.
 _NOTED: Final = 1.0
+#: Seconds within which a stop that goes to a whole group of processes reaches each of them.
+_SAME_MOMENT: Final = 0.1
 
 
 class Worker(Protocol):
@@ -45,6 +49,42 @@ class Worker(Protocol):
         """Tell whether it has not ended, as far as is known."""
 
 
+class Alarm:
+    """What granian's main loop waits for, in the place of a `threading.Event`: a stop is never lost.
+
+    An event has a lock, and a handler that sets it in the thread that has just taken it waits for itself. And the loop
+    clears it when it looks after workers that ended: a stop that came meanwhile was forgotten, and the server stayed.
+    That happened where a stop goes to the workers as well, as from systemd.
+
+    Args:
+        is_stopped: tells whether the stop has come; then nothing is waited for.
+    """
+
+    def __init__(self, is_stopped: Callable[[], bool]) -> None:
+        self._is_stopped = is_stopped
+        self._heard, self._bell = socket.socketpair()
+        for end in (self._heard, self._bell):
+            end.setblocking(False)
+
+    def set(self) -> None:
+        """Wake the loop; from any thread, and from a signal handler."""
+        with suppress(BlockingIOError):  # it is full of bells that nobody heard yet
+            self._bell.send(b"!")
+
+    def clear(self) -> None:
+        """Forget what was heard."""
+        with suppress(BlockingIOError):
+            self._heard.recv(65536)
+
+    def wait(self) -> None:
+        """Wait until it is set, or the stop has come."""
+        if not self._is_stopped():
+            select.select([self._heard], [], [])
+        if not self._is_stopped():
+            # Workers that ended may have got the stop a moment before this process.
+            time.sleep(_SAME_MOMENT)
+
+
 class PatientServer(Granian):  # type: ignore[valid-type, misc]  # which of two classes it is depends on the interpreter
     """granian, which says that it kills a worker only where it does, and gives each one a core of its own.
 
@@ -53,6 +93,16 @@ class PatientServer(Granian):  # type: ignore[valid-type, misc]  # which of two 
     """
 
     cores: Sequence[int] = ()
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.main_loop_interrupt = Alarm(lambda: self.interrupt_signal)
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        """Stop the workers; those that the stop itself has reached before are no failure."""
+        if self.interrupt_signal:
+            self.interrupt_children.clear()
+        super().shutdown(exit_code)
 
     def _spawn_worker(self, *arguments: Any, **options: Any) -> Any:
         worker = super()._spawn_worker(*arguments, **options)
