@@ -1,5 +1,8 @@
 """Regular expressions for SQLite by RE2, whose time is linear in the text: no pattern keeps the database busy.
 
+Linear is not short: where its automaton grows beyond its memory, RE2 goes through the whole program at each letter. So
+a large program is not let loose on a large text.
+
 RE2 comes with `portero[regex]`; without it `match` and `imatch` are refused on SQLite. Obeys overrides "match / imatch
 (DA-30)". It runs inside SQL statements: no I/O, bounded memory.
 """
@@ -17,6 +20,8 @@ except ImportError:  # pragma: no cover - the tests run with it
 
 IS_AVAILABLE = re2 is not None
 _MEMORY = 1 << 20
+#: Instructions times letters that one search may take: one or two seconds, for SQLite cannot interrupt a function.
+_MOST_STEPS = 200_000_000
 
 
 def match(text: Any, pattern: Any) -> int | None:
@@ -26,7 +31,7 @@ def match(text: Any, pattern: Any) -> int | None:
     (1, 0, None)
 
     Raises:
-        ValueError: the pattern is none.
+        ValueError: the pattern is none, or too complex for so long a text.
     """
     return _found(text, pattern, folds=False)
 
@@ -38,7 +43,7 @@ def match_folded(text: Any, pattern: Any) -> int | None:
     1
 
     Raises:
-        ValueError: the pattern is none.
+        ValueError: the pattern is none, or too complex for so long a text.
     """
     return _found(text, pattern, folds=True)
 
@@ -46,7 +51,10 @@ def match_folded(text: Any, pattern: Any) -> int | None:
 def _found(text: Any, pattern: Any, *, folds: bool) -> int | None:
     if text is None or pattern is None:
         return None
-    return int(_compiled(str(pattern), folds).search(str(text)) is not None)
+    compiled, searched = _compiled(str(pattern), folds), str(text)
+    if compiled.programsize * len(searched) > _MOST_STEPS:
+        raise ValueError("54001 the expression is too complex for so long a text")
+    return int(compiled.search(searched) is not None)
 
 
 def check(pattern: str) -> str:
