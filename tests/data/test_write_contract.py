@@ -10,8 +10,9 @@ from tests.data import scene as app
 from tests.data.scene import Note, Page, Scene, answered, headers, refused
 
 from portero.data.catalogue import build
+from portero.data.exposure import Exposure
 from portero.data.pipeline import DataApi
-from portero.data.policy import Exposure, Verb, allow_all
+from portero.data.policy import Verb, allow_all
 
 SHOW = "return=representation"
 IGNORE = "resolution=ignore-duplicates"

@@ -175,6 +175,7 @@ def _is_uncorrelated(subquery: sa.Select[Any], table: sa.Table) -> bool:
 def held_to_caller(policy: Clause) -> frozenset[str]:
     """Name the columns that are the caller's id in every row that a policy lets through.
 
+    >>> from portero.data.caller import me
     >>> sorted(held_to_caller((sa.column("owner_id") == me.id) & sa.column("is_open")))
     ['owner_id']
     >>> held_to_caller((sa.column("owner_id") == me.id) | sa.column("is_open"))
