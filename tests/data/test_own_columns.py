@@ -71,6 +71,14 @@ TOUCHED = sa.Table(
     sa.Column("times", sa.Integer, onupdate=lambda: next(COUNTED)),
 )
 
+POINTS = sa.Table(
+    "points",
+    METADATA,
+    sa.Column("price", sa.Numeric(10, 2), primary_key=True),
+    sa.Column("height", sa.Float, primary_key=True),
+    sa.Column("word", sa.Text),
+)
+
 
 def exposed(table: sa.Table, policy: Policy, **fill: Any) -> Exposure:
     """Everything is allowed that the policy allows."""
@@ -91,6 +99,7 @@ def scene(database_url: str) -> Iterator[Scene]:
         exposed(ROWS, lambda row: row.v1 != "no", gone=None),
         exposed(NAMED, allow_all),
         exposed(TOUCHED, allow_all),
+        exposed(POINTS, lambda row: row.word.is_distinct_from("no")),
     ]
     catalogue = build(models, database.dialect_name)
     yield Scene(database, DataApi(catalogue, database, Settings(), app.standing()))
@@ -176,3 +185,15 @@ def test_rows_are_changed_and_deleted_by_few_conditions_as_by_many(scene: Scene)
     silent = [scene.ask("DELETE", f"/touched?id=eq.{key}{more}").status for key, more in ((3, ""), (4, many), (5, ""))]
     assert [204] * 3 == silent
     assert [6] == [row["id"] for row in answered(scene.ask("GET", "/touched?select=id"))[1]]
+
+
+def test_numbers_with_a_point_may_be_keys(scene: Scene) -> None:
+    """SQLAlchemy asks PostgreSQL's driver how it sent them."""
+    row = {"price": 1.5, "height": 0.25, "word": "a"}
+    shown = "return=representation"
+    assert (201, [row]) == answered(scene.ask("POST", "/points", row, prefer=shown))
+    assert (200, [row]) == answered(scene.ask("POST", "/points", row, prefer=f"{shown}, resolution=merge-duplicates"))
+    changed = row | {"word": "b"}
+    assert (200, [changed]) == answered(scene.ask("PATCH", "/points?price=eq.1.5", {"word": "b"}, prefer=shown))
+    assert (200, [changed]) == answered(scene.ask("DELETE", "/points?height=eq.0.25", prefer=shown))
+    assert [] == scene.rows(POINTS)
