@@ -79,6 +79,10 @@ POINTS = sa.Table(
     sa.Column("word", sa.Text),
 )
 
+STATES = sa.Table(
+    "states", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column("state", sa.Text, nullable=False)
+)
+
 
 def exposed(table: sa.Table, policy: Policy, **fill: Any) -> Exposure:
     """Everything is allowed that the policy allows."""
@@ -99,6 +103,7 @@ def scene(database_url: str) -> Iterator[Scene]:
         exposed(ROWS, lambda row: row.v1 != "no", gone=None),
         exposed(NAMED, allow_all),
         exposed(TOUCHED, allow_all),
+        exposed(STATES, lambda row: row.state.in_(["new", "open"])),
         exposed(POINTS, lambda row: row.word.is_distinct_from("no")),
     ]
     catalogue = build(models, database.dialect_name)
@@ -197,3 +202,16 @@ def test_numbers_with_a_point_may_be_keys(scene: Scene) -> None:
     assert (200, [changed]) == answered(scene.ask("PATCH", "/points?price=eq.1.5", {"word": "b"}, prefer=shown))
     assert (200, [changed]) == answered(scene.ask("DELETE", "/points?height=eq.0.25", prefer=shown))
     assert [] == scene.rows(POINTS)
+
+
+def test_many_rows_are_merged_though_the_policy_has_a_list_as_long_as_a_row(scene: Scene) -> None:
+    """On SQLite their text is the same: SQLAlchemy repeated the policy's list as if it were a row."""
+
+    def merge(*states: str) -> tuple[int, list[Any]]:
+        rows = [{"id": place, "state": state} for place, state in enumerate(states)]
+        answer = scene.ask("POST", "/states", rows, prefer="resolution=merge-duplicates")
+        return answer.status, [row["state"] for row in scene.rows(STATES)]
+
+    assert (201, ["new", "new"]) == merge("new", "new")
+    assert (201, ["open", "new", "new"]) == merge("open", "new", "new")
+    assert (403, ["open", "new", "new"]) == merge("new", "done")
