@@ -198,3 +198,18 @@ def test_a_stop_is_not_forgotten_with_the_bell_that_it_rang(alarm: worker_proces
     alarm.set()
     alarm.clear()
     alarm.wait()  # it would wait for ever
+
+
+def test_a_bell_that_a_worker_inherited_wakes_nobody(alarm: worker_process.Alarm) -> None:
+    """A worker has the server's handler of a SIGHUP."""
+    worker = multiprocessing.get_context("fork").Process(target=alarm.set)
+    worker.start()
+    worker.join(10)
+    assert 0 == worker.exitcode
+    waiting = threading.Thread(target=alarm.wait, daemon=True)
+    waiting.start()
+    waiting.join(0.3)
+    assert waiting.is_alive()
+    alarm.set()
+    waiting.join(5)
+    assert not waiting.is_alive()

@@ -71,6 +71,18 @@ TOUCHED = sa.Table(
     sa.Column("times", sa.Integer, onupdate=lambda: next(COUNTED)),
 )
 
+POINTS = sa.Table(
+    "points",
+    METADATA,
+    sa.Column("price", sa.Numeric(10, 2), primary_key=True),
+    sa.Column("height", sa.Float, primary_key=True),
+    sa.Column("word", sa.Text),
+)
+
+STATES = sa.Table(
+    "states", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column("state", sa.Text, nullable=False)
+)
+
 
 def exposed(table: sa.Table, policy: Policy, **fill: Any) -> Exposure:
     """Everything is allowed that the policy allows."""
@@ -91,6 +103,8 @@ def scene(database_url: str) -> Iterator[Scene]:
         exposed(ROWS, lambda row: row.v1 != "no", gone=None),
         exposed(NAMED, allow_all),
         exposed(TOUCHED, allow_all),
+        exposed(STATES, lambda row: row.state.in_(["new", "open"])),
+        exposed(POINTS, lambda row: row.word.is_distinct_from("no")),
     ]
     catalogue = build(models, database.dialect_name)
     yield Scene(database, DataApi(catalogue, database, Settings(), app.standing()))
@@ -176,3 +190,28 @@ def test_rows_are_changed_and_deleted_by_few_conditions_as_by_many(scene: Scene)
     silent = [scene.ask("DELETE", f"/touched?id=eq.{key}{more}").status for key, more in ((3, ""), (4, many), (5, ""))]
     assert [204] * 3 == silent
     assert [6] == [row["id"] for row in answered(scene.ask("GET", "/touched?select=id"))[1]]
+
+
+def test_numbers_with_a_point_may_be_keys(scene: Scene) -> None:
+    """SQLAlchemy asks PostgreSQL's driver how it sent them."""
+    row = {"price": 1.5, "height": 0.25, "word": "a"}
+    shown = "return=representation"
+    assert (201, [row]) == answered(scene.ask("POST", "/points", row, prefer=shown))
+    assert (200, [row]) == answered(scene.ask("POST", "/points", row, prefer=f"{shown}, resolution=merge-duplicates"))
+    changed = row | {"word": "b"}
+    assert (200, [changed]) == answered(scene.ask("PATCH", "/points?price=eq.1.5", {"word": "b"}, prefer=shown))
+    assert (200, [changed]) == answered(scene.ask("DELETE", "/points?height=eq.0.25", prefer=shown))
+    assert [] == scene.rows(POINTS)
+
+
+def test_many_rows_are_merged_though_the_policy_has_a_list_as_long_as_a_row(scene: Scene) -> None:
+    """On SQLite their text is the same: SQLAlchemy repeated the policy's list as if it were a row."""
+
+    def merge(*states: str) -> tuple[int, list[Any]]:
+        rows = [{"id": place, "state": state} for place, state in enumerate(states)]
+        answer = scene.ask("POST", "/states", rows, prefer="resolution=merge-duplicates")
+        return answer.status, [row["state"] for row in scene.rows(STATES)]
+
+    assert (201, ["new", "new"]) == merge("new", "new")
+    assert (201, ["open", "new", "new"]) == merge("open", "new", "new")
+    assert (403, ["open", "new", "new"]) == merge("new", "done")

@@ -279,3 +279,13 @@ def test_whatever_is_searched_for_fts5_reads_it(operator: str, text: str) -> Non
         assert 400 == refusal.status
         return
     CONNECTION.exec_driver_sql("SELECT rowid FROM f WHERE f MATCH ?", (query,)).all()
+
+
+def test_a_change_that_names_long_languages_is_not_kept(api: DataApi) -> None:
+    """A caller may write anything there: what is kept of it would be as long as what came."""
+
+    def kept(language: str) -> int:
+        ask(api, f"title=fts({language}).heat", "PATCH", {"body": "x"})
+        return api.writes.filters.caches()["write_filters"].entries
+
+    assert [1, 1] == [kept("simple"), kept("e" * 300)]

@@ -62,12 +62,19 @@ class Alarm:
 
     def __init__(self, is_stopped: Callable[[], bool]) -> None:
         self._is_stopped = is_stopped
+        self._owner = os.getpid()
         self._heard, self._bell = socket.socketpair()
         for end in (self._heard, self._bell):
             end.setblocking(False)
 
     def set(self) -> None:
-        """Wake the loop; from any thread, and from a signal handler."""
+        """Wake the loop; from any thread, and from a signal handler.
+
+        A worker is born with this, and with the handler of a SIGHUP, which is not the server's:
+        the loop would find nothing to do, leave the bell ringing, and wake ten times a second from then on.
+        """
+        if os.getpid() != self._owner:
+            return
         with suppress(BlockingIOError):  # it is full of bells that nobody heard yet
             self._bell.send(b"!")
 

@@ -21,8 +21,8 @@ from portero.data.sources import source_of
 from portero.data.write_plan import Picked
 from portero.figures import CacheFigures, of_lru
 
-#: Conditions that are kept, the values of each, and the letters of its paths into documents: with its statements, each
-#: holds up to 64 KiB.
+#: Conditions that are kept, the values of each, and the letters of its paths into documents and names of languages:
+#: with its statements, each holds up to 64 KiB.
 _MOST: Final = 256
 _MOST_VALUES: Final = 8
 _LONGEST: Final = 256
@@ -77,6 +77,7 @@ class WriteFilters:
 def _is_short(expressions: Sequence[Expression]) -> bool:
     conditions = list(_conditions(expressions))
     letters = sum([len(str(step.key)) for one in conditions for step in one.field.steps])
+    letters += sum([len(one.modifier or "") for one in conditions])
     return len(conditions) <= _MOST_VALUES and letters <= _LONGEST
 
 

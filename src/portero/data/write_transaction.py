@@ -182,13 +182,14 @@ class WriteTransaction:
             caller = caller | {write_sql.beside_the_values(name): fact for name, fact in caller.items()}
         rows: list[Any] = bound_rows(group, caller)
         ignores = rules.conflict is not None and not rules.conflict.merges and not isinstance(rules.check, sa.True_)
-        prepared = prepared_writes.insert_of(rules, group.columns, sql) if len(rows) == 1 else None
+        goes_alone = sql.name == "sqlite" and _asks_the_row(rules)
+        prepared = prepared_writes.insert_of(rules, group.columns, sql) if goes_alone or len(rows) == 1 else None
         if prepared is not None:
-            made: list[Sequence[Any]] = [prepared.run(self.connection, rows[0])]
+            made: list[Sequence[Any]] = [prepared.run(self.connection, row) for row in rows]
         else:
             statement = write_sql.insert_rows(rules, group.columns, sql)
             # DEFAULT VALUES makes one row at a time; a row that is left out has to be told from its neighbours.
-            batches: Sequence[Any] = [rows] if group.columns and not ignores else rows
+            batches: Sequence[Any] = [rows] if group.columns and not (ignores or goes_alone) else rows
             made = [self.connection.execute(statement, each, execution_options=self.options).all() for each in batches]
         left_out = [row for row, given in zip(rows, made, strict=True) if not given] if ignores else []
         if not would_be.are_let_in(self.connection, rules, group.columns, left_out, sql):
@@ -272,6 +273,15 @@ class WriteTransaction:
         if self.request.shape.media.kind == "object" and count != 1:
             raise not_single(count)
         return written
+
+
+def _asks_the_row(rules: InsertRules) -> bool:
+    """Say whether a policy is asked of rows that an insert would merge into.
+
+    SQLAlchemy repeats the text of a row's values for many rows, and wherever else it stands: of two columns it is
+    `(?, ?)`, which on SQLite is also the text of a list of two that a policy compares with.
+    """
+    return rules.conflict is not None and not isinstance(rules.conflict.rows, sa.True_ | None)
 
 
 def caller_of(principal: Principal) -> dict[str, Any]:

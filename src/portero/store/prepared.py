@@ -26,6 +26,10 @@ Record = TypeVar("Record")
 Process = Callable[[Any], Any]
 Conversions = tuple[tuple[int, Process, bool], ...]
 
+#: Of PostgreSQL's `pg_type`.
+_FLOAT8 = 701
+_NUMERIC = 1700
+
 
 @dataclass(frozen=True, slots=True)
 class _Text:
@@ -282,7 +286,16 @@ def _binder(compiled: Any, name: str) -> Process | None:
 def _reader(dialect: sa.Dialect, kind: Any, is_packed: bool) -> tuple[Process | None, Process | None]:
     reader = reader_of if is_packed else quick_reader
     quick = reader(kind) if dialect.name == "sqlite" else None
-    return quick, kind._cached_result_processor(dialect, None)
+    return quick, kind._cached_result_processor(dialect, _number_sent_as(kind))
+
+
+def _number_sent_as(kind: Any) -> int | None:
+    """Give PostgreSQL's number of a column's type where SQLAlchemy asks for it: of numbers with a point."""
+    if isinstance(kind, sa.TypeDecorator):
+        return _number_sent_as(kind.impl_instance)
+    if isinstance(kind, sa.Float):
+        return _FLOAT8
+    return _NUMERIC if isinstance(kind, sa.Numeric) else None
 
 
 def _placed(conversions: Iterable[tuple[Process | None, Process | None]]) -> Conversions:
