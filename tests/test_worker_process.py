@@ -37,6 +37,22 @@ BORN = """
     print(set(ends), "the parent has its own handler")
 """
 
+INHERITED = """
+    import os, select
+    from portero.cli.worker_process import Alarm
+
+    alarm = Alarm(lambda: False)
+    worker = os.fork()
+    if worker == 0:
+        alarm.set()
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
+    heard = [bool(select.select([alarm._heard], [], [], 0)[0])]
+    alarm.set()
+    heard.append(bool(select.select([alarm._heard], [], [], 0)[0]))
+    print(f"the worker {code}: {heard[0]}, the server: {heard[1]}")
+"""
+
 HAS_BATCHES = hasattr(os, "SCHED_BATCH")  # Linux has
 
 
@@ -200,16 +216,8 @@ def test_a_stop_is_not_forgotten_with_the_bell_that_it_rang(alarm: worker_proces
     alarm.wait()  # it would wait for ever
 
 
-def test_a_bell_that_a_worker_inherited_wakes_nobody(alarm: worker_process.Alarm) -> None:
+def test_a_bell_that_a_worker_inherited_wakes_nobody() -> None:
     """A worker has the server's handler of a SIGHUP."""
-    worker = multiprocessing.get_context("fork").Process(target=alarm.set)
-    worker.start()
-    worker.join(10)
-    assert 0 == worker.exitcode
-    waiting = threading.Thread(target=alarm.wait, daemon=True)
-    waiting.start()
-    waiting.join(0.3)
-    assert waiting.is_alive()
-    alarm.set()
-    waiting.join(5)
-    assert not waiting.is_alive()
+    command = [sys.executable, "-c", textwrap.dedent(INHERITED)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert "the worker 0: False, the server: True\n" == run.stdout
