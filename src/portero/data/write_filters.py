@@ -21,10 +21,10 @@ from portero.data.sources import source_of
 from portero.data.write_plan import Picked
 from portero.figures import CacheFigures, of_lru
 
-#: Conditions that are kept, the values of each, and the letters of its paths into documents and names of languages:
+#: Filters that are kept, the conditions of each, and the letters of their paths into documents and names of languages:
 #: with its statements, each holds up to 64 KiB.
 _MOST: Final = 256
-_MOST_VALUES: Final = 8
+_MOST_CONDITIONS: Final = 8
 _LONGEST: Final = 256
 
 
@@ -75,10 +75,10 @@ class WriteFilters:
 
 
 def _is_short(expressions: Sequence[Expression]) -> bool:
-    conditions = list(_conditions(expressions))
+    conditions = _conditions(expressions)
     letters = sum([len(str(step.key)) for one in conditions for step in one.field.steps])
     letters += sum([len(one.modifier or "") for one in conditions])
-    return len(conditions) <= _MOST_VALUES and letters <= _LONGEST
+    return len(conditions) <= _MOST_CONDITIONS and letters <= _LONGEST
 
 
 def _conditions(expressions: Sequence[Expression]) -> list[Condition]:
